@@ -1,1 +1,18 @@
-//! Keyward.
+//! The rules of Keyward, a folder a capability: no HTTP, no SQL, no environment, no file system.
+//!
+//! Capabilities form a line and import leftwards only:
+//! `keys ← accounts ← sessions ← tokens ← files, customers, vectors`.
+
+pub mod accounts;
+pub mod clock;
+pub mod customers;
+pub mod error;
+pub mod files;
+pub mod id;
+pub mod keys;
+pub mod page;
+pub mod random;
+pub mod secret;
+pub mod sessions;
+pub mod tokens;
+pub mod vectors;

@@ -1,0 +1,293 @@
+//! Accounts: who may log in, in which realm, under which names.
+//!
+//! Invariant: within a realm every login name, username or e-mail address, belongs to one account at
+//! most, compared in its prepared form ([`names`]).
+
+pub mod names;
+pub mod passwords;
+mod store;
+
+use std::sync::Arc;
+
+pub use self::store::{Conflict, CreateError, Credentials, NewAccount, Store};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Fault, Kind};
+use crate::id::AccountId;
+use crate::page::{Listed, Page};
+use crate::secret::Password;
+use names::Name;
+use passwords::{Passwords, Verdict};
+
+/// An isolated name space of accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Realm {
+    /// Contracts 2, 4, 5 and the native API.
+    Default,
+    /// Operators of the file exchange.
+    Ops,
+    /// Clients of the file exchange.
+    Client,
+}
+
+impl Realm {
+    /// Every realm.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Ops, Self::Client];
+
+    /// The name stored, shown and typed: `default`, `ops`, `client`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Ops => "ops",
+            Self::Client => "client",
+        }
+    }
+
+    /// The realm of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|realm| realm.name() == name)
+    }
+}
+
+/// Someone who may log in. Carries no password hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Where its names are unique.
+    pub realm: Realm,
+    /// The username as typed.
+    pub username: Option<String>,
+    /// The e-mail address as typed.
+    pub email: Option<String>,
+    /// What the person is called.
+    pub display_name: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// A request for a new account.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// The realm it is to live in.
+    pub realm: Realm,
+    /// Its username, prepared.
+    pub username: Option<Name>,
+    /// Its e-mail address, prepared.
+    pub email: Option<Name>,
+    /// What the person is called.
+    pub display_name: Option<String>,
+    /// Its password.
+    pub password: Password,
+}
+
+/// Why something about accounts cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name already belongs to an account of the realm.
+    #[error("{0}")]
+    Taken(Conflict),
+    /// Unknown name, wrong password or disabled account: never told apart.
+    #[error("the name or the password is wrong")]
+    BadCredentials,
+    /// More logins are waiting than may wait.
+    #[error("too many logins are waiting")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Fault),
+}
+
+impl Error {
+    /// The meaning an edge answers with.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Taken(_) => Kind::Conflict,
+            Self::BadCredentials => Kind::Unauthenticated,
+            Self::Busy => Kind::Unavailable,
+            Self::Store(fault) => fault.kind(),
+        }
+    }
+}
+
+impl From<passwords::Busy> for Error {
+    fn from(_: passwords::Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<CreateError> for Error {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Conflict(conflict) => Self::Taken(conflict),
+            CreateError::Store(fault) => Self::Store(fault),
+        }
+    }
+}
+
+/// The accounts of this server.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    passwords: Passwords,
+    clock: Arc<dyn Clock>,
+}
+
+impl Accounts {
+    /// Accounts kept in `store`, their passwords hashed by `passwords`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, passwords: Passwords, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            passwords,
+            clock,
+        }
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when one of its names is, [`Error::Busy`], [`Error::Store`].
+    pub async fn sign_up(&self, request: SignUp) -> Result<Account, Error> {
+        let password_hash = self.passwords.hash(request.password).await?;
+        self.create(NewAccount {
+            realm: request.realm,
+            username: request.username,
+            email: request.email,
+            display_name: request.display_name,
+            password_hash,
+            created_at: self.clock.now(),
+        })
+        .await
+    }
+
+    /// Makes an account whose password is already hashed, as when another service's are taken over.
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::Store`].
+    pub async fn create(&self, account: NewAccount) -> Result<Account, Error> {
+        Ok(self.store.create_account(account).await?)
+    }
+
+    /// The account that `password` opens, found by username or e-mail address alike.
+    ///
+    /// An unknown name costs the same hash as a wrong password. A hash of another format or with
+    /// weaker parameters is replaced once it has been matched.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`] for unknown, wrong and disabled alike; [`Error::Busy`], [`Error::Store`].
+    pub async fn authenticate(
+        &self,
+        realm: Realm,
+        name: Option<&Name>,
+        password: Password,
+    ) -> Result<Account, Error> {
+        let found = match name {
+            Some(name) => self.store.find_credentials(realm, &name.key).await?,
+            None => None,
+        };
+        let Some(Credentials {
+            account,
+            password_hash,
+        }) = found
+        else {
+            self.passwords.burn(password).await?;
+            return Err(Error::BadCredentials);
+        };
+        let verdict = self
+            .passwords
+            .verify(password.clone(), password_hash.clone())
+            .await?;
+        if verdict == Verdict::Wrong || account.disabled_at.is_some() {
+            return Err(Error::BadCredentials);
+        }
+        if verdict == Verdict::Outdated {
+            let renewed = self.passwords.hash(password).await?;
+            self.store
+                .renew_password_hash(account.id, password_hash, renewed)
+                .await?;
+        }
+        Ok(account)
+    }
+
+    /// Checks the password of an account that is already known, as before it is changed.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`], [`Error::Busy`], [`Error::Store`].
+    pub async fn confirm(&self, id: AccountId, password: Password) -> Result<(), Error> {
+        let Some(hash) = self.store.find_password_hash(id).await? else {
+            self.passwords.burn(password).await?;
+            return Err(Error::BadCredentials);
+        };
+        match self.passwords.verify(password, hash).await? {
+            Verdict::Wrong => Err(Error::BadCredentials),
+            Verdict::Right | Verdict::Outdated => Ok(()),
+        }
+    }
+
+    /// Hashes a password that is about to replace another.
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    pub async fn hash(&self, password: Password) -> Result<crate::secret::SecretText, Error> {
+        Ok(self.passwords.hash(password).await?)
+    }
+
+    /// The account of that id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn find(&self, id: AccountId) -> Result<Option<Account>, Error> {
+        Ok(self.store.find_account(id).await?)
+    }
+
+    /// The account of that login name.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn find_by_name(&self, realm: Realm, name: &Name) -> Result<Option<Account>, Error> {
+        Ok(self.store.find_account_by_name(realm, &name.key).await?)
+    }
+
+    /// The accounts of `realm`, or of all realms, by id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list(&self, realm: Option<Realm>, page: Page) -> Result<Listed<Account>, Error> {
+        let surplus = Page {
+            limit: page.limit.saturating_add(1),
+            ..page
+        };
+        let items = self.store.list_accounts(realm, surplus).await?;
+        Ok(Listed::from_surplus(items, page.limit, |account| {
+            account.id.0
+        }))
+    }
+
+    /// The accounts of realm `default` that have an e-mail address, by id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list_with_email(&self, page: Page) -> Result<Listed<Account>, Error> {
+        let surplus = Page {
+            limit: page.limit.saturating_add(1),
+            ..page
+        };
+        let items = self.store.list_accounts_with_email(surplus).await?;
+        Ok(Listed::from_surplus(items, page.limit, |account| {
+            account.id.0
+        }))
+    }
+
+    /// Lets a disabled account log in again; its old sessions stay closed. Tells whether it exists.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn enable(&self, id: AccountId) -> Result<bool, Error> {
+        Ok(self.store.enable_account(id).await?)
+    }
+}

@@ -1,0 +1,194 @@
+//! The names one logs in by, and their prepared forms, in which they are unique.
+
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::PrecisFastInvocation;
+
+/// A login name: what was typed, and the form in which it is compared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// As typed: what is shown.
+    pub shown: String,
+    /// As prepared: what is unique.
+    pub key: String,
+}
+
+/// Why a text is no name. The text says what is wrong, for the person who typed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadName(&'static str);
+
+/// The longest username or e-mail address, in bytes.
+pub const MAX: usize = 254;
+
+/// Prepares a username by PRECIS `UsernameCaseMapped` (RFC 8265 §3.3).
+///
+/// # Errors
+/// [`BadName`] when it is empty, too long or holds what a username may not.
+pub fn username(typed: &str) -> Result<Name, BadName> {
+    if typed.is_empty() {
+        return Err(BadName("must not be empty"));
+    }
+    if typed.len() > MAX {
+        return Err(BadName("must be at most 254 bytes"));
+    }
+    let key = UsernameCaseMapped::enforce(typed)
+        .map_err(|_| BadName("must be letters, digits and punctuation, without spaces"))?;
+    Ok(Name {
+        shown: typed.to_owned(),
+        key: key.into_owned(),
+    })
+}
+
+/// Prepares an e-mail address: the domain is lower-cased, the local part too, for comparison only.
+///
+/// # Errors
+/// [`BadName`] when it is not of the form `local@domain` (RFC 5321 §4.1.2, RFC 6531, without quoted local
+/// parts and address literals).
+pub fn email(typed: &str) -> Result<Name, BadName> {
+    const SHAPE: BadName = BadName("must be an e-mail address");
+    if typed.is_empty() {
+        return Err(BadName("must not be empty"));
+    }
+    if typed.len() > MAX {
+        return Err(BadName("must be at most 254 bytes"));
+    }
+    let (local, domain) = typed.rsplit_once('@').ok_or(SHAPE)?;
+    if !is_dot_atom(local, 64, is_local_char) || !is_dot_atom(domain, 253, is_domain_char) {
+        return Err(SHAPE);
+    }
+    let labels_fit = domain
+        .split('.')
+        .all(|label| label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-'));
+    if !labels_fit {
+        return Err(SHAPE);
+    }
+    // The comparison form of a username and of an address share one name space, so both are normalised alike.
+    let key = UsernameCaseMapped::enforce(typed).map_err(|_| SHAPE)?;
+    Ok(Name {
+        shown: typed.to_owned(),
+        key: key.into_owned(),
+    })
+}
+
+/// A username of the file exchange (contract 3): 1 to 64 of `A–Z a–z 0–9 . _ -`, beginning with a letter
+/// or digit, compared as typed.
+///
+/// # Errors
+/// [`BadName`] for anything else.
+pub fn exchange_username(typed: &str) -> Result<Name, BadName> {
+    const RULE: BadName =
+        BadName("must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit");
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match typed.as_bytes() {
+        [first, rest @ ..]
+            if rest.len() < 64
+                && first.is_ascii_alphanumeric()
+                && rest.iter().all(|&byte| allowed(byte)) =>
+        {
+            Ok(Name {
+                shown: typed.to_owned(),
+                key: typed.to_owned(),
+            })
+        }
+        _ => Err(RULE),
+    }
+}
+
+fn is_dot_atom(text: &str, max: usize, allowed: fn(char) -> bool) -> bool {
+    text.len() <= max
+        && text
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.chars().all(allowed))
+}
+
+fn is_local_char(char: char) -> bool {
+    char.is_ascii_alphanumeric()
+        || "!#$%&'*+-/=?^_`{|}~".contains(char)
+        || is_visible_beyond_ascii(char)
+}
+
+fn is_domain_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '-' || is_visible_beyond_ascii(char)
+}
+
+fn is_visible_beyond_ascii(char: char) -> bool {
+    !char.is_ascii() && !char.is_control() && !char.is_whitespace()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usernames_that_look_alike_by_case_width_or_composition_are_one() {
+        let key = |typed| username(typed).expect(typed).key;
+        assert_eq!(key("Alice"), key("alice"));
+        assert_eq!(key("ａｌｉｃｅ"), "alice");
+        assert_eq!(key("e\u{301}va"), key("éva"));
+        assert_eq!(
+            key("test@gmail.com"),
+            email("TEST@Gmail.com").expect("address").key
+        );
+        assert_eq!(username("Alice").expect("name").shown, "Alice");
+    }
+
+    #[test]
+    fn usernames_with_spaces_controls_or_invisible_characters_are_refused() {
+        let long = "a".repeat(255);
+        for typed in [
+            "",
+            "a b",
+            "a\0",
+            "a\u{200b}b",
+            "\u{202e}abc",
+            "a\r\nb",
+            "ﬃ ",
+            &long,
+        ] {
+            assert!(username(typed).is_err(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_compared_without_case_and_malformed_ones_refused() {
+        let name = email("Test.User+x@GMAIL.com").expect("address");
+        assert_eq!(
+            (name.shown.as_str(), name.key.as_str()),
+            ("Test.User+x@GMAIL.com", "test.user+x@gmail.com")
+        );
+        for typed in [
+            "",
+            "a",
+            "@b.c",
+            "a@",
+            "a b@c.d",
+            "a@b..c",
+            ".a@b.c",
+            "a.@b.c",
+            "a@-b.c",
+            "a@b_c.d",
+            "a@@b.c",
+            "a@b.c\r\nBcc: x@y.z",
+            "a\0@b.c",
+            "\"a b\"@c.d",
+            "a@[127.0.0.1]",
+            "a@b.c ",
+            "a\u{200b}@b.c",
+        ] {
+            assert!(email(typed).is_err(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn exchange_usernames_keep_their_case_and_their_small_alphabet() {
+        assert_ne!(
+            exchange_username("Sbeve72").expect("name").key,
+            exchange_username("sbeve72").expect("name").key
+        );
+        assert!(exchange_username(&"a".repeat(64)).is_ok());
+        let long = "a".repeat(65);
+        for typed in ["", ".a", "-a", "_a", "a/b", "a b", "é", "a\0", "..", &long] {
+            assert!(exchange_username(typed).is_err(), "{typed:?}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What accounts need of a store. Each method is one atomic fact, on disk when it returns.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::names::Name;
+use super::{Account, Realm};
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::id::AccountId;
+use crate::page::Page;
+use crate::secret::SecretText;
+
+/// An account about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its realm.
+    pub realm: Realm,
+    /// Its username: as typed, and the prepared form that is unique.
+    pub username: Option<Name>,
+    /// Its e-mail address, likewise.
+    pub email: Option<Name>,
+    /// What the person is called.
+    pub display_name: Option<String>,
+    /// The hash of its password, in a format that [`passwords`](super::passwords) reads.
+    pub password_hash: SecretText,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An account with what its password is checked against.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The account.
+    pub account: Account,
+    /// The hash of its password.
+    pub password_hash: SecretText,
+}
+
+/// Which name is already in use in the realm, as a username or as an e-mail address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The username.
+    UsernameTaken,
+    /// The e-mail address.
+    EmailTaken,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UsernameTaken => "the username is taken",
+            Self::EmailTaken => "the e-mail address is taken",
+        })
+    }
+}
+
+/// Why an account was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// A name is in use; nothing was stored.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Fault),
+}
+
+/// Accounts at rest.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores an account under all its names at once; of two at the same instant one wins.
+    ///
+    /// A name is in use when it is any account's username *or* e-mail address of the same realm.
+    async fn create_account(&self, account: NewAccount) -> Result<Account, CreateError>;
+
+    /// The account of that id.
+    async fn find_account(&self, id: AccountId) -> Result<Option<Account>, Fault>;
+
+    /// The account whose prepared username or e-mail address is `key`.
+    async fn find_account_by_name(&self, realm: Realm, key: &str)
+    -> Result<Option<Account>, Fault>;
+
+    /// As [`find_account_by_name`](Store::find_account_by_name), with the password hash.
+    async fn find_credentials(&self, realm: Realm, key: &str)
+    -> Result<Option<Credentials>, Fault>;
+
+    /// The password hash of that account.
+    async fn find_password_hash(&self, id: AccountId) -> Result<Option<SecretText>, Fault>;
+
+    /// The accounts of a realm, or of all, by id.
+    async fn list_accounts(&self, realm: Option<Realm>, page: Page) -> Result<Vec<Account>, Fault>;
+
+    /// The accounts of realm `default` that have an e-mail address, by id.
+    async fn list_accounts_with_email(&self, page: Page) -> Result<Vec<Account>, Fault>;
+
+    /// Replaces `old` by `new`, the same password hashed anew; nothing when it is not `old` any more.
+    async fn renew_password_hash(
+        &self,
+        id: AccountId,
+        old: SecretText,
+        new: SecretText,
+    ) -> Result<(), Fault>;
+
+    /// Removes the mark of a disabled account; `false` when there is no such account.
+    async fn enable_account(&self, id: AccountId) -> Result<bool, Fault>;
+}

@@ -1,0 +1,278 @@
+//! Customers: a shared table of people with a date of birth (contract 5).
+//!
+//! Invariant: every change advances a customer's version, which is what preconditions are about, so no
+//! update is lost.
+
+mod store;
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+pub use self::store::Store;
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Fault, Kind};
+use crate::id::CustomerId;
+use crate::page::{Listed, Page};
+
+/// The longest name, in characters.
+pub const LONGEST_NAME: usize = 255;
+/// The most that [`Customers::list_youngest`] gives.
+pub const MOST_YOUNGEST: u32 = 10_000;
+
+/// A row of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// Its id.
+    pub id: CustomerId,
+    /// What it says.
+    pub details: Details,
+    /// How often it was written: 1 when new.
+    pub version: i64,
+}
+
+/// What a customer is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
+    /// 1 to 255 characters.
+    pub name: String,
+    /// A day that exists and is not in the future.
+    pub born: Date,
+    /// To the millisecond.
+    pub updated_at: Timestamp,
+}
+
+/// Details as they were sent.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The name.
+    pub name: String,
+    /// `YYYY-MM-DD`.
+    pub dob: String,
+    /// RFC 3339; the time of the request where absent.
+    pub updated_at: Option<String>,
+}
+
+/// What must hold for a change to be made (RFC 9110 §13.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    None,
+    /// The version is one of these.
+    VersionIn(Vec<i64>),
+}
+
+impl Precondition {
+    /// Whether it holds for a customer at `version`.
+    #[must_use]
+    pub fn holds(&self, version: i64) -> bool {
+        match self {
+            Self::None => true,
+            Self::VersionIn(versions) => versions.contains(&version),
+        }
+    }
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It was made.
+    Made(T),
+    /// The precondition did not hold; nothing was changed.
+    Stale,
+    /// There is no such customer.
+    Missing,
+}
+
+/// Why something about customers cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field breaks a rule: which, and what it must be.
+    #[error("{field} {rule}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// There is no such customer.
+    #[error("there is no such customer")]
+    Unknown,
+    /// It was changed since.
+    #[error("the customer has been changed since: read it again")]
+    Stale,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Fault),
+}
+
+impl Error {
+    /// The meaning an edge answers with.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid { .. } => Kind::Invalid,
+            Self::Unknown => Kind::NotFound,
+            Self::Stale => Kind::Stale,
+            Self::Store(fault) => fault.kind(),
+        }
+    }
+}
+
+impl<T> Change<T> {
+    fn made(self) -> Result<T, Error> {
+        match self {
+            Self::Made(value) => Ok(value),
+            Self::Stale => Err(Error::Stale),
+            Self::Missing => Err(Error::Unknown),
+        }
+    }
+}
+
+/// The customers of this server.
+#[derive(Clone)]
+pub struct Customers {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Customers {
+    /// Customers kept in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Adds a customer.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Store`].
+    pub async fn create(&self, submitted: Submitted) -> Result<Customer, Error> {
+        Ok(self.store.create_customer(self.parse(submitted)?).await?)
+    }
+
+    /// The customer of that id.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Store`].
+    pub async fn find(&self, id: CustomerId) -> Result<Customer, Error> {
+        self.store.find_customer(id).await?.ok_or(Error::Unknown)
+    }
+
+    /// The customers, by id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list(&self, page: Page) -> Result<Listed<Customer>, Error> {
+        let surplus = Page {
+            limit: page.limit.saturating_add(1),
+            ..page
+        };
+        let items = self.store.list_customers(surplus).await?;
+        Ok(Listed::from_surplus(items, page.limit, |customer| {
+            customer.id.0
+        }))
+    }
+
+    /// The `count` youngest, at most [`MOST_YOUNGEST`].
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list_youngest(&self, count: u32) -> Result<Vec<Customer>, Error> {
+        Ok(self
+            .store
+            .list_youngest_customers(count.min(MOST_YOUNGEST))
+            .await?)
+    }
+
+    /// Replaces a customer.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Unknown`], [`Error::Stale`], [`Error::Store`].
+    pub async fn replace(
+        &self,
+        id: CustomerId,
+        submitted: Submitted,
+        precondition: Precondition,
+    ) -> Result<Customer, Error> {
+        self.store
+            .replace_customer(id, self.parse(submitted)?, precondition)
+            .await?
+            .made()
+    }
+
+    /// Deletes a customer.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Stale`], [`Error::Store`].
+    pub async fn delete(&self, id: CustomerId, precondition: Precondition) -> Result<(), Error> {
+        self.store.delete_customer(id, precondition).await?.made()
+    }
+
+    fn parse(&self, submitted: Submitted) -> Result<Details, Error> {
+        let invalid = |field, rule| Error::Invalid { field, rule };
+        let now = self.clock.now();
+        let length = submitted.name.chars().count();
+        if length == 0 || length > LONGEST_NAME {
+            return Err(invalid("name", "must be 1 to 255 characters"));
+        }
+        if submitted.name.contains('\0') {
+            return Err(invalid("name", "must not contain the NUL character"));
+        }
+        let born = parse_date(&submitted.dob)
+            .ok_or(invalid("dob", "must be a day that exists, as YYYY-MM-DD"))?;
+        if born.to_string() > now.utc_day() {
+            return Err(invalid("dob", "must not lie in the future"));
+        }
+        let updated_at = match submitted.updated_at {
+            None => now,
+            Some(text) => Timestamp::parse_rfc3339(&text)
+                .ok_or(invalid("updated_at", "must be an RFC 3339 time"))?,
+        };
+        Ok(Details {
+            name: submitted.name,
+            born,
+            updated_at: updated_at.to_millis(),
+        })
+    }
+}
+
+/// `YYYY-MM-DD` and nothing else, a day that exists.
+fn parse_date(text: &str) -> Option<Date> {
+    let shape = text.len() == 10
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    shape.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_day_that_exists_in_the_one_spelling_is_a_date() {
+        assert_eq!(
+            parse_date("2020-02-29")
+                .map(|date| date.to_string())
+                .as_deref(),
+            Some("2020-02-29")
+        );
+        for text in [
+            "",
+            "2021-02-29",
+            "2020-13-01",
+            "2020-00-10",
+            "20200708",
+            "2020-7-8",
+            "2020-07-08T00",
+            "2020-07-08 ",
+            "+020-07-08",
+            "２020-07",
+            "2020-07-0é",
+        ] {
+            assert_eq!(parse_date(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the customers table needs of a store. Each method is one atomic fact, on disk when it returns.
+
+use async_trait::async_trait;
+
+use super::{Change, Customer, Details, Precondition};
+use crate::error::Fault;
+use crate::id::CustomerId;
+use crate::page::Page;
+
+/// Customers at rest.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores a customer under a new id, at version 1.
+    async fn create_customer(&self, details: Details) -> Result<Customer, Fault>;
+
+    /// The customer of that id.
+    async fn find_customer(&self, id: CustomerId) -> Result<Option<Customer>, Fault>;
+
+    /// The customers, by id.
+    async fn list_customers(&self, page: Page) -> Result<Vec<Customer>, Fault>;
+
+    /// The `count` latest dates of birth, latest first, equal ones by id.
+    async fn list_youngest_customers(&self, count: u32) -> Result<Vec<Customer>, Fault>;
+
+    /// Replaces a customer and advances its version, if the precondition holds at that instant.
+    async fn replace_customer(
+        &self,
+        id: CustomerId,
+        details: Details,
+        precondition: Precondition,
+    ) -> Result<Change<Customer>, Fault>;
+
+    /// Deletes a customer, if the precondition holds at that instant.
+    async fn delete_customer(
+        &self,
+        id: CustomerId,
+        precondition: Precondition,
+    ) -> Result<Change<()>, Fault>;
+}

@@ -1,0 +1,44 @@
+//! Paging by key: a page begins after an id, so its cost does not grow with how far one has paged.
+
+/// Which part of a list is wanted, ordered by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Only entries with a greater id.
+    pub after: i64,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The entries, by id.
+    pub items: Vec<T>,
+    /// The `after` of the next page, where there is one.
+    pub next: Option<i64>,
+}
+
+impl<T> Listed<T> {
+    /// Makes a page of at most `limit` from up to `limit + 1` fetched entries; the surplus one only
+    /// tells that more follow.
+    #[must_use]
+    pub fn from_surplus(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> i64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(id) } else { None };
+        Self { items, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_last_page_has_no_next() {
+        assert_eq!(Listed::from_surplus(vec![1, 2], 2, |id| *id).next, None);
+        let page = Listed::from_surplus(vec![1, 2, 3], 2, |id| *id);
+        assert_eq!((page.items, page.next), (vec![1, 2], Some(2)));
+    }
+}

@@ -1,0 +1,82 @@
+//! Randomness as a parameter: the system's generator outside tests, a seeded one inside.
+
+use std::sync::Mutex;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+/// Where the rules draw random bytes.
+pub trait Random: Send + Sync {
+    /// Fills `bytes` with uniformly random, unpredictable bytes.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// A ChaCha generator a thread, seeded and re-seeded by the operating system: no system call a draw.
+#[derive(Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that draws ambient randomness"
+    )]
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::rng().fill_bytes(bytes);
+    }
+}
+
+/// A generator that repeats itself from a seed: for tests.
+#[derive(Debug)]
+pub struct SeededRandom(Mutex<ChaCha12Rng>);
+
+impl SeededRandom {
+    /// The sequence of `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(ChaCha12Rng::seed_from_u64(seed)))
+    }
+}
+
+impl Random for SeededRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .fill_bytes(bytes);
+    }
+}
+
+/// `N` random bytes as lower-case hex, `2 N` characters.
+#[must_use]
+pub fn hex<const N: usize>(random: &dyn Random) -> String {
+    let mut bytes = [0_u8; N];
+    random.fill(&mut bytes);
+    encode_hex(&bytes)
+}
+
+/// `bytes` as lower-case hex.
+#[must_use]
+pub fn encode_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_sequence_and_the_system_gives_others() {
+        assert_eq!(
+            hex::<16>(&SeededRandom::new(7)),
+            hex::<16>(&SeededRandom::new(7))
+        );
+        assert_ne!(hex::<16>(&SystemRandom), hex::<16>(&SystemRandom));
+        assert_eq!(encode_hex(&[0, 15, 255]), "000fff");
+    }
+}

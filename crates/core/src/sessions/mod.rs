@@ -1,0 +1,351 @@
+//! Sessions: one login and everything that descends from it, and which of them are closed.
+//!
+//! Invariant: a session is in the set of closed ones before whoever closed it is answered, so its
+//! tokens are refused from that answer on; and the set is filled before the first request is served.
+
+mod closed;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::closed::ClosedSessions;
+pub use self::store::{Closures, Rotate, Rotation, Store};
+use crate::accounts::{self, Account, Accounts};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Fault, Kind};
+use crate::id::{AccountId, SessionId};
+use crate::page::{Listed, Page};
+use crate::secret::Password;
+
+/// A login and what it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id, the `sid` of its tokens.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// When the login was.
+    pub created_at: Timestamp,
+    /// When the last token that it issued ends.
+    pub expires_at: Timestamp,
+    /// When it ends for good, however often it is refreshed.
+    pub ends_at: Timestamp,
+    /// How often its refresh token was rotated: the counter of the current one.
+    pub refresh_counter: i64,
+    /// When the current refresh token was issued.
+    pub refreshed_at: Timestamp,
+    /// When it was closed, if it is.
+    pub closed_at: Option<Timestamp>,
+    /// What the client called itself at login.
+    pub user_agent: Option<String>,
+}
+
+/// A session about to be opened.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The time of the login.
+    pub created_at: Timestamp,
+    /// When the first tokens end.
+    pub expires_at: Timestamp,
+    /// When it ends for good.
+    pub ends_at: Timestamp,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+}
+
+/// Why a session was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Its owner logged out.
+    Logout,
+    /// A refresh token of it was presented twice (RFC 9700 §4.14.2).
+    Replay,
+    /// The password of its account was changed.
+    PasswordChanged,
+    /// Its account was disabled.
+    AccountDisabled,
+    /// An operator closed it.
+    Operator,
+}
+
+impl Reason {
+    /// The name stored and logged.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Replay => "replay",
+            Self::PasswordChanged => "password_changed",
+            Self::AccountDisabled => "account_disabled",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Why something about sessions cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The account is gone or disabled.
+    #[error("the account cannot log in")]
+    AccountUnavailable,
+    /// There is no such open session, or it is another account's.
+    #[error("there is no such session")]
+    Unknown,
+    /// What accounts refuse.
+    #[error(transparent)]
+    Account(#[from] accounts::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Fault),
+}
+
+impl Error {
+    /// The meaning an edge answers with.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::AccountUnavailable => Kind::Unauthenticated,
+            Self::Unknown => Kind::NotFound,
+            Self::Account(error) => error.kind(),
+            Self::Store(fault) => fault.kind(),
+        }
+    }
+}
+
+/// How many closures are read at once.
+const BATCH: u32 = 10_000;
+
+/// The sessions of this server.
+#[derive(Clone)]
+pub struct Sessions {
+    store: Arc<dyn Store>,
+    accounts: Accounts,
+    clock: Arc<dyn Clock>,
+    closed: Arc<ClosedSessions>,
+}
+
+impl Sessions {
+    /// Sessions kept in `store`, with the set of closed ones filled from it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        accounts: Accounts,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Fault> {
+        let closed = Arc::new(ClosedSessions::default());
+        if let Some(horizon) = store.find_horizon().await? {
+            closed.raise_horizon(horizon);
+        }
+        let sessions = Self {
+            store,
+            accounts,
+            clock,
+            closed,
+        };
+        sessions.catch_up().await?;
+        Ok(sessions)
+    }
+
+    /// Takes over what other processes have closed since the last call; cheap when there is nothing.
+    ///
+    /// # Errors
+    /// The store's; then the set is as it was.
+    pub async fn catch_up(&self) -> Result<(), Fault> {
+        loop {
+            let batch = self
+                .store
+                .list_closures(self.closed.cursor(), BATCH)
+                .await?;
+            let last = batch.sessions.len() < BATCH as usize;
+            self.closed.apply(&batch);
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The set that every token check consults.
+    #[must_use]
+    pub fn closed(&self) -> &ClosedSessions {
+        &self.closed
+    }
+
+    /// Opens a session whose first tokens live `ttl` and which ends after `span` at the latest.
+    ///
+    /// # Errors
+    /// [`Error::AccountUnavailable`], [`Error::Store`].
+    pub async fn open(
+        &self,
+        account: AccountId,
+        ttl: Duration,
+        span: Duration,
+        user_agent: Option<String>,
+    ) -> Result<Session, Error> {
+        let created_at = self.clock.now();
+        let ends_at = created_at.plus(span.max(ttl));
+        let expires_at = created_at.plus(ttl);
+        let session = NewSession {
+            account,
+            created_at,
+            expires_at,
+            ends_at,
+            user_agent,
+        };
+        self.store
+            .open_session(session)
+            .await?
+            .ok_or(Error::AccountUnavailable)
+    }
+
+    /// Trades a refresh token; a replay has closed its session when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn rotate(&self, rotate: Rotate) -> Result<Rotation, Error> {
+        let rotation = self.store.rotate_refresh_token(rotate).await?;
+        if let Rotation::Replayed(account) = rotation {
+            self.closed.insert(&[rotate.session]);
+            tracing::warn!(
+                session = rotate.session.0,
+                account = account.0,
+                "a refresh token was presented twice: its session is closed"
+            );
+        }
+        Ok(rotation)
+    }
+
+    /// Closes a session whoever owns it; tells whether it was open.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn close(&self, id: SessionId, reason: Reason) -> Result<bool, Error> {
+        let closed = self
+            .store
+            .close_session(id, reason, self.clock.now())
+            .await?;
+        self.closed.insert(&[id]);
+        tracing::info!(
+            session = id.0,
+            reason = reason.name(),
+            closed,
+            "session closed"
+        );
+        Ok(closed)
+    }
+
+    /// Closes a session of `owner`.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when it is not an open one of that account, [`Error::Store`].
+    pub async fn close_own(&self, owner: AccountId, id: SessionId) -> Result<(), Error> {
+        let session = self.store.find_session(id).await?;
+        let open_and_own = session.is_some_and(|s| s.account == owner && s.closed_at.is_none());
+        if !open_and_own || !self.close(id, Reason::Logout).await? {
+            return Err(Error::Unknown);
+        }
+        Ok(())
+    }
+
+    /// The open sessions of an account, or of all, by id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list(
+        &self,
+        account: Option<AccountId>,
+        page: Page,
+    ) -> Result<Listed<Session>, Error> {
+        let surplus = Page {
+            limit: page.limit.saturating_add(1),
+            ..page
+        };
+        let items = self
+            .store
+            .list_sessions(account, self.clock.now(), surplus)
+            .await?;
+        Ok(Listed::from_surplus(items, page.limit, |session| {
+            session.id.0
+        }))
+    }
+
+    /// Changes a password after checking the present one, and closes every other session of the account.
+    ///
+    /// # Errors
+    /// [`Error::Account`] with bad credentials or busy, [`Error::Unknown`], [`Error::Store`].
+    pub async fn change_password(
+        &self,
+        account: AccountId,
+        current: Password,
+        new: Password,
+        keep: SessionId,
+    ) -> Result<(), Error> {
+        self.accounts.confirm(account, current).await?;
+        self.replace_password(account, new, Some(keep)).await
+    }
+
+    /// Sets a password without asking for the present one, and closes every session of the account.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such account, [`Error::Account`] when busy, [`Error::Store`].
+    pub async fn set_password(&self, account: AccountId, new: Password) -> Result<(), Error> {
+        self.replace_password(account, new, None).await
+    }
+
+    /// Disables an account and closes its sessions; tells how many were open.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such account, [`Error::Store`].
+    pub async fn disable_account(&self, account: &Account) -> Result<usize, Error> {
+        let closed = self
+            .store
+            .disable_account(account.id, self.clock.now())
+            .await?;
+        self.ended(closed)
+    }
+
+    /// Deletes what ended longer than `margin` ago, a batch at a time; tells how many sessions.
+    ///
+    /// The horizon is remembered before a session leaves the closed set, so that none revives when
+    /// the clock is set back.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn forget_ended(&self, margin: Duration) -> Result<usize, Error> {
+        let horizon = self.clock.now().minus(margin);
+        let mut forgotten = 0;
+        loop {
+            let batch = self.store.forget_ended_sessions(horizon, BATCH).await?;
+            self.closed.raise_horizon(horizon);
+            self.closed.remove(&batch);
+            forgotten += batch.len();
+            if batch.len() < BATCH as usize {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    async fn replace_password(
+        &self,
+        account: AccountId,
+        new: Password,
+        keep: Option<SessionId>,
+    ) -> Result<(), Error> {
+        let hash = self.accounts.hash(new).await?;
+        let closed = self
+            .store
+            .change_password(account, hash, keep, self.clock.now())
+            .await?;
+        self.ended(closed).map(drop)
+    }
+
+    fn ended(&self, closed: Option<Vec<SessionId>>) -> Result<usize, Error> {
+        let closed = closed.ok_or(Error::Unknown)?;
+        self.closed.insert(&closed);
+        Ok(closed.len())
+    }
+}

@@ -1,0 +1,140 @@
+//! The notary (contract 1): signs a string into a JWT, and judges a JWT by a key the caller names.
+//!
+//! Invariant: it signs with a key of its own, and nothing it mints is accepted as a login.
+
+use std::sync::Arc;
+
+use keyward_jose::ForeignKey;
+use keyward_jose::jws::{self, Compact, EncodedHeader, Limits};
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::error::{Fault, Kind};
+use crate::keys::Keys;
+use crate::random::{self, Random};
+
+/// The longest text that is signed, in bytes.
+pub const LONGEST_DATA: usize = 64 * 1024;
+
+/// The bounds of a token that is judged: the longest that is minted, escaped and encoded, and more.
+const LIMITS: Limits = Limits {
+    token: 1024 * 1024,
+    depth: 64,
+};
+
+/// Why something is not signed or judged.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text to sign is longer than [`LONGEST_DATA`].
+    #[error("user_data must be at most 65536 bytes")]
+    TooLarge,
+    /// The token is not well formed.
+    #[error("the token is not three base64url segments of a JSON object, a JSON object and bytes")]
+    Malformed(#[source] jws::Error),
+    /// A private key was sent where a secret or a public key belongs.
+    #[error("the signing key is a private key: send the public one, and replace this pair")]
+    PrivateKey,
+    /// The claims could not be written.
+    #[error(transparent)]
+    Store(#[from] Fault),
+}
+
+impl Error {
+    /// The meaning an edge answers with.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::TooLarge => Kind::TooLarge,
+            Self::Malformed(_) | Self::PrivateKey => Kind::Invalid,
+            Self::Store(fault) => fault.kind(),
+        }
+    }
+}
+
+/// A judged token: its header and claims, untouched, and whether the signature is that of the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The header's JSON text.
+    pub header: String,
+    /// The claims' JSON text.
+    pub claims: String,
+    /// Whether the key verifies the signature; `exp` and the rest are not looked at.
+    pub verified: bool,
+}
+
+/// The notary of this server.
+#[derive(Clone)]
+pub struct Notary {
+    keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    header: Arc<EncodedHeader>,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iat: i64,
+    jti: &'a str,
+    payload: Payload<'a>,
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    data: &'a str,
+    date: &'a str,
+}
+
+impl Notary {
+    /// A notary that signs with the notary's key.
+    ///
+    /// # Errors
+    /// When its header could not be prepared, which is a defect.
+    pub fn new(
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, jws::Error> {
+        let header = Arc::new(EncodedHeader::new(r#"{"typ":"JWT","alg":"HS512"}"#)?);
+        Ok(Self {
+            keys,
+            clock,
+            random,
+            header,
+        })
+    }
+
+    /// Signs `data` with the time and a random id.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn mint(&self, data: &str) -> Result<String, Error> {
+        if data.len() > LONGEST_DATA {
+            return Err(Error::TooLarge);
+        }
+        let now = self.clock.now();
+        let claims = Claims {
+            iat: now.seconds(),
+            jti: &random::hex::<16>(&*self.random),
+            payload: Payload {
+                data,
+                date: &now.utc_day(),
+            },
+        };
+        let claims = serde_json::to_vec(&claims).map_err(|error| Fault::Internal(error.into()))?;
+        Ok(jws::sign(self.keys.notary(), &self.header, &claims))
+    }
+
+    /// Judges any well-formed JWT by the key whose text is given: a secret, a PEM or a JWK.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::PrivateKey`].
+    pub fn judge(&self, token: &str, key: &str) -> Result<Judged, Error> {
+        let token = Compact::parse(token, &LIMITS).map_err(Error::Malformed)?;
+        let key = ForeignKey::parse(key).map_err(|_| Error::PrivateKey)?;
+        Ok(Judged {
+            verified: key.verifies(&token),
+            header: token.header_json().to_owned(),
+            claims: token.payload_json().to_owned(),
+        })
+    }
+}
