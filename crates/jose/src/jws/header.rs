@@ -1,0 +1,118 @@
+//! The protected header: what Keyward reads of it, and headers prepared for signing.
+
+use std::borrow::Cow;
+
+use super::Error;
+use crate::json::{self, Shape};
+use crate::{Algorithm, base64url};
+
+/// What Keyward reads of a token's header (RFC 7515 §4.1). Keys and addresses in it are never
+/// followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header<'h> {
+    /// `alg` as it stands, when it is a string.
+    pub alg: Option<Cow<'h, str>>,
+    /// The algorithm that `alg` names, when it is one Keyward knows.
+    pub algorithm: Option<Algorithm>,
+    /// `typ`, when it is a string.
+    pub typ: Option<Cow<'h, str>>,
+    /// `kid`, when it is a string.
+    pub kid: Option<Cow<'h, str>>,
+    /// Whether `crit` or `b64` is present (RFC 7515 §4.1.11, RFC 7797): Keyward understands no
+    /// extension, so such a token never verifies.
+    pub critical: bool,
+    /// Whether `alg`, `typ` or `kid` is present and not a string: such a token never verifies.
+    pub mistyped: bool,
+}
+
+impl<'h> Header<'h> {
+    pub(super) fn scan(text: &'h str, depth: usize) -> Result<Self, Error> {
+        let mut header = Self::default();
+        let shape = json::visit_members(text, depth, |name, value| header.note(name, value));
+        match shape {
+            Ok(Shape::Object) => Ok(header),
+            Ok(_) => Err(Error::HeaderShape),
+            Err(error) => Err(Error::HeaderJson(error)),
+        }
+    }
+
+    /// The algorithm it may be verified with, if any.
+    pub fn acceptable_algorithm(&self) -> Option<Algorithm> {
+        if self.critical || self.mistyped {
+            None
+        } else {
+            self.algorithm
+        }
+    }
+
+    fn note(&mut self, name: &str, value: &'h str) {
+        let parameter = match name {
+            "alg" => &mut self.alg,
+            "typ" => &mut self.typ,
+            "kid" => &mut self.kid,
+            "crit" | "b64" => {
+                self.critical = true;
+                return;
+            }
+            _ => return,
+        };
+        *parameter = json::string(value);
+        self.mistyped |= parameter.is_none();
+        if name == "alg" {
+            self.algorithm = self.alg.as_deref().and_then(Algorithm::from_name);
+        }
+    }
+}
+
+/// A header prepared once, to sign with and to recognise tokens by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedHeader {
+    segment: String,
+    algorithm: Algorithm,
+    typ: Option<String>,
+    kid: Option<String>,
+}
+
+impl EncodedHeader {
+    /// Prepares a header from its JSON text, which is signed byte for byte as it stands.
+    ///
+    /// The text must be a strict JSON object whose `alg` Keyward knows, without `crit` and `b64`.
+    pub fn new(json_text: &str) -> Result<Self, Error> {
+        let header = Header::scan(json_text, super::Limits::default().depth)?;
+        Ok(Self {
+            segment: base64url::encode(json_text),
+            algorithm: header
+                .acceptable_algorithm()
+                .ok_or(Error::HeaderParameter)?,
+            typ: header.typ.map(Cow::into_owned),
+            kid: header.kid.map(Cow::into_owned),
+        })
+    }
+
+    /// The first segment of every token that has this header.
+    pub fn segment(&self) -> &str {
+        &self.segment
+    }
+
+    /// The algorithm that `alg` names.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `typ`, if there is one.
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// The `kid`, if there is one.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Whether a token begins with exactly this header: the cheapest way to find its key.
+    pub fn heads(&self, token: &str) -> bool {
+        token
+            .strip_prefix(self.segment())
+            .is_some_and(|rest| rest.starts_with('.'))
+    }
+}

@@ -1,0 +1,120 @@
+//! Tokens that Keyward itself signed: made in one pass, and verified before anything is decoded.
+
+use std::fmt;
+
+use super::{EncodedHeader, Error, Header, Limits, Segments};
+use crate::hmac::HmacKey;
+use crate::json::{self, Shape};
+use crate::{base64url, json::utf8};
+
+/// The longest HMAC tag, in bytes: that of HS512.
+const LONGEST_TAG: usize = 64;
+
+/// Signs claims, byte for byte as they stand, under a prepared header.
+///
+/// The header's algorithm must be the key's: under another, the token verifies nowhere.
+pub fn sign(key: &HmacKey, header: &EncodedHeader, claims_json: &[u8]) -> String {
+    debug_assert_eq!(
+        key.algorithm(),
+        header.algorithm(),
+        "header of another algorithm"
+    );
+    let header = header.segment();
+    let length = header.len() + (claims_json.len() + LONGEST_TAG) * 4 / 3 + 6;
+    let mut token = String::with_capacity(length);
+    token.push_str(header);
+    token.push('.');
+    base64url::encode_onto(&mut token, claims_json);
+    let tag = key.sign(token.as_bytes());
+    token.push('.');
+    base64url::encode_onto(&mut token, tag.as_ref());
+    token
+}
+
+/// The claims of a token whose signature was verified.
+pub struct Verified {
+    payload: String,
+}
+
+impl Verified {
+    /// The claims, a strict JSON object, as they were signed.
+    pub fn json(&self) -> &str {
+        &self.payload
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Verified").finish_non_exhaustive()
+    }
+}
+
+/// Verifies a token that `key` should have signed under a header like `expected`.
+///
+/// A header spelled otherwise than `expected` must have the key's `alg` and the same `typ`,
+/// byte for byte, and neither `crit` nor `b64`. The payload is decoded only after the signature
+/// has verified. What the claims say is for [`crate::claims`].
+pub fn verify(
+    token: &str,
+    key: &HmacKey,
+    expected: &EncodedHeader,
+    limits: &Limits,
+) -> Result<Verified, Error> {
+    let segments = Segments::split(token, limits)?;
+    if segments.header != expected.segment() || expected.algorithm() != key.algorithm() {
+        check_header(&decoded_header(&segments)?, key, expected, limits)?;
+    }
+
+    let mut buffer = [0; LONGEST_TAG];
+    let tag = base64url::decode_into(&mut buffer, segments.signature.as_bytes())?;
+    if !key.verifies(segments.signing_input.as_bytes(), tag) {
+        return Err(Error::Signature);
+    }
+
+    let payload = base64url::decode(segments.payload)?;
+    let payload = String::from_utf8(payload)
+        .map_err(|error| json::Error::Utf8 {
+            offset: error.utf8_error().valid_up_to(),
+        })
+        .map_err(Error::PayloadJson)?;
+    match json::check_text(&payload, limits.depth) {
+        Ok(Shape::Object) => Ok(Verified { payload }),
+        Ok(_) => Err(Error::PayloadShape),
+        Err(error) => Err(Error::PayloadJson(error)),
+    }
+}
+
+/// Reads the header of a token alone, to find the key it names; nothing of it is believed yet.
+pub fn peek<T>(
+    token: &str,
+    limits: &Limits,
+    read: impl FnOnce(&Header<'_>) -> T,
+) -> Result<T, Error> {
+    let decoded = decoded_header(&Segments::split(token, limits)?)?;
+    let text = utf8(&decoded).map_err(Error::HeaderJson)?;
+    Header::scan(text, limits.depth).map(|header| read(&header))
+}
+
+fn decoded_header(segments: &Segments<'_>) -> Result<Vec<u8>, Error> {
+    Ok(base64url::decode(segments.header)?)
+}
+
+fn check_header(
+    decoded: &[u8],
+    key: &HmacKey,
+    expected: &EncodedHeader,
+    limits: &Limits,
+) -> Result<(), Error> {
+    let text = utf8(decoded).map_err(Error::HeaderJson)?;
+    let header = Header::scan(text, limits.depth)?;
+    if header.critical || header.mistyped {
+        return Err(Error::HeaderParameter);
+    }
+    if header.algorithm != Some(key.algorithm()) {
+        return Err(Error::Algorithm(key.algorithm()));
+    }
+    if header.typ.as_deref() != expected.typ() {
+        return Err(Error::Type);
+    }
+    Ok(())
+}

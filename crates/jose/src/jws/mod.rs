@@ -1,0 +1,104 @@
+//! Compact JWS (RFC 7515 §7.1): the structure that shows any well-formed token, and the strict
+//! verification that login tokens go through.
+
+mod envelope;
+mod header;
+mod login;
+
+pub use envelope::{Compact, Envelope};
+pub use header::{EncodedHeader, Header};
+pub use login::{Verified, peek, sign, verify};
+
+use crate::base64url::NotCanonical;
+use crate::{Algorithm, json};
+
+/// What a token may cost before it is known to be genuine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest token looked at, in bytes.
+    pub token: usize,
+    /// How deep arrays and objects may nest in header and payload, a flat object being 1.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    /// 8,192 bytes, 16 levels.
+    fn default() -> Self {
+        Self {
+            token: 8192,
+            depth: 16,
+        }
+    }
+}
+
+/// Why a token is refused. No variant carries any of its text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The token is longer than [`Limits::token`]; it was not looked at.
+    #[error("token is longer than {limit} bytes")]
+    TooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The token is not three segments with two dots between.
+    #[error("token is not three segments")]
+    Segments,
+    /// A segment is not canonical base64url.
+    #[error("segment is {0}")]
+    Base64(#[from] NotCanonical),
+    /// The header is not strict JSON.
+    #[error("header is {0}")]
+    HeaderJson(#[source] json::Error),
+    /// The header is JSON, but not an object.
+    #[error("header is not an object")]
+    HeaderShape,
+    /// The payload is not strict JSON.
+    #[error("payload is {0}")]
+    PayloadJson(#[source] json::Error),
+    /// The payload is JSON, but not an object.
+    #[error("payload is not an object")]
+    PayloadShape,
+    /// A header parameter has a type it cannot have, or `crit` or `b64` is present.
+    #[error("header has a parameter that is not accepted")]
+    HeaderParameter,
+    /// The `alg` is not that of the key.
+    #[error("token is not signed with {}", .0.name())]
+    Algorithm(Algorithm),
+    /// The `typ` is not the one expected.
+    #[error("token is of another type")]
+    Type,
+    /// The signature is not that of the key.
+    #[error("signature does not verify")]
+    Signature,
+}
+
+/// The three segments of a compact token, still encoded.
+#[derive(Clone, Copy)]
+struct Segments<'t> {
+    header: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+    /// Header, dot and payload: what is signed (RFC 7515 §5.1).
+    signing_input: &'t str,
+}
+
+impl<'t> Segments<'t> {
+    fn split(token: &'t str, limits: &Limits) -> Result<Self, Error> {
+        if token.len() > limits.token {
+            return Err(Error::TooLong {
+                limit: limits.token,
+            });
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(Error::Segments)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(Error::Segments)?;
+        if payload.contains('.') {
+            return Err(Error::Segments);
+        }
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signing_input,
+        })
+    }
+}
