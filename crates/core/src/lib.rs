@@ -8,6 +8,7 @@ pub mod clock;
 pub mod customers;
 pub mod error;
 pub mod files;
+pub mod health;
 pub mod id;
 pub mod keys;
 pub mod page;

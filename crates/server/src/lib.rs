@@ -1,1 +1,20 @@
-//! Keyward.
+//! Keyward over HTTP: five wire contracts and the native API on one router. No SQL driver, no settings files.
+
+mod api;
+mod contract;
+mod documentation;
+mod error;
+mod extract;
+mod health;
+mod login;
+mod router;
+mod state;
+mod welcome;
+
+pub mod address;
+pub mod limits;
+pub mod middleware;
+pub mod serve;
+
+pub use self::router::{document, router};
+pub use self::state::{App, Contracts, Settings};

@@ -1,0 +1,190 @@
+//! The calls of contract 2.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, LINK, VARY};
+use http::{HeaderMap, StatusCode};
+use keyward_core::accounts::{self, Account, Accounts, Realm, SignUp, names};
+use keyward_core::secret::Password;
+use keyward_core::tokens::{self, Grant, LogIn, Tokens};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::{Directory, Error, refused, sign_up_error, verification_failed};
+use super::wire::{
+    EmailAndPassword, ErrorResponse, LoginRequest, LoginResponse, Registered, SignUpRequest,
+    SignUpResponse, User, UsersResponse,
+};
+use crate::error::Failure;
+use crate::extract::bearer::{access_token_or_bearer, guard};
+use crate::extract::client::Client;
+use crate::extract::json::Json;
+use crate::extract::member::Member;
+use crate::extract::query::{Query, next_link};
+use crate::limits::Limits;
+use crate::state::App;
+use crate::welcome;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(connected))
+        .routes(routes!(sign_up))
+        .routes(routes!(users))
+}
+
+/// `POST /login` where contract 4 does not share it.
+pub(crate) fn login_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(log_in_alone))
+}
+
+/// Says that the directory is there; a browser gets the welcome page.
+#[utoipa::path(
+    get, path = "/", tag = "2 directory",
+    responses((status = 200, body = String, content_type = "text/plain")),
+)]
+async fn connected(headers: HeaderMap) -> Response {
+    if welcome::is_wanted(&headers) {
+        return welcome::page();
+    }
+    ([(VARY, "Accept")], "flask rest connected").into_response()
+}
+
+/// Registers a user by e-mail address.
+#[utoipa::path(
+    post, path = "/signup", tag = "2 directory", request_body = SignUpRequest,
+    responses(
+        (status = 201, body = SignUpResponse), (status = 400, body = ErrorResponse),
+        (status = 409, body = ErrorResponse), (status = 413, body = ErrorResponse),
+        (status = 415, body = ErrorResponse), (status = 429, body = ErrorResponse),
+        (status = 503, body = ErrorResponse),
+    ),
+)]
+async fn sign_up(
+    State(accounts): State<Accounts>,
+    State(limits): State<Arc<Limits>>,
+    client: Client,
+    Json(body, ..): Json<SignUpRequest, Directory>,
+) -> Result<Response, Error> {
+    limits.sign_up_from(client.address)?;
+    let request = parse_sign_up(body)?;
+    let (email, name) = (request.email.clone(), request.display_name.clone());
+    accounts.sign_up(request).await.map_err(sign_up_error)?;
+    let body = SignUpResponse {
+        code: StatusCode::CREATED.as_u16(),
+        data: Registered::hiding(email.map_or_else(String::new, |name| name.shown), name.unwrap_or_default()),
+        message: "successfully registered",
+        status: true,
+    };
+    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+}
+
+/// Logs in by e-mail address.
+#[utoipa::path(
+    post, path = "/login", tag = "2 directory", request_body = LoginRequest,
+    responses(
+        (status = 201, body = LoginResponse), (status = 400, body = ErrorResponse),
+        (status = 403, body = LoginResponse), (status = 415, body = ErrorResponse),
+        (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
+    ),
+)]
+async fn log_in_alone(
+    State(app): State<App>,
+    client: Client,
+    Json(body, ..): Json<LoginRequest, Directory>,
+) -> Result<Response, Error> {
+    log_in(&app, &client, body.email, body.password).await
+}
+
+/// Logs in by e-mail address, for whoever has read the body.
+pub(crate) async fn log_in(
+    app: &App,
+    client: &Client,
+    email: Member,
+    password: Member,
+) -> Result<Response, Error> {
+    app.limits.login_from(client.address)?;
+    let typed = email.required("email")?;
+    let password = parse_password(password)?;
+    let name = names::email(&typed).ok();
+    let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
+    app.limits.login_to(Realm::Default, key)?;
+    let user_agent = client.user_agent.clone();
+    let attempt =
+        LogIn { realm: Realm::Default, name, password, grant: Grant::Single, user_agent };
+    let issued = match app.tokens.log_in(attempt).await {
+        Ok(issued) => issued,
+        Err(tokens::Error::Account(accounts::Error::BadCredentials)) => {
+            return Ok(verification_failed(typed));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let body = LoginResponse {
+        code: StatusCode::CREATED.as_u16(),
+        data: EmailAndPassword::hiding(typed),
+        message: "verification success",
+        status: true,
+        token: Some(issued.access_token),
+    };
+    let headers = [(CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::CREATED, headers, axum::Json(body)).into_response())
+}
+
+/// Lists the users that have an e-mail address, by id.
+#[utoipa::path(
+    get, path = "/users", tag = "2 directory",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 1,000, default 100"),
+        ("after" = Option<i64>, Query, description = "Only ids above this one"),
+    ),
+    security(("x-access-token" = []), ("bearer" = [])),
+    responses(
+        (status = 200, body = UsersResponse), (status = 400, body = ErrorResponse),
+        (status = 401, body = ErrorResponse), (status = 429, body = ErrorResponse),
+    ),
+)]
+async fn users(
+    State(accounts): State<Accounts>,
+    State(tokens): State<Tokens>,
+    State(limits): State<Arc<Limits>>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Error> {
+    let credential = access_token_or_bearer(&headers);
+    guard(&credential, Realm::Default, &tokens, &limits).map_err(refused)?;
+    let page = query.page()?;
+    let listed = accounts.list_with_email(page).await?;
+    let users = listed.items.into_iter().filter_map(user).collect();
+    let mut response = axum::Json(UsersResponse { users }).into_response();
+    if let Some(link) = listed.next.and_then(|next| next_link("/users", page.limit, next)) {
+        response.headers_mut().insert(LINK, link);
+    }
+    Ok(response)
+}
+
+fn user(account: Account) -> Option<User> {
+    Some(User { email: account.email?, id: account.id.0 })
+}
+
+fn parse_sign_up(body: SignUpRequest) -> Result<SignUp, Failure> {
+    let email = names::email(&body.email.required("email")?)
+        .map_err(|error| Failure::bad_request(format!("email {error}")))?;
+    let name = body.name.required("name")?;
+    if name.trim().is_empty() || name.chars().count() > 255 || name.contains('\0') {
+        let message = "name must be 1 to 255 characters, not blank and without NUL";
+        return Err(Failure::bad_request(message));
+    }
+    Ok(SignUp {
+        realm: Realm::Default,
+        username: None,
+        email: Some(email),
+        display_name: Some(name),
+        password: parse_password(body.password)?,
+    })
+}
+
+fn parse_password(password: Member) -> Result<Password, Failure> {
+    Password::new(password.required("password")?)
+        .map_err(|error| Failure::bad_request(format!("password {error}")))
+}

@@ -1,0 +1,134 @@
+//! The names of contract 2 on the wire.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::extract::member::Member;
+
+/// What stands where the original returned a password or its hash.
+const HIDDEN: &str = "********";
+
+/// A new user.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct SignUpRequest {
+    /// What the person is called.
+    #[serde(default)]
+    #[schema(value_type = String, example = "Test User")]
+    pub(super) name: Member,
+    /// The e-mail address, which is unique.
+    #[serde(default)]
+    #[schema(value_type = String, example = "test@gmail.com")]
+    pub(super) email: Member,
+    /// 1 to 1,024 bytes.
+    #[serde(default)]
+    #[schema(value_type = String, example = "test123")]
+    pub(super) password: Member,
+}
+
+/// The envelope of a sign-up.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignUpResponse {
+    /// The HTTP status.
+    #[schema(example = 201)]
+    pub(super) code: u16,
+    /// Who was registered.
+    pub(super) data: Registered,
+    /// `successfully registered`.
+    #[schema(value_type = String)]
+    pub(super) message: &'static str,
+    /// Whether it worked.
+    pub(super) status: bool,
+}
+
+/// Who was registered.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Registered {
+    email: String,
+    name: String,
+    #[schema(value_type = String, example = "********")]
+    password: &'static str,
+}
+
+impl Registered {
+    pub(super) fn hiding(email: String, name: String) -> Self {
+        Self { email, name, password: HIDDEN }
+    }
+}
+
+/// A login by e-mail address.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct LoginRequest {
+    /// The e-mail address.
+    #[serde(default)]
+    #[schema(value_type = String, example = "test@gmail.com")]
+    pub(super) email: Member,
+    /// The password.
+    #[serde(default)]
+    #[schema(value_type = String, example = "test123")]
+    pub(super) password: Member,
+}
+
+/// The envelope of a login, right or wrong.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DirectoryLoginResponse)]
+pub(crate) struct LoginResponse {
+    /// The HTTP status.
+    #[schema(example = 201)]
+    pub(super) code: u16,
+    /// What was sent.
+    pub(super) data: EmailAndPassword,
+    /// The outcome in words.
+    #[schema(value_type = String)]
+    pub(super) message: &'static str,
+    /// Whether it worked.
+    pub(super) status: bool,
+    /// The access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
+}
+
+/// What was sent to a login.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EmailAndPassword {
+    email: String,
+    #[schema(value_type = String, example = "********")]
+    password: &'static str,
+}
+
+impl EmailAndPassword {
+    pub(super) fn hiding(email: String) -> Self {
+        Self { email, password: HIDDEN }
+    }
+}
+
+/// The users, without an envelope.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UsersResponse {
+    pub(super) users: Vec<User>,
+}
+
+/// A user with an e-mail address.
+#[derive(Serialize, ToSchema)]
+pub(super) struct User {
+    #[schema(example = "user1@gmail.com")]
+    pub(super) email: String,
+    #[schema(example = 1)]
+    pub(super) id: i64,
+}
+
+/// The envelope of an error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DirectoryErrorResponse)]
+pub(crate) struct ErrorResponse {
+    /// The HTTP status.
+    #[schema(example = 400)]
+    pub(super) code: u16,
+    /// Always `null`.
+    #[schema(value_type = Option<String>)]
+    pub(super) data: (),
+    /// What is wrong.
+    pub(super) message: String,
+    /// Always `false`.
+    #[schema(example = false)]
+    pub(super) status: bool,
+}

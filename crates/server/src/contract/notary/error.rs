@@ -1,0 +1,43 @@
+//! The shape of contract 1's errors: `{"status": …, "description": …}`.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::wire::ErrorResponse;
+use crate::error::{Failure, Shape, Shaped};
+
+/// Contract 1.
+pub(crate) struct Notary;
+
+pub(super) type Error = Shaped<Notary>;
+
+/// Carries the description of a 204, which has no body (RFC 9110 §15.3.5).
+const DESCRIPTION: HeaderName = HeaderName::from_static("x-error-description");
+
+impl Shape for Notary {
+    fn render(failure: &Failure) -> Response {
+        if failure.status == StatusCode::NO_CONTENT {
+            let description =
+                HeaderValue::from_str(&failure.message).unwrap_or(HeaderValue::from_static(""));
+            return (failure.status, [(DESCRIPTION, description)]).into_response();
+        }
+        let body = ErrorResponse {
+            status: failure.status.as_u16(),
+            description: failure.message.to_string(),
+        };
+        (failure.status, axum::Json(body)).into_response()
+    }
+}
+
+pub(super) fn invalid_content_type() -> Error {
+    Failure::new(StatusCode::ACCEPTED, "Invalid content type").into()
+}
+
+pub(super) fn missing_token() -> Error {
+    let status = StatusCode::NON_AUTHORITATIVE_INFORMATION;
+    Failure::new(status, "Missing token in GET request body").into()
+}
+
+pub(super) fn missing_signing_key() -> Error {
+    Failure::new(StatusCode::NO_CONTENT, "Missing signing key in GET request body").into()
+}

@@ -1,0 +1,105 @@
+//! The calls of contract 1.
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::CACHE_CONTROL;
+use keyward_core::error::Fault;
+use keyward_core::tokens::notary;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::{Error, invalid_content_type, missing_signing_key, missing_token};
+use super::wire::{ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse};
+use crate::error::Failure;
+use crate::extract::json;
+use crate::extract::member::Member;
+use crate::state::App;
+
+/// Room for the longest text fully escaped, and for the token that it makes.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(generate))
+        .routes(routes!(verify))
+        .routes(routes!(verify_by_post))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+}
+
+/// Signs a string into a JWT.
+#[utoipa::path(
+    post, path = "/generateToken", tag = "1 notary", request_body = GenerateRequest,
+    responses(
+        (status = 200, body = GenerateResponse),
+        (status = 202, body = ErrorResponse, description = "Invalid content type"),
+        (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+    ),
+)]
+async fn generate(State(notary): State<notary::Notary>, request: Request) -> Result<Response, Error> {
+    let body: GenerateRequest = read(request).await?;
+    let token = notary.mint(&body.user_data.required("user_data")?)?;
+    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(GenerateResponse { token })).into_response())
+}
+
+/// Shows a JWT's header and claims and whether the given key verifies it.
+#[utoipa::path(
+    get, path = "/verifyToken", tag = "1 notary", request_body = VerifyRequest,
+    responses(
+        (status = 200, body = VerifyResponse),
+        (status = 202, body = ErrorResponse, description = "Invalid content type"),
+        (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
+        (status = 204, description = "Missing signing key: said in X-Error-Description"),
+        (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+    ),
+)]
+async fn verify(State(notary): State<notary::Notary>, request: Request) -> Result<Response, Error> {
+    let body: VerifyRequest = read(request).await?;
+    let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
+    let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
+    let judged = notary.judge(&token, &key)?;
+    let raw = |text| RawValue::from_string(text).map_err(|error| Fault::Internal(error.into()));
+    let body = VerifyResponse {
+        header: raw(judged.header)?,
+        claims: raw(judged.claims)?,
+        verified: judged.verified,
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
+}
+
+/// As `GET /verifyToken`, for where a proxy drops the body of a GET.
+#[utoipa::path(
+    post, path = "/verifyToken", tag = "1 notary", request_body = VerifyRequest,
+    responses(
+        (status = 200, body = VerifyResponse),
+        (status = 202, body = ErrorResponse, description = "Invalid content type"),
+        (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
+        (status = 204, description = "Missing signing key: said in X-Error-Description"),
+        (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+    ),
+)]
+async fn verify_by_post(
+    notary: State<notary::Notary>,
+    request: Request,
+) -> Result<Response, Error> {
+    verify(notary, request).await
+}
+
+/// The body, once its declared type is right; an empty one counts as `{}`.
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Error> {
+    if !json::is_json(request.headers()) {
+        return Err(invalid_content_type());
+    }
+    let bytes = json::bytes(request, &()).await?;
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    Ok(json::parse(text)?)
+}
+
+/// The string, unless it is missing or empty.
+fn filled(member: Member, name: &str) -> Result<Option<String>, Failure> {
+    if !member.is_present() {
+        return Ok(None);
+    }
+    Ok(Some(member.required(name)?).filter(|text| !text.is_empty()))
+}

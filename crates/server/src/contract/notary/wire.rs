@@ -1,0 +1,64 @@
+//! The names of contract 1 on the wire.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::extract::member::Member;
+
+/// What is to be signed.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct GenerateRequest {
+    /// At most 64 KiB.
+    #[serde(default)]
+    #[schema(value_type = String, example = "this is test")]
+    pub(super) user_data: Member,
+}
+
+/// The signed token.
+#[derive(Serialize, ToSchema)]
+pub(super) struct GenerateResponse {
+    /// A compact JWS, HS512.
+    #[serde(rename = "JWT Token")]
+    pub(super) token: String,
+}
+
+/// What is to be judged, and by which key.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct VerifyRequest {
+    /// A compact JWS.
+    #[serde(default, rename = "Token")]
+    #[schema(value_type = String)]
+    pub(super) token: Member,
+    /// An HMAC secret, or a public key as PEM or JWK.
+    #[serde(default, rename = "Signing_key")]
+    #[schema(value_type = String)]
+    pub(super) signing_key: Member,
+}
+
+/// The token's own header and claims, untouched, and the verdict.
+#[derive(Serialize, ToSchema)]
+pub(super) struct VerifyResponse {
+    /// The token's header.
+    #[serde(rename = "Header")]
+    #[schema(value_type = Object)]
+    pub(super) header: Box<RawValue>,
+    /// The token's claims.
+    #[serde(rename = "Claims")]
+    #[schema(value_type = Object)]
+    pub(super) claims: Box<RawValue>,
+    /// Whether the key verifies the signature.
+    #[serde(rename = "Signature Verification")]
+    pub(super) verified: bool,
+}
+
+/// An error, which may have a status in the 2xx range.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorResponse {
+    /// The HTTP status.
+    #[schema(example = 202)]
+    pub(super) status: u16,
+    /// What is wrong.
+    #[schema(example = "Invalid content type")]
+    pub(super) description: String,
+}

@@ -1,0 +1,9 @@
+//! Contract 4, the vector generator: `POST /register`, `POST /login` by username, `POST /generate_array`.
+
+mod error;
+mod routes;
+mod wire;
+
+pub(crate) use self::error::Vectors;
+pub(crate) use self::routes::{log_in, login_routes, routes};
+pub(crate) use self::wire::{LoginResponse, MessageResponse};

@@ -1,0 +1,47 @@
+//! The names of contract 4 on the wire.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::extract::member::Member;
+
+/// A username and a password, to register or to log in.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct CredentialsRequest {
+    /// The username.
+    #[serde(default)]
+    #[schema(value_type = String, example = "new_user")]
+    pub(super) username: Member,
+    /// 1 to 1,024 bytes.
+    #[serde(default)]
+    #[schema(value_type = String, example = "new_password")]
+    pub(super) password: Member,
+}
+
+/// The access token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VectorsLoginResponse)]
+pub(crate) struct LoginResponse {
+    /// A JWT.
+    pub(super) token: String,
+}
+
+/// What an array is asked for with.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ArrayRequest {
+    /// At most 64 KiB.
+    #[serde(default)]
+    #[schema(value_type = String, example = "This is a sample sentence")]
+    pub(super) sentence: Member,
+}
+
+/// A message, of success or of an error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VectorsMessageResponse)]
+pub(crate) struct MessageResponse {
+    /// What happened.
+    #[schema(value_type = String)]
+    pub(super) message: Cow<'static, str>,
+}

@@ -1,0 +1,122 @@
+//! A JSON body, read strictly: the type is declared, the text is one object without duplicate members at any
+//! depth, and its size and depth are bounded before it is parsed.
+
+use std::marker::PhantomData;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use keyward_jose::json::{self, Shape as JsonShape};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Failure, Shape, Shaped};
+
+/// How deep a body may nest.
+const DEPTH: usize = 32;
+
+/// The body as `T`; a failure is in the shape of contract `S`.
+pub(crate) struct Json<T, S>(pub(crate) T, PhantomData<S>);
+
+impl<T, S, A> FromRequest<A> for Json<T, S>
+where
+    T: DeserializeOwned,
+    S: Shape,
+    A: Send + Sync,
+{
+    type Rejection = Shaped<S>;
+
+    async fn from_request(request: Request, state: &A) -> Result<Self, Self::Rejection> {
+        if !is_json(request.headers()) {
+            let message = "send JSON, with Content-Type: application/json";
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into());
+        }
+        let bytes = bytes(request, state).await?;
+        Ok(Self(parse(&bytes)?, PhantomData))
+    }
+}
+
+/// Whether the declared type is `application/json`, whatever its parameters and case.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    is_media_type(headers, "application/json")
+        && headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
+}
+
+/// Whether the declared type is `expected`, whatever its parameters and case.
+pub(crate) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
+}
+
+/// The whole body, within the limit of its route.
+pub(crate) async fn bytes<A: Send + Sync>(request: Request, state: &A) -> Result<Bytes, Failure> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than allowed")
+        }
+        _ => Failure::bad_request("the body broke off or came too slowly"),
+    })
+}
+
+/// Reads one JSON object.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    match json::check(bytes, DEPTH) {
+        Ok(JsonShape::Object) => {}
+        Ok(_) => return Err(Failure::bad_request("the body must be a JSON object")),
+        Err(error) => return Err(Failure::bad_request(format!("the body is not good JSON: {error}"))),
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| Failure::bad_request(described(&error)))
+}
+
+/// What is wrong with which member, without the place in the text.
+fn described(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let text = error.inner().to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);
+    match error.path().to_string().as_str() {
+        "." => text.to_owned(),
+        path => format!("{path}: {text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: String,
+    }
+
+    #[test]
+    fn an_error_names_the_member() {
+        let message = |text: &str| parse::<Body>(text.as_bytes()).expect_err(text).message;
+        assert_eq!(message(r#"{"name":5}"#), "name: invalid type: integer `5`, expected a string");
+        assert_eq!(message(r#"{"name":"a","x":1}"#), "x: unknown field `x`, expected `name`");
+        assert_eq!(message("{}"), "missing field `name`");
+        assert!(message(r#"{"name":"a","n\u0061me":"b"}"#).contains("good JSON"));
+        assert!(message("[]").contains("object"));
+        assert!(message(&format!("{{\"x\":{}1", "[".repeat(100_000))).contains("good JSON"));
+    }
+
+    #[test]
+    fn the_media_type_is_compared_without_case_and_parameters() {
+        for (value, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/jsonx", false),
+            ("text/json", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, value.parse().expect("value"));
+            assert_eq!(is_json(&headers), expected, "{value}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,7 @@
+//! What handlers take from a request, strictly read, with failures in the contract's shape.
+
+pub(crate) mod bearer;
+pub(crate) mod client;
+pub(crate) mod json;
+pub(crate) mod member;
+pub(crate) mod query;

@@ -1,0 +1,74 @@
+//! The whole server as one router: the contracts that are switched on, the native API beside them, and the
+//! OpenAPI document of all of it.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::error::{Problem, Shape, method_not_allowed, not_found};
+use crate::state::{App, Settings};
+use crate::{api, contract, documentation, health, login, middleware, welcome};
+
+/// The largest body of a JSON or form request that has no limit of its own, in bytes.
+const LARGEST_BODY: usize = 64 * 1024;
+
+/// The router of a server with these services and settings.
+#[must_use]
+pub fn router(app: App, settings: &Settings) -> Router {
+    let (router, document) = routes(settings);
+    let router = match settings.documentation {
+        true => router.merge(documentation::routes(document)),
+        false => router,
+    };
+    let router = router.fallback(not_found).with_state(app.clone());
+    middleware::apply(router, &app, settings.access_log)
+}
+
+/// The OpenAPI document of a server with these settings.
+#[must_use]
+pub fn document(settings: &Settings) -> OpenApi {
+    routes(settings).1
+}
+
+fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
+    let on = settings.contracts;
+    let mut all = Assembly { router: Router::new(), document: documentation::base() };
+    all.add::<Problem>(true, api::routes());
+    all.add::<contract::notary::Notary>(on.notary, contract::notary::routes());
+    all.add::<contract::directory::Directory>(on.directory, contract::directory::routes());
+    all.add::<Problem>(!on.directory, welcome::routes());
+    all.add::<Problem>(on.exchange, contract::exchange::routes(settings.largest_upload));
+    all.add::<contract::vectors::Vectors>(on.vectors, contract::vectors::routes());
+    all.add::<contract::vectors::Vectors>(on.vectors, health::routes());
+    all.add::<Problem>(!on.vectors, health::routes());
+    all.add::<Problem>(on.customers, contract::customers::routes());
+    match (on.directory, on.vectors) {
+        (true, true) => all.add::<contract::directory::Directory>(true, login::routes()),
+        (directory, vectors) => {
+            all.add::<contract::directory::Directory>(directory, contract::directory::login_routes());
+            all.add::<contract::vectors::Vectors>(vectors, contract::vectors::login_routes());
+        }
+    }
+    (all.router, all.document)
+}
+
+struct Assembly {
+    router: Router<App>,
+    document: OpenApi,
+}
+
+impl Assembly {
+    /// Adds routes whose 405 has the shape of `S`.
+    fn add<S: Shape>(&mut self, switched_on: bool, routes: OpenApiRouter<App>) {
+        if !switched_on {
+            return;
+        }
+        let (router, document) = routes.split_for_parts();
+        let router = router
+            .method_not_allowed_fallback(method_not_allowed::<S>)
+            .layer(DefaultBodyLimit::max(LARGEST_BODY));
+        self.router = std::mem::take(&mut self.router).merge(router);
+        self.document.merge(document);
+    }
+}

@@ -1,0 +1,75 @@
+//! What handlers may reach: each takes, by `State`, only the capabilities it names.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use keyward_core::accounts::Accounts;
+use keyward_core::customers::Customers;
+use keyward_core::files::Files;
+use keyward_core::health;
+use keyward_core::random::Random;
+use keyward_core::sessions::Sessions;
+use keyward_core::tokens::Tokens;
+use keyward_core::tokens::notary::Notary;
+
+use crate::address::TrustedProxies;
+use crate::limits::Limits;
+
+/// The services behind the router.
+#[derive(Clone, FromRef)]
+pub struct App {
+    /// Who may log in.
+    pub accounts: Accounts,
+    /// Their sessions.
+    pub sessions: Sessions,
+    /// Their tokens.
+    pub tokens: Tokens,
+    /// The notary of contract 1.
+    pub notary: Notary,
+    /// The files of contract 3.
+    pub files: Files,
+    /// The customers of contract 5.
+    pub customers: Customers,
+    /// Randomness for contract 4 and request ids.
+    pub random: Arc<dyn Random>,
+    /// What readiness is asked of.
+    pub health: Arc<dyn health::Store>,
+    /// Rate limits.
+    pub limits: Arc<Limits>,
+    /// Whose forwarded addresses are believed.
+    pub proxies: Arc<TrustedProxies>,
+}
+
+/// Which contracts are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contracts {
+    /// Contract 1, the token notary.
+    pub notary: bool,
+    /// Contract 2, the user directory.
+    pub directory: bool,
+    /// Contract 3, the file exchange.
+    pub exchange: bool,
+    /// Contract 4, the vector generator.
+    pub vectors: bool,
+    /// Contract 5, the customers API.
+    pub customers: bool,
+}
+
+impl Contracts {
+    /// All five.
+    pub const ALL: Self =
+        Self { notary: true, directory: true, exchange: true, vectors: true, customers: true };
+}
+
+/// What the router is made of besides the services.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which contracts are served.
+    pub contracts: Contracts,
+    /// Whether Swagger UI and the OpenAPI document are served.
+    pub documentation: bool,
+    /// Whether each request is logged.
+    pub access_log: bool,
+    /// The largest body of an upload, in bytes, with room for the other parts of its form.
+    pub largest_upload: u64,
+}
