@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use keyward_core::secret::Password;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::error::Failure;
@@ -27,6 +28,12 @@ impl Member {
             Self::Absent => Err(Failure::bad_request(format!("{name} is missing"))),
             Self::Other => Err(Failure::bad_request(format!("{name} must be a string"))),
         }
+    }
+
+    /// The password; a failure says what a password must be.
+    pub(crate) fn password(self) -> Result<Password, Failure> {
+        Password::new(self.required("password")?)
+            .map_err(|error| Failure::bad_request(format!("password {error}")))
     }
 
     /// Whether it was sent.

@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LINK, VARY};
 use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::{self, Account, Accounts, Realm, SignUp, names};
-use keyward_core::secret::Password;
 use keyward_core::tokens::{self, Grant, LogIn, Tokens};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -106,7 +105,7 @@ pub(crate) async fn log_in(
 ) -> Result<Response, Error> {
     app.limits.login_from(client.address)?;
     let typed = email.required("email")?;
-    let password = parse_password(password)?;
+    let password = password.password()?;
     let name = names::email(&typed).ok();
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
     app.limits.login_to(Realm::Default, key)?;
@@ -180,11 +179,6 @@ fn parse_sign_up(body: SignUpRequest) -> Result<SignUp, Failure> {
         username: None,
         email: Some(email),
         display_name: Some(name),
-        password: parse_password(body.password)?,
+        password: body.password.password()?,
     })
-}
-
-fn parse_password(password: Member) -> Result<Password, Failure> {
-    Password::new(password.required("password")?)
-        .map_err(|error| Failure::bad_request(format!("password {error}")))
 }

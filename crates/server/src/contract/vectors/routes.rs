@@ -9,7 +9,6 @@ use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::names::{self, Name};
 use keyward_core::accounts::{Accounts, Realm, SignUp};
 use keyward_core::random::Random;
-use keyward_core::secret::Password;
 use keyward_core::tokens::{Grant, LogIn, Tokens};
 use keyward_core::vectors::{DIMENSIONS, MOST_DIMENSIONS, generate};
 use utoipa_axum::router::OpenApiRouter;
@@ -61,7 +60,7 @@ async fn register(
     limits.sign_up_from(client.address)?;
     let username = names::username(&body.username.required("username")?)
         .map_err(|error| Failure::bad_request(format!("username {error}")))?;
-    let password = parse_password(body.password)?;
+    let password = body.password.password()?;
     limits.sign_up_as(Realm::Default, &username.key)?;
     let request = SignUp {
         realm: Realm::Default,
@@ -100,7 +99,7 @@ pub(crate) async fn log_in(
 ) -> Result<Response, Error> {
     app.limits.login_from(client.address)?;
     let typed = username.required("username")?;
-    let password = parse_password(password)?;
+    let password = password.password()?;
     let name = parse_login_name(&typed)?;
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
     app.limits.login_to(Realm::Default, key)?;
@@ -161,10 +160,5 @@ fn parse_login_name(typed: &str) -> Result<Option<Name>, Failure> {
     if typed.is_empty() {
         return Err(Failure::bad_request("username must not be empty"));
     }
-    Ok(names::username(typed).or_else(|_| names::email(typed)).ok())
-}
-
-fn parse_password(password: Member) -> Result<Password, Failure> {
-    Password::new(password.required("password")?)
-        .map_err(|error| Failure::bad_request(format!("password {error}")))
+    Ok(names::username(typed).ok())
 }
