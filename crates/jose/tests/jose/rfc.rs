@@ -1,0 +1,173 @@
+//! The examples printed in RFC 7515, 7520, 7797 and 8037, and the golden tokens of contract 1.
+
+use keyward_jose::jws::{Compact, EncodedHeader, Envelope, Limits, sign, verify};
+use keyward_jose::{Algorithm, ForeignKey, HmacKey, KeyError, base64url};
+use serde_json::Value;
+
+use crate::support::{WIDE, list, shared, text, verifies};
+
+/// The JWK without its private numbers, unless it is a secret.
+fn public_half(jwk: &Value) -> String {
+    let mut jwk = jwk.clone();
+    if jwk["kty"] != "oct" {
+        let members = jwk.as_object_mut().unwrap();
+        members.retain(|name, _| !["d", "p", "q", "dp", "dq", "qi"].contains(&name.as_str()));
+    }
+    jwk.to_string()
+}
+
+#[test]
+fn compact_examples_verify_and_unsecured_ones_never_do() {
+    let Some(file) = shared("vectors/rfc/rfc_examples.json") else {
+        return;
+    };
+    let (mut valid, mut refused) = (0, 0);
+    let secret = ForeignKey::parse("any secret").unwrap();
+    for example in list(&file, "examples") {
+        let Some(token) = example["compact"].as_str() else {
+            continue;
+        };
+        if !text(example, "expect").starts_with("signature valid") {
+            assert!(!verifies(&secret, token), "{example}");
+            refused += 1;
+            continue;
+        }
+        let key = ForeignKey::parse(&public_half(&example["key"])).unwrap();
+        assert!(verifies(&key, token), "{example}");
+        let envelope = Envelope::parse(token, &WIDE).unwrap();
+        assert_eq!(envelope.header().alg.as_deref(), example["alg"].as_str());
+        // The printed payloads of A.1 to A.3 have CR LF where the file has LF.
+        let payload = String::from_utf8(envelope.payload().to_vec()).unwrap();
+        assert_eq!(
+            payload.replace('\r', ""),
+            text(example, "payload_utf8").replace('\r', "")
+        );
+        valid += 1;
+    }
+    assert_eq!((valid, refused), (5, 2));
+}
+
+#[test]
+fn json_serializations_are_no_tokens() {
+    let Some(file) = shared("vectors/rfc/rfc_examples.json") else {
+        return;
+    };
+    let mut ran = 0;
+    for example in list(&file, "examples")
+        .iter()
+        .filter(|example| !example["json"].is_null())
+    {
+        assert!(Envelope::parse(&example["json"].to_string(), &WIDE).is_err());
+        ran += 1;
+    }
+    assert_eq!(ran, 2);
+}
+
+#[test]
+fn the_cookbook_signatures_verify() {
+    for name in [
+        "jws/4_1.rsa_v15_signature",
+        "jws/4_2.rsa-pss_signature",
+        "jws/4_4.hmac-sha2_integrity_protection",
+        "curve25519/jws",
+    ] {
+        let Some(file) = shared(&format!("vectors/rfc7520-cookbook/{name}.json")) else {
+            return;
+        };
+        // RFC 7520 names its key of 4.2 PS384 in the header only; 4.1 and 4.4 need no change.
+        let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+        assert!(verifies(&key, text(&file["output"], "compact")), "{name}");
+    }
+}
+
+#[test]
+fn the_cookbook_signature_on_p_521_verifies() {
+    let Some(file) = shared("vectors/rfc7520-cookbook/jws/4_3.ecdsa_signature.json") else {
+        return;
+    };
+    let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+    assert!(verifies(&key, text(&file["output"], "compact")));
+    let private = ForeignKey::parse(&file["input"]["key"].to_string());
+    assert_eq!(private.unwrap_err(), KeyError::Private);
+}
+
+#[test]
+fn signing_gives_the_cookbooks_token_byte_for_byte() {
+    let Some(file) = shared("vectors/rfc7520-cookbook/jws/4_4.hmac-sha2_integrity_protection.json")
+    else {
+        return;
+    };
+    let secret = base64url::decode(text(&file["input"]["key"], "k")).unwrap();
+    let key = HmacKey::new(Algorithm::HS256, &secret).unwrap();
+    let header = base64url::decode(text(&file["signing"], "protected_b64u")).unwrap();
+    let header = EncodedHeader::new(&String::from_utf8(header).unwrap()).unwrap();
+    let payload = text(&file["input"], "payload").as_bytes();
+    assert_eq!(
+        sign(&key, &header, payload),
+        text(&file["output"], "compact")
+    );
+}
+
+#[test]
+fn detached_and_unencoded_payloads_do_not_verify() {
+    let detached = "vectors/rfc7520-cookbook/jws/4_5.signature_with_detached_content.json";
+    let Some(file) = shared(detached) else { return };
+    let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+    assert!(!verifies(&key, text(&file["output"], "compact")));
+
+    let unencoded = "vectors/rfc7520-cookbook/rfc7797/4.2.hmac-sha2_b64_false.json";
+    let Some(file) = shared(unencoded) else {
+        return;
+    };
+    let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+    let (header, signature) = (
+        text(&file["signing"], "protected_b64u"),
+        text(&file["signing"], "sig"),
+    );
+    assert!(!verifies(&key, &format!("{header}..{signature}")));
+    assert!(!verifies(
+        &key,
+        &format!("{header}.{}.{signature}", base64url::encode("$.02"))
+    ));
+}
+
+#[test]
+fn the_notarys_golden_tokens_verify_and_are_made_again() {
+    let Some(file) = shared("contracts/vectors.json") else {
+        return;
+    };
+    let notary = &file["notary"];
+    let key_text = text(notary, "signing_key");
+    let foreign = ForeignKey::parse(key_text).unwrap();
+    let own = HmacKey::new(Algorithm::HS512, key_text.as_bytes()).unwrap();
+    let header = EncodedHeader::new(r#"{"typ":"JWT","alg":"HS512"}"#).unwrap();
+    for example in list(notary, "valid") {
+        let token = text(example, "token");
+        let compact = Compact::parse(token, &Limits::default()).unwrap();
+        assert!(foreign.verifies(&compact));
+        assert_eq!(compact.header_json(), r#"{"typ":"JWT","alg":"HS512"}"#);
+        let claims: Value = serde_json::from_str(compact.payload_json()).unwrap();
+        assert_eq!(claims, example["claims"]);
+
+        assert_eq!(sign(&own, &header, compact.payload()), token);
+        let verified = verify(token, &own, &header, &Limits::default()).unwrap();
+        assert_eq!(verified.json(), compact.payload_json());
+
+        let other = ForeignKey::parse(&key_text[1..]).unwrap();
+        assert!(!other.verifies(&compact));
+    }
+}
+
+#[test]
+fn tokens_under_unknown_keys_are_well_formed_and_do_not_verify() {
+    let Some(file) = shared("contracts/vectors.json") else {
+        return;
+    };
+    let key = ForeignKey::parse("a guess").unwrap();
+    for contract in ["directory", "exchange"] {
+        let token = text(&file[contract]["login_token"], "token");
+        let compact = Compact::parse(token, &Limits::default()).unwrap();
+        assert_eq!(compact.header().algorithm, Some(Algorithm::HS256));
+        assert!(!key.verifies(&compact));
+    }
+}
