@@ -3,6 +3,7 @@
 //! What looks like a public key is never taken for a secret, however malformed it is.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
@@ -11,6 +12,8 @@ use crate::jwk::Jwk;
 use crate::jws::Envelope;
 use crate::public_key::PEM_BEGIN;
 use crate::{Algorithm, KeyError, PublicKey};
+
+const HMAC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
 /// A key to judge others' tokens with.
 #[derive(Debug)]
@@ -23,10 +26,12 @@ pub enum ForeignKey {
     Unusable,
 }
 
-/// A shared secret of any length, with the algorithm it is bound to, if any.
+/// A shared secret of any length, and the algorithms it may verify.
 pub struct Secret {
     bytes: Zeroizing<Vec<u8>>,
     bound: Option<Algorithm>,
+    /// Prepared at the first use, in the order of [`HMAC`].
+    prepared: [OnceLock<Option<Box<HmacKey>>>; HMAC.len()],
 }
 
 impl ForeignKey {
@@ -45,8 +50,7 @@ impl ForeignKey {
         if is_bare_public_key(text) {
             return Ok(Self::Unusable);
         }
-        let bytes = Zeroizing::new(text.as_bytes().to_vec());
-        Ok(Self::Secret(Secret { bytes, bound: None }))
+        Ok(Self::Secret(Secret::new(text.as_bytes().to_vec(), None)))
     }
 
     /// Whether this key signed the token, under an algorithm that is the key's to verify.
@@ -89,28 +93,41 @@ impl ForeignKey {
 }
 
 impl Secret {
+    fn new(bytes: Vec<u8>, bound: Option<Algorithm>) -> Self {
+        Self {
+            bytes: Zeroizing::new(bytes),
+            bound,
+            prepared: Default::default(),
+        }
+    }
+
     fn of_jwk(jwk: &Jwk<'_>) -> Result<Self, KeyError> {
         let bound = jwk.bound_algorithm()?;
-        let bytes = Zeroizing::new(jwk.bytes("k")?);
-        if bytes.is_empty() || bound.is_some_and(|bound| !bound.is_hmac()) {
+        let secret = Self::new(jwk.bytes("k")?, bound);
+        if secret.bytes.is_empty() || bound.is_some_and(|bound| !bound.is_hmac()) {
             return Err(KeyError::OtherUse);
         }
-        Ok(Self { bytes, bound })
+        Ok(secret)
     }
 
     fn verifies(&self, algorithm: Algorithm, message: &[u8], tag: &[u8]) -> bool {
-        self.bound.is_none_or(|bound| bound == algorithm)
-            && HmacKey::of_any_length(algorithm, &self.bytes)
-                .is_ok_and(|key| key.verifies(message, tag))
+        self.key(algorithm)
+            .is_some_and(|key| key.verifies(message, tag))
+    }
+
+    fn key(&self, algorithm: Algorithm) -> Option<&HmacKey> {
+        if self.bound.is_some_and(|bound| bound != algorithm) {
+            return None;
+        }
+        let slot = &self.prepared[HMAC.iter().position(|hmac| *hmac == algorithm)?];
+        slot.get_or_init(|| HmacKey::of_any_length(algorithm, &self.bytes).ok())
+            .as_ref()
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Secret")
-            .field("bound", &self.bound)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Secret").finish_non_exhaustive()
     }
 }
 
