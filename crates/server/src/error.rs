@@ -16,6 +16,8 @@ use keyward_core::error::{Fault, Kind};
 use keyward_core::{accounts, customers, files, sessions, tokens};
 use serde::Serialize;
 
+use crate::limits::Exceeded;
+
 /// A request that failed: the status, what to tell the person, and what only the log may know.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -105,6 +107,12 @@ failure_from!(
     tokens::Error,
     tokens::notary::Error,
 );
+
+impl From<Exceeded> for Failure {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::too_many(exceeded.retry_after)
+    }
+}
 
 /// How a contract words a failure.
 pub(crate) trait Shape: Send + Sync + 'static {

@@ -1,7 +1,5 @@
 //! The credential of a request (RFC 6750 §2.1): one, in a header, never in the address.
 
-use std::sync::Arc;
-
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use keyward_core::accounts::Realm;
@@ -59,17 +57,17 @@ pub(crate) fn access_token_or_bearer(headers: &HeaderMap) -> Credential<'_> {
 }
 
 /// Whoever presents a good access token of `realm`, counted against the account's limit.
-pub(crate) fn guard(
+pub(crate) async fn guard(
     credential: &Credential<'_>,
     realm: Realm,
     tokens: &Tokens,
-    limits: &Arc<Limits>,
+    limits: &Limits,
 ) -> Result<Principal, Refused> {
     let principal = tokens.verify(require(credential)?, realm).map_err(|error| match error {
         tokens::Error::OtherRealm(realm) => Refused::OtherRealm(realm),
         _ => Refused::Invalid,
     })?;
-    count(&principal, limits)?;
+    count(&principal, limits).await?;
     Ok(principal)
 }
 
@@ -83,9 +81,10 @@ pub(crate) fn require<'h>(credential: &Credential<'h>) -> Result<&'h str, Refuse
 }
 
 /// Counts a request of `principal` against its account's limit.
-pub(crate) fn count(principal: &Principal, limits: &Arc<Limits>) -> Result<(), Refused> {
+pub(crate) async fn count(principal: &Principal, limits: &Limits) -> Result<(), Refused> {
     limits
-        .guarded_by(principal.realm, &principal.subject)
+        .guarded_by(principal.realm.name(), &principal.subject)
+        .await
         .map_err(|exceeded| Refused::TooMany(exceeded.into()))
 }
 

@@ -66,7 +66,7 @@ async fn sign_up(
     client: Client,
     Json(body, ..): Json<SignUpRequest, Directory>,
 ) -> Result<Response, Error> {
-    limits.sign_up_from(client.address)?;
+    limits.sign_up_from(client.address).await?;
     let request = parse_sign_up(body)?;
     let (email, name) = (request.email.clone(), request.display_name.clone());
     accounts.sign_up(request).await.map_err(sign_up_error)?;
@@ -103,12 +103,12 @@ pub(crate) async fn log_in(
     email: Member,
     password: Member,
 ) -> Result<Response, Error> {
-    app.limits.login_from(client.address)?;
+    app.limits.login_from(client.address).await?;
     let typed = email.required("email")?;
     let password = password.password()?;
     let name = names::email(&typed).ok();
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
-    app.limits.login_to(Realm::Default, key)?;
+    app.limits.login_to(Realm::Default.name(), key).await?;
     let user_agent = client.user_agent.clone();
     let attempt =
         LogIn { realm: Realm::Default, name, password, grant: Grant::Single, user_agent };
@@ -151,7 +151,7 @@ async fn users(
     query: Query,
 ) -> Result<Response, Error> {
     let credential = access_token_or_bearer(&headers);
-    guard(&credential, Realm::Default, &tokens, &limits).map_err(refused)?;
+    guard(&credential, Realm::Default, &tokens, &limits).await.map_err(refused)?;
     let page = query.page()?;
     let listed = accounts.list_with_email(page).await?;
     let users = listed.items.into_iter().filter_map(user).collect();

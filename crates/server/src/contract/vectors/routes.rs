@@ -57,11 +57,11 @@ async fn register(
     client: Client,
     Json(body, ..): Json<CredentialsRequest, Vectors>,
 ) -> Result<axum::Json<MessageResponse>, Error> {
-    limits.sign_up_from(client.address)?;
+    limits.sign_up_from(client.address).await?;
     let username = names::username(&body.username.required("username")?)
         .map_err(|error| Failure::bad_request(format!("username {error}")))?;
     let password = body.password.password()?;
-    limits.sign_up_as(Realm::Default, &username.key)?;
+    limits.sign_up_as(Realm::Default.name(), &username.key).await?;
     let request = SignUp {
         realm: Realm::Default,
         username: Some(username),
@@ -97,12 +97,12 @@ pub(crate) async fn log_in(
     username: Member,
     password: Member,
 ) -> Result<Response, Error> {
-    app.limits.login_from(client.address)?;
+    app.limits.login_from(client.address).await?;
     let typed = username.required("username")?;
     let password = password.password()?;
     let name = parse_login_name(&typed)?;
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
-    app.limits.login_to(Realm::Default, key)?;
+    app.limits.login_to(Realm::Default.name(), key).await?;
     let user_agent = client.user_agent.clone();
     let attempt =
         LogIn { realm: Realm::Default, name, password, grant: Grant::Single, user_agent };
@@ -133,8 +133,8 @@ async fn generate_array(
 ) -> Result<Response, Error> {
     let credential = bearer(&headers);
     let principal =
-        guard(&credential, Realm::Default, &app.tokens, &app.limits).map_err(refused)?;
-    app.limits.array_by(principal.realm, &principal.subject)?;
+        guard(&credential, Realm::Default, &app.tokens, &app.limits).await.map_err(refused)?;
+    app.limits.array_by(principal.realm.name(), &principal.subject).await?;
     let Json(body, ..) = body?;
     let sentence = parse_sentence(body.sentence)?;
     let dimensions = query.integer("dimensions", 1..=MOST_DIMENSIONS)?.unwrap_or(DIMENSIONS);
