@@ -1,0 +1,345 @@
+//! The whole server in one process: the router on SQLite in a temporary folder, a clock that stands
+//! still, seeded randomness. No sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use keyward_core::accounts::{Accounts, passwords};
+use keyward_core::clock::{Clock, ManualClock, Timestamp};
+use keyward_core::customers::Customers;
+use keyward_core::files::Files;
+use keyward_core::keys::{self, Keys};
+use keyward_core::random::{Random, SeededRandom};
+use keyward_core::secret::SecretText;
+use keyward_core::sessions::Sessions;
+use keyward_core::tokens::notary::Notary;
+use keyward_core::tokens::{self, Tokens};
+use keyward_jose::Algorithm;
+use keyward_server::address::{Peer, TrustedProxies};
+use keyward_server::limits::{self, Limits};
+use keyward_server::{App, Contracts, Settings, router};
+use keyward_store::blobs::LocalBlobs;
+use keyward_store::key_files::KeyFiles;
+use keyward_store::sqlite::{self, Sqlite};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// The time at which every test begins: 2026-01-01T00:00:00Z.
+pub const START: i64 = 1_767_225_600;
+/// The notary's golden key (`contracts/vectors.json`).
+pub const NOTARY_KEY: &str = "a9ddbcaba8c0ac1a0a812dc0c2f08514b23f2db0a68343cb8199ebb38a6d91e4ebfb378e22ad39c2d01d0b4ec9c34aa91056862ddace3fbbd6852ee60c36acbf";
+
+/// What a test may change before the server starts.
+pub struct Options {
+    pub limits: limits::Policy,
+    pub tokens: tokens::Policy,
+    pub passwords: passwords::Policy,
+    pub algorithm: Algorithm,
+    pub login_key: Option<SecretText>,
+    pub contracts: Contracts,
+    pub largest_file: u64,
+    pub proxies: Vec<&'static str>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: limits::Policy { enabled: false, ..limits::Policy::default() },
+            tokens: token_policy(),
+            passwords: passwords::Policy { memory_kib: 8, passes: 1, threads: 2, queue: 256 },
+            algorithm: Algorithm::HS256,
+            login_key: None,
+            contracts: Contracts::ALL,
+            largest_file: 1024 * 1024,
+            proxies: Vec::new(),
+        }
+    }
+}
+
+fn token_policy() -> tokens::Policy {
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    tokens::Policy {
+        access_ttl: Duration::from_secs(600),
+        refresh_ttl: days(30),
+        session_span: days(365),
+        single_ttl: days(1),
+        exchange_ttl: days(365),
+        refresh_grace: Duration::ZERO,
+        leeway: Duration::from_secs(5),
+        issuer: "EzWorks".to_owned(),
+    }
+}
+
+/// A running server.
+pub struct TestApp {
+    pub router: Router,
+    pub app: App,
+    pub clock: Arc<ManualClock>,
+    pub store: Arc<Sqlite>,
+    pub folder: Arc<TempDir>,
+    login_key: Option<SecretText>,
+}
+
+impl TestApp {
+    /// A server with the defaults: limits off, cheap hashes.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// A server with these options.
+    pub async fn with(options: Options) -> Self {
+        let folder = Arc::new(TempDir::new().expect("temporary folder"));
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
+        Self::in_folder(folder, clock, options).await
+    }
+
+    /// A server on a folder that another one may have used before: a restart.
+    pub async fn in_folder(
+        folder: Arc<TempDir>,
+        manual: Arc<ManualClock>,
+        options: Options,
+    ) -> Self {
+        let path = folder.path();
+        let store = Sqlite::open(&path.join("keyward.db"), sqlite::Options::default());
+        let store = Arc::new(store.expect("database"));
+        let blobs = Arc::new(LocalBlobs::open(&path.join("files")).expect("files"));
+        let key_files = KeyFiles::open(&path.join("keys")).expect("keys");
+        let clock: Arc<dyn Clock> = manual.clone();
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(1));
+        let policy = keys::Policy {
+            algorithm: options.algorithm,
+            login: options.login_key.clone(),
+            notary: Some(SecretText::new(NOTARY_KEY.to_owned())),
+        };
+        let keys = Arc::new(Keys::load(policy, &key_files, &*random).await.expect("keys"));
+        let hashing = passwords::Passwords::start(options.passwords, random.clone());
+        let accounts = Accounts::new(store.clone(), hashing.expect("threads"), clock.clone());
+        let sessions = Sessions::load(store.clone(), accounts.clone(), clock.clone());
+        let sessions = sessions.await.expect("sessions");
+        let app = App {
+            tokens: Tokens::new(
+                keys.clone(),
+                options.tokens,
+                accounts.clone(),
+                sessions.clone(),
+                clock.clone(),
+                random.clone(),
+            )
+            .expect("tokens"),
+            notary: Notary::new(keys, clock.clone(), random.clone()).expect("notary"),
+            files: Files::new(
+                store.clone(),
+                blobs,
+                clock.clone(),
+                random.clone(),
+                options.largest_file,
+            ),
+            customers: Customers::new(store.clone(), clock.clone()),
+            limits: Arc::new(Limits::new(&options.limits, clock)),
+            proxies: Arc::new(TrustedProxies::parse(&options.proxies).expect("proxies")),
+            health: store.clone(),
+            accounts,
+            sessions,
+            random,
+        };
+        let settings = Settings {
+            contracts: options.contracts,
+            documentation: true,
+            access_log: false,
+            largest_upload: options.largest_file + 1024 * 1024,
+        };
+        let router = router(app.clone(), &settings);
+        Self { router, app, clock: manual, store, folder, login_key: options.login_key }
+    }
+
+    /// Stops this server and starts another on its folder, with the default options.
+    pub async fn restart(self) -> Self {
+        let Self { folder, clock, store, login_key, app, router } = self;
+        drop((app, router));
+        store.close().await;
+        drop(store);
+        Self::in_folder(folder, clock, Options { login_key, ..Options::default() }).await
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
+        let builder = Request::builder().method(method).uri(path);
+        let request = builder.body(Body::empty()).expect("request");
+        TestRequest { app: self, request, peer: SocketAddr::from(([127, 0, 0, 1], 40_000)) }
+    }
+
+    /// Begins a GET.
+    pub fn get(&self, path: &str) -> TestRequest<'_> {
+        self.request(Method::GET, path)
+    }
+
+    /// Begins a POST.
+    pub fn post(&self, path: &str) -> TestRequest<'_> {
+        self.request(Method::POST, path)
+    }
+
+    /// Begins a PUT.
+    pub fn put(&self, path: &str) -> TestRequest<'_> {
+        self.request(Method::PUT, path)
+    }
+
+    /// Begins a DELETE.
+    pub fn delete(&self, path: &str) -> TestRequest<'_> {
+        self.request(Method::DELETE, path)
+    }
+
+    /// Registers a username at contract 4 and logs in: an access token of realm `default`.
+    pub async fn user(&self, username: &str) -> String {
+        let body = serde_json::json!({"username": username, "password": "pw"});
+        self.post("/register").json(&body).send().await.expect(StatusCode::OK);
+        let answer = self.post("/login").json(&body).send().await.expect(StatusCode::OK);
+        answer.text_at("/token")
+    }
+
+    /// Registers a username at contract 4 and logs in at contract 5: an access and a refresh token.
+    pub async fn pair(&self, username: &str) -> (String, String) {
+        let body = serde_json::json!({"username": username, "password": "pw"});
+        self.post("/register").json(&body).send().await.expect(StatusCode::OK);
+        let login = self.post("/api/v1/authentication/login").json(&body).send().await;
+        let login = login.expect(StatusCode::OK);
+        (login.text_at("/access_token"), login.text_at("/refresh_token"))
+    }
+
+    /// Signs a user of the exchange up and in: a token of realm `ops` or `client`.
+    pub async fn exchange_user(&self, role: &str, username: &str) -> String {
+        let body = serde_json::json!({"username": username, "password": "pw"});
+        let path = format!("/{role}/signup");
+        self.post(&path).json(&body).send().await.expect(StatusCode::CREATED);
+        let path = format!("/{role}/login");
+        self.post(&path).json(&body).send().await.expect(StatusCode::OK).text()
+    }
+}
+
+/// A request on its way.
+pub struct TestRequest<'a> {
+    app: &'a TestApp,
+    request: Request<Body>,
+    peer: SocketAddr,
+}
+
+impl TestRequest<'_> {
+    /// Sets a header, keeping others of its name.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().append(name, value.parse().expect("header value"));
+        self
+    }
+
+    /// Presents a bearer token.
+    pub fn bearer(mut self, token: &str) -> Self {
+        let value = format!("Bearer {token}").parse().expect("token");
+        self.request.headers_mut().insert(AUTHORIZATION, value);
+        self
+    }
+
+    /// Sends JSON.
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// Sends a body of that declared type.
+    pub fn body(mut self, content_type: &str, body: impl Into<Body>) -> Self {
+        let value = content_type.parse().expect("content type");
+        self.request.headers_mut().insert(CONTENT_TYPE, value);
+        *self.request.body_mut() = body.into();
+        self
+    }
+
+    /// Comes from that address.
+    pub fn from(mut self, peer: SocketAddr) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// Sends it through the whole router and reads the answer to its end.
+    pub async fn send(self) -> Answer {
+        let (parts, body) = self.stream().await.into_parts();
+        let body = body.collect().await.expect("body").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Sends it and leaves the answer's body to be read.
+    pub async fn stream(mut self) -> Response<Body> {
+        self.request.extensions_mut().insert(Peer(self.peer));
+        let answered = self.app.router.clone().oneshot(self.request).await;
+        answered.expect("the router is infallible")
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// Itself, if it has that status.
+    #[track_caller]
+    pub fn expect(self, status: StatusCode) -> Self {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        self
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let text = String::from_utf8_lossy(&self.body);
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// The body as text.
+    #[track_caller]
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).expect("UTF-8")
+    }
+
+    /// The string at a JSON pointer.
+    #[track_caller]
+    pub fn text_at(&self, pointer: &str) -> String {
+        let json = self.json();
+        let found = json.pointer(pointer).and_then(Value::as_str);
+        found.unwrap_or_else(|| panic!("no string at {pointer}: {json}")).to_owned()
+    }
+
+    /// A header's text, empty where it is missing.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("visible ASCII"))
+    }
+
+    /// Asserts a problem document of that status whose detail holds `part`.
+    #[track_caller]
+    pub fn expect_problem(self, status: StatusCode, part: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let json = answer.json();
+        assert_eq!(json["status"], status.as_u16());
+        assert_eq!(json["type"], "about:blank");
+        let detail = answer.text_at("/detail");
+        assert!(detail.contains(part), "{part:?} is not in {detail:?}");
+        answer
+    }
+}
+
+/// The folder of golden tokens and published vectors; `None`, said visibly, where it is not given.
+pub fn shared() -> Option<std::path::PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "where the vectors lie is the environment's to say")]
+    let folder = std::env::var_os("KEYWARD_SHARED").map(Into::into);
+    if folder.is_none() {
+        eprintln!("skipped: golden vectors, as KEYWARD_SHARED is not set");
+    }
+    folder
+}

@@ -1,0 +1,6 @@
+//! The whole server over HTTP, through its router: a folder a contract.
+
+mod app;
+mod directory;
+mod notary;
+mod vectors;
