@@ -1,0 +1,142 @@
+//! The layer itself, hand-written so that a request costs it no boxed future.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, StatusCode};
+use tower::{Layer, Service};
+
+use super::Edge;
+use super::id::{RequestId, X_REQUEST_ID};
+use super::log::Entry;
+use crate::address::{ClientAddress, client_address, peer_address};
+
+#[derive(Clone)]
+pub(super) struct EdgeLayer(pub(super) Arc<Edge>);
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = EdgeService<S>;
+
+    fn layer(&self, inner: S) -> EdgeService<S> {
+        EdgeService {
+            inner,
+            edge: Arc::clone(&self.0),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct EdgeService<S> {
+    inner: S,
+    edge: Arc<Edge>,
+}
+
+impl<S> Service<Request> for EdgeService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Unpin,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Passing<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Passing<S::Future> {
+        let peer = peer_address(request.extensions().get());
+        let address = client_address(peer, request.headers(), &self.edge.proxies);
+        let sent = self
+            .edge
+            .proxies
+            .contains(peer)
+            .then(|| RequestId::sent(request.headers()));
+        let id = sent
+            .flatten()
+            .unwrap_or_else(|| RequestId::new(&*self.edge.random));
+        let entry = self.edge.access_log.then(|| Entry::new(&request, address));
+        request.extensions_mut().insert(id.clone());
+        request.extensions_mut().insert(ClientAddress(address));
+        Passing {
+            answer: self.inner.call(request),
+            id: Some(id),
+            entry,
+        }
+    }
+}
+
+/// A request on its way through.
+pub(super) struct Passing<F> {
+    answer: F,
+    /// Taken when the answer is there.
+    id: Option<RequestId>,
+    entry: Option<Entry>,
+}
+
+impl<F> Future for Passing<F>
+where
+    F: Future<Output = Result<Response, Infallible>> + Unpin,
+{
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        // A future that panicked is not polled again, so nobody sees what it left half done.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            Pin::new(&mut this.answer).poll(context)
+        }));
+        let caught = match polled {
+            Ok(answer) => Ok(ready!(answer)?),
+            Err(panic) => Err(panic),
+        };
+        let id = this
+            .id
+            .take()
+            .unwrap_or_else(|| unreachable!("polled after its answer"));
+        let mut response = caught.unwrap_or_else(|panic| panicked(&*panic, &id));
+        if let Some(entry) = &this.entry {
+            entry.write(response.status(), &id);
+        }
+        protect(response.headers_mut());
+        response
+            .headers_mut()
+            .insert(X_REQUEST_ID, id.into_header());
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// Headers that keep a browser from guessing types, telling where it came from, and being framed.
+fn protect(headers: &mut HeaderMap) {
+    const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+    const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+    const DENY: HeaderValue = HeaderValue::from_static("DENY");
+    const NOT_FRAMED: HeaderValue = HeaderValue::from_static("frame-ancestors 'none'");
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.entry(REFERRER_POLICY).or_insert(NO_REFERRER);
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(CONTENT_SECURITY_POLICY, NOT_FRAMED);
+        headers.entry(X_FRAME_OPTIONS).or_insert(DENY);
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send), id: &RequestId) -> Response {
+    const PROBLEM: &str = r#"{"type":"about:blank","title":"Internal Server Error","status":500}"#;
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text");
+    tracing::error!(id = id.as_str(), panic = text, "a handler panicked");
+    let media_type = [(CONTENT_TYPE, "application/problem+json")];
+    (StatusCode::INTERNAL_SERVER_ERROR, media_type, PROBLEM).into_response()
+}

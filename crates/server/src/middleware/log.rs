@@ -1,0 +1,75 @@
+//! The access log: one event a request, with nothing in it that the client could use to forge another.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use axum::extract::MatchedPath;
+use http::{Method, Request, StatusCode};
+
+use super::RequestId;
+
+/// Of a path that no route matched, this many characters are logged.
+const LONGEST_PATH: usize = 128;
+
+/// What is known of a request when it comes.
+#[derive(Debug)]
+pub(super) struct Entry {
+    started: Instant,
+    method: Method,
+    path: Path,
+    address: IpAddr,
+}
+
+impl Entry {
+    pub(super) fn new<B>(request: &Request<B>, address: IpAddr) -> Self {
+        let matched = request.extensions().get::<MatchedPath>().cloned();
+        let path = matched.map_or_else(|| Path::raw(request.uri().path()), Path::Matched);
+        Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            path,
+            address,
+        }
+    }
+
+    pub(super) fn write(&self, status: StatusCode, id: &RequestId) {
+        tracing::info!(
+            target: "access",
+            id = id.as_str(),
+            address = %self.address,
+            method = %self.method,
+            path = %self.path,
+            status = status.as_u16(),
+            micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        );
+    }
+}
+
+/// The route's template where there is one, as it groups and holds no one's data; else the path, cut
+/// and escaped. Never the query.
+#[derive(Debug)]
+enum Path {
+    Matched(MatchedPath),
+    Raw(String),
+}
+
+impl Path {
+    fn raw(path: &str) -> Self {
+        Self::Raw(
+            path.chars()
+                .take(LONGEST_PATH)
+                .flat_map(char::escape_default)
+                .collect(),
+        )
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Matched(path) => path.as_str(),
+            Self::Raw(path) => path,
+        })
+    }
+}

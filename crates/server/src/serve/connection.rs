@@ -1,0 +1,150 @@
+//! One connection: HTTP/1.1 requests handed to the router until it ends, is asked to, or is overdue.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::routing::future::RouteFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tower::Service;
+
+use super::Settings;
+use super::body::{RequestBody, ResponseBody};
+use super::io::Noted;
+use super::pulse::{Pulse, Wait, Watch};
+use crate::address::Peer;
+
+/// The headers hyper parses without an allocation; its own default.
+const HEADERS_ON_STACK: usize = 100;
+
+/// Asks all connections to finish.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    asked: AtomicBool,
+    notify: Notify,
+}
+
+impl Stop {
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// By HTTP; `unread` if the client may still be sending what nobody reads.
+    Finished { unread: bool },
+    /// A wait was over its limit.
+    Overdue(Wait),
+}
+
+/// Runs a connection to its end and gives the stream back for closing.
+pub(super) async fn run<I>(
+    stream: I,
+    peer: Peer,
+    router: Router,
+    settings: &Settings,
+    stop: &Stop,
+) -> (I, Ending)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let pulse = Arc::new(Pulse::default());
+    let io = TokioIo::new(Noted::new(stream, Arc::clone(&pulse)));
+    let to_router = ToRouter {
+        router,
+        peer,
+        pulse: Arc::clone(&pulse),
+    };
+    let mut connection = builder(settings).serve_connection(io, to_router);
+    let mut watch = Watch::new(Arc::clone(&pulse), settings);
+    let mut asked = pin!(stop.notify.notified());
+    let (mut listening, mut finishing) = (false, false);
+    let ending = std::future::poll_fn(|context| {
+        if !listening {
+            // A task's waker stays the same, so that one poll is enough to be woken at the stop.
+            let _ = asked.as_mut().poll(context);
+            listening = true;
+        }
+        if !finishing && stop.asked.load(Ordering::Acquire) {
+            finishing = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
+            // Errors are the client's: it broke off, or was answered 400 by hyper.
+            let unread = result.is_err() || pulse.is_body_unread();
+            return Poll::Ready(Ending::Finished { unread });
+        }
+        match ready!(watch.poll_overdue(context)) {
+            Wait::Body => {
+                pulse.give_up_body();
+                Poll::Pending
+            }
+            wait => Poll::Ready(Ending::Overdue(wait)),
+        }
+    })
+    .await;
+    (connection.into_parts().io.into_inner().into_inner(), ending)
+}
+
+fn builder(settings: &Settings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // Its timer cannot tell an idle connection from a slow head; the watch can.
+    builder
+        .header_read_timeout(None)
+        .max_header_size(settings.max_header_bytes);
+    if settings.max_headers != HEADERS_ON_STACK {
+        builder.max_headers(settings.max_headers);
+    }
+    builder
+}
+
+/// The router, as hyper calls it.
+struct ToRouter {
+    router: Router,
+    peer: Peer,
+    pulse: Arc<Pulse>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for ToRouter {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        self.pulse.begin_request();
+        let mut request = request.map(|body| RequestBody::wrap(body, &self.pulse));
+        request.extensions_mut().insert(self.peer);
+        Answer {
+            routed: self.router.clone().call(request),
+            pulse: Arc::clone(&self.pulse),
+        }
+    }
+}
+
+/// The answer to come.
+struct Answer {
+    routed: RouteFuture<Infallible>,
+    pulse: Arc<Pulse>,
+}
+
+impl Future for Answer {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(Pin::new(&mut self.routed).poll(context))?;
+        Poll::Ready(Ok(
+            response.map(|body| ResponseBody::new(body, Arc::clone(&self.pulse)))
+        ))
+    }
+}

@@ -1,0 +1,184 @@
+//! The accept loop: connections bounded in number and in every wait for the client, and a stop that
+//! finishes what is under way.
+//!
+//! HTTP/1.1 only. No client can hold a connection without making progress, nor more than its share.
+
+mod body;
+mod connection;
+mod io;
+mod pulse;
+mod slots;
+
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+pub use self::body::BodyTimeout;
+use self::connection::{Ending, Stop};
+use self::pulse::Wait;
+use self::slots::{Slot, Slots};
+use crate::address::{Peer, TrustedProxies};
+
+/// Pause after an error of `accept`, such as running out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long what a client still sends is read and thrown away after its last answer: closing at once
+/// would reset the connection, and the client might never see why it was refused.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// The bounds of connections.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// From the first byte of a request's head to its last.
+    pub header_timeout: Duration,
+    /// From the connection's beginning, or an answer's end, to the first byte of a request.
+    pub idle_timeout: Duration,
+    /// Without any byte of a request's body while it is waited for.
+    pub body_timeout: Duration,
+    /// Without any byte of an answer taken by the client.
+    pub write_timeout: Duration,
+    /// Connections in all; further ones are closed at once.
+    pub max_connections: usize,
+    /// Connections from one address (IPv6: one /64); trusted proxies are exempt.
+    pub max_connections_per_address: usize,
+    /// How long a stop waits for what is under way.
+    pub drain: Duration,
+    /// Bytes of a request's head; more is answered 431.
+    pub max_header_bytes: usize,
+    /// Header fields of a request; more is answered 431. Any other number than 100 costs an
+    /// allocation a request.
+    pub max_headers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            max_connections: 10_000,
+            max_connections_per_address: 1_000,
+            drain: Duration::from_secs(30),
+            max_header_bytes: 32 * 1_024,
+            max_headers: 100,
+        }
+    }
+}
+
+/// Serves `router` on `listener` until `stop` is ready, then closes the listener and idle connections
+/// and finishes requests under way. Every request carries its [`Peer`] as an extension.
+///
+/// Returns how many connections were cut off because they outlasted [`Settings::drain`].
+pub async fn run(
+    listener: TcpListener,
+    router: Router,
+    settings: Settings,
+    proxies: Arc<TrustedProxies>,
+    stop: impl Future<Output = ()>,
+) -> usize {
+    let slots = Slots::new(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        proxies,
+    );
+    let slots = Arc::new(slots);
+    let server = Arc::new(Server {
+        router,
+        settings,
+        stop: Stop::default(),
+    });
+    let mut connections = JoinSet::new();
+    let mut accepting = true;
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(_) = connections.join_next() => {}
+            accepted = accept(&listener, &mut accepting) => {
+                let Some((stream, peer)) = accepted else { continue };
+                if let Some(slot) = slots.take(peer.ip()) {
+                    connections.spawn(Arc::clone(&server).connection(stream, peer, slot));
+                }
+            }
+        }
+    }
+    drop(listener);
+    server.stop.ask();
+    let finished = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(server.settings.drain, finished).await;
+    connections.len()
+}
+
+/// The next connection; `None` after an error, once the caller may try again.
+async fn accept(listener: &TcpListener, well: &mut bool) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok(accepted) => {
+            *well = true;
+            Some(accepted)
+        }
+        Err(error) if is_of_the_client(&error) => None,
+        Err(error) => {
+            // Logged once, not once a pause, until it is over.
+            if std::mem::replace(well, false) {
+                tracing::error!(%error, "no connection can be accepted");
+            }
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Whether the connection that was about to be accepted failed, not accepting as such.
+fn is_of_the_client(error: &Error) -> bool {
+    use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+struct Server {
+    router: Router,
+    settings: Settings,
+    stop: Stop,
+}
+
+impl Server {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, _slot: Slot) {
+        // Only a connection already broken refuses the option.
+        let _ = stream.set_nodelay(true);
+        let router = self.router.clone();
+        let (stream, ending) =
+            connection::run(stream, Peer(peer), router, &self.settings, &self.stop).await;
+        match ending {
+            Ending::Finished { unread: true } => linger(stream).await,
+            Ending::Finished { unread: false } => {}
+            Ending::Overdue(wait) => {
+                tracing::debug!(%peer, ?wait, "connection closed: the client took too long");
+                if wait == Wait::Write {
+                    // What the client does not take need not stay in the system's buffers either.
+                    let _ = stream.set_zero_linger();
+                }
+            }
+        }
+    }
+}
+
+/// Reads until the client has closed its side too, for a while.
+async fn linger(mut stream: TcpStream) {
+    let mut discarded = vec![0; 16 * 1_024];
+    let to_the_end = async { while stream.read(&mut discarded).await.is_ok_and(|n| n > 0) {} };
+    let _ = timeout(LINGER, to_the_end).await;
+}
+
+#[cfg(test)]
+mod tests;
