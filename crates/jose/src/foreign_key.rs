@@ -120,8 +120,12 @@ impl Secret {
             return None;
         }
         let slot = &self.prepared[HMAC.iter().position(|hmac| *hmac == algorithm)?];
-        slot.get_or_init(|| HmacKey::of_any_length(algorithm, &self.bytes).ok())
-            .as_ref()
+        let prepare = || {
+            HmacKey::of_any_length(algorithm, &self.bytes)
+                .ok()
+                .map(Box::new)
+        };
+        slot.get_or_init(prepare).as_deref()
     }
 }
 

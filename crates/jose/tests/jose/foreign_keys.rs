@@ -12,11 +12,22 @@ fn verified_by(key: &ForeignKey) -> Vec<&'static str> {
     TOKENS.into_iter().filter(verified).collect()
 }
 
+fn base64(pem_file: &str) -> String {
+    file(pem_file)
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect()
+}
+
+fn der(pem_file: &str) -> Vec<u8> {
+    base64_simd::STANDARD
+        .decode_to_vec(base64(pem_file))
+        .unwrap()
+}
+
 /// The RSA key of `rsa.pem` as a JWK with more members.
 fn rsa_jwk(more: &str) -> String {
-    let pem = file("rsa_pkcs1.pem");
-    let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    let der = base64_simd::STANDARD.decode_to_vec(base64).unwrap();
+    let der = der("rsa_pkcs1.pem");
     // A sequence of a modulus of 257 bytes, the first zero, and the exponent 65537.
     let modulus = &der[9..9 + 256];
     format!(
@@ -135,6 +146,7 @@ fn weak_or_odd_rsa_numbers_are_refused() {
     for (from, to) in [
         (r#""e":"AQAB""#, r#""e":"Aw""#),
         (r#""e":"AQAB""#, r#""e":"AQAA""#),
+        (r#""e":"AQAB""#, r#""e":"AQAC""#),
         (r#""e":"AQAB""#, r#""e":"AAEAAQ""#),
         (r#""e":"AQAB""#, r#""e":"AQAAAAE""#),
         (r#""e":"AQAB""#, r#""e":"""#),
@@ -147,6 +159,48 @@ fn weak_or_odd_rsa_numbers_are_refused() {
             matches!(ForeignKey::parse(&jwk), Ok(ForeignKey::Unusable)),
             "{to}"
         );
+    }
+}
+
+#[test]
+fn an_even_exponent_is_weak() {
+    let jwk = rsa_jwk("").replacen("AQAB", "AQAC", 1);
+    assert_eq!(PublicKey::from_jwk(&jwk).unwrap_err(), KeyError::WeakRsa);
+}
+
+#[test]
+fn the_numbers_of_a_curve_key_have_their_one_length() {
+    let spki = der("ec.pem");
+    let (x, y) = spki[spki.len() - 64..].split_at(32);
+    let jwk = |kty: &str, crv: &str, x: &[u8], y: &[u8]| {
+        let (x, y) = (base64url::encode(x), base64url::encode(y));
+        ForeignKey::parse(&format!(
+            r#"{{"kty":"{kty}","crv":"{crv}","x":"{x}","y":"{y}"}}"#
+        ))
+    };
+    assert_eq!(verified_by(&jwk("EC", "P-256", x, y).unwrap()), ["ES256"]);
+    let ed = &der("ed.pem")[12..];
+    assert_eq!(
+        verified_by(&jwk("OKP", "Ed25519", ed, &[]).unwrap()),
+        ["EdDSA"]
+    );
+
+    let shifted = [x, &y[..1]].concat();
+    for key in [
+        jwk("EC", "P-256", &shifted, &y[1..]),
+        jwk("EC", "P-256", x, &[y, b"\0"].concat()),
+        jwk("EC", "P-256", &[b"\0", x].concat(), y),
+        jwk("EC", "P-256", x, x),
+        jwk("EC", "P-384", x, y),
+        jwk("EC", "secp256k1", x, y),
+        jwk("EC", "p-256", x, y),
+        jwk("OKP", "P-256", x, y),
+        jwk("EC", "Ed25519", ed, y),
+        jwk("OKP", "Ed25519", &ed[1..], &[]),
+        jwk("OKP", "X25519", ed, &[]),
+        jwk("RSA", "P-256", x, y),
+    ] {
+        assert!(matches!(key, Ok(ForeignKey::Unusable)), "{key:?}");
     }
 }
 
@@ -236,18 +290,16 @@ fn an_oct_jwk_is_the_secret_in_its_k() {
         r#"{"kty":"oct","k":""}"#.to_owned(),
         r#"{"kty":"oct"}"#.to_owned(),
     ] {
+        assert!(
+            matches!(ForeignKey::parse(&refused), Ok(ForeignKey::Unusable)),
+            "{refused}"
+        );
         assert_eq!(verified(&refused), nothing, "{refused}");
     }
 }
 
 #[test]
 fn no_spelling_of_a_public_key_is_an_hmac_secret() {
-    let base64 = |name: &str| -> String {
-        file(name)
-            .lines()
-            .filter(|line| !line.starts_with('-'))
-            .collect()
-    };
     let mut texts = vec![
         rsa_jwk(""),
         rsa_jwk(r#","kty":"oct""#),
