@@ -16,7 +16,7 @@ use crate::error::{Failure, Shape, Shaped};
 const DEPTH: usize = 32;
 
 /// The body as `T`; a failure is in the shape of contract `S`.
-pub(crate) struct Json<T, S>(pub(crate) T, PhantomData<S>);
+pub(crate) struct Json<T, S>(pub(crate) T, pub(crate) PhantomData<S>);
 
 impl<T, S, A> FromRequest<A> for Json<T, S>
 where
