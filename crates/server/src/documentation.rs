@@ -20,27 +20,41 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) fn base() -> OpenApi {
     let mut info = Info::new("Keyward", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "An identity and token server that speaks five wire contracts and an API of its own.".into(),
+        "An identity and token server that speaks five wire contracts and an API of its own."
+            .into(),
     );
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("An access token from a login (for refresh: the refresh token)."))
+        .description(Some(
+            "An access token from a login (for refresh: the refresh token).",
+        ))
         .build();
     let header = ApiKeyValue::with_description("x-access-token", "Contract 2's header.");
     let mut components = Components::new();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    components
-        .add_security_scheme("x-access-token", SecurityScheme::ApiKey(ApiKey::Header(header)));
-    OpenApiBuilder::new().info(info).components(Some(components)).build()
+    components.add_security_scheme(
+        "x-access-token",
+        SecurityScheme::ApiKey(ApiKey::Header(header)),
+    );
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .build()
 }
 
 /// `/swagger-ui/` and `/api-docs/openapi.json`.
 pub(crate) fn routes(document: OpenApi) -> Router<App> {
-    let config = Config::default().validator_url("none").persist_authorization(false);
-    let ui = SwaggerUi::new("/swagger-ui").url("/api-docs/openapi.json", document).config(config);
+    let config = Config::default()
+        .validator_url("none")
+        .persist_authorization(false);
+    let ui = SwaggerUi::new("/swagger-ui")
+        .url("/api-docs/openapi.json", document)
+        .config(config);
     Router::from(ui).layer(map_response(|mut response: Response| async {
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+        response
+            .headers_mut()
+            .insert(CONTENT_SECURITY_POLICY, POLICY);
         response
     }))
 }

@@ -29,7 +29,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into(), retry_after: None, cause: None }
+        Self {
+            status,
+            message: message.into(),
+            retry_after: None,
+            cause: None,
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -47,17 +52,28 @@ impl Failure {
         };
         let retry_after = (kind == Kind::Unavailable).then_some(Duration::from_secs(1));
         let cause = status.is_server_error().then(|| with_sources(error));
-        Self { status, message, retry_after, cause }
+        Self {
+            status,
+            message,
+            retry_after,
+            cause,
+        }
     }
 
     pub(crate) fn too_many(retry_after: Duration) -> Self {
         let message = "too many requests: wait as long as Retry-After says";
         let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
-        Self { retry_after: Some(retry_after), ..failure }
+        Self {
+            retry_after: Some(retry_after),
+            ..failure
+        }
     }
 
     pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into(), ..self }
+        Self {
+            message: message.into(),
+            ..self
+        }
     }
 }
 
@@ -139,7 +155,10 @@ impl<S: Shape> IntoResponse for Shaped<S> {
         let headers = response.headers_mut();
         if let Some(wait) = self.0.retry_after {
             let seconds = wait.as_millis().div_ceil(1_000).max(1);
-            headers.insert(RETRY_AFTER, HeaderValue::from_str(&seconds.to_string()).unwrap_or(ONE));
+            headers.insert(
+                RETRY_AFTER,
+                HeaderValue::from_str(&seconds.to_string()).unwrap_or(ONE),
+            );
         }
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -191,7 +210,11 @@ impl Shape for Problem {
 
 /// 405 in the shape of `S`; the router adds `Allow`.
 pub(crate) async fn method_not_allowed<S: Shape>() -> Shaped<S> {
-    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method").into()
+    Failure::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path does not take that method",
+    )
+    .into()
 }
 
 /// 404 for a path that nothing serves.

@@ -25,10 +25,16 @@ pub(crate) struct HealthResponse {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(live)).routes(routes!(ready))
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(live))
+        .routes(routes!(ready))
 }
 
-const OK: HealthResponse = HealthResponse { status: "ok", reason: None };
+const OK: HealthResponse = HealthResponse {
+    status: "ok",
+    reason: None,
+};
 
 /// Whether the server answers (contract 4).
 #[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, body = HealthResponse)))]
@@ -51,7 +57,10 @@ async fn ready(State(store): State<Arc<dyn health::Store>>) -> Response {
     match store.check().await {
         Ok(()) => axum::Json(OK).into_response(),
         Err(fault) => {
-            let body = HealthResponse { status: "unavailable", reason: Some(fault.to_string()) };
+            let body = HealthResponse {
+                status: "unavailable",
+                reason: Some(fault.to_string()),
+            };
             (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
         }
     }

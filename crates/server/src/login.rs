@@ -57,10 +57,18 @@ async fn log_in(
     client: Client,
     Json(body, ..): Json<LoginRequest, Directory>,
 ) -> Response {
-    let LoginRequest { email, username, password } = body;
+    let LoginRequest {
+        email,
+        username,
+        password,
+    } = body;
     match (email.is_present(), username.is_present()) {
-        (true, false) => directory::log_in(&app, &client, email, password).await.into_response(),
-        (false, true) => vectors::log_in(&app, &client, username, password).await.into_response(),
+        (true, false) => directory::log_in(&app, &client, email, password)
+            .await
+            .into_response(),
+        (false, true) => vectors::log_in(&app, &client, username, password)
+            .await
+            .into_response(),
         _ => {
             let message = "send either email or username, with password";
             Shaped::<Directory>::from(Failure::bad_request(message)).into_response()

@@ -33,12 +33,18 @@ pub fn document(settings: &Settings) -> OpenApi {
 
 fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
     let on = settings.contracts;
-    let mut all = Assembly { router: Router::new(), document: documentation::base() };
+    let mut all = Assembly {
+        router: Router::new(),
+        document: documentation::base(),
+    };
     all.add::<Problem>(true, api::routes());
     all.add::<contract::notary::Notary>(on.notary, contract::notary::routes());
     all.add::<contract::directory::Directory>(on.directory, contract::directory::routes());
     all.add::<Problem>(!on.directory, welcome::routes());
-    all.add::<Problem>(on.exchange, contract::exchange::routes(settings.largest_upload));
+    all.add::<Problem>(
+        on.exchange,
+        contract::exchange::routes(settings.largest_upload),
+    );
     all.add::<contract::vectors::Vectors>(on.vectors, contract::vectors::routes());
     all.add::<contract::vectors::Vectors>(on.vectors, health::routes());
     all.add::<Problem>(!on.vectors, health::routes());
@@ -46,7 +52,10 @@ fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
     match (on.directory, on.vectors) {
         (true, true) => all.add::<contract::directory::Directory>(true, login::routes()),
         (directory, vectors) => {
-            all.add::<contract::directory::Directory>(directory, contract::directory::login_routes());
+            all.add::<contract::directory::Directory>(
+                directory,
+                contract::directory::login_routes(),
+            );
             all.add::<contract::vectors::Vectors>(vectors, contract::vectors::login_routes());
         }
     }

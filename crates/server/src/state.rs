@@ -57,8 +57,13 @@ pub struct Contracts {
 
 impl Contracts {
     /// All five.
-    pub const ALL: Self =
-        Self { notary: true, directory: true, exchange: true, vectors: true, customers: true };
+    pub const ALL: Self = Self {
+        notary: true,
+        directory: true,
+        exchange: true,
+        vectors: true,
+        customers: true,
+    };
 }
 
 /// What the router is made of besides the services.

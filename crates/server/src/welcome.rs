@@ -10,8 +10,7 @@ use crate::state::App;
 
 const PAGE: &str = include_str!("welcome.html");
 /// The page brings its own style and nothing else.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(welcome))
@@ -29,7 +28,11 @@ async fn welcome() -> Response {
 /// The page, which names this version.
 pub(crate) fn page() -> Response {
     let html = PAGE.replace("{version}", env!("CARGO_PKG_VERSION"));
-    ([(CONTENT_SECURITY_POLICY, POLICY), (VARY, "Accept")], Html(html)).into_response()
+    (
+        [(CONTENT_SECURITY_POLICY, POLICY), (VARY, "Accept")],
+        Html(html),
+    )
+        .into_response()
 }
 
 /// Whether the client is a browser: `Accept` names `text/html`.

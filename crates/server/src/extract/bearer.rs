@@ -63,10 +63,12 @@ pub(crate) async fn guard(
     tokens: &Tokens,
     limits: &Limits,
 ) -> Result<Principal, Refused> {
-    let principal = tokens.verify(require(credential)?, realm).map_err(|error| match error {
-        tokens::Error::OtherRealm(realm) => Refused::OtherRealm(realm),
-        _ => Refused::Invalid,
-    })?;
+    let principal = tokens
+        .verify(require(credential)?, realm)
+        .map_err(|error| match error {
+            tokens::Error::OtherRealm(realm) => Refused::OtherRealm(realm),
+            _ => Refused::Invalid,
+        })?;
     count(&principal, limits).await?;
     Ok(principal)
 }
@@ -122,7 +124,10 @@ mod tests {
             (&[][..], Credential::Missing),
             (&[("authorization", "Bearer")], Credential::Missing),
             (&[("authorization", "Bearer  ")], Credential::Missing),
-            (&[("authorization", "bearer a.b.c")], Credential::Token("a.b.c")),
+            (
+                &[("authorization", "bearer a.b.c")],
+                Credential::Token("a.b.c"),
+            ),
             (&[("authorization", "Basic a.b.c")], Credential::Malformed),
             (&[("authorization", "a.b.c")], Credential::Malformed),
             (
@@ -140,10 +145,20 @@ mod tests {
             (&[("x-access-token", "a")][..], Credential::Token("a")),
             (&[("x-access-token", " ")], Credential::Missing),
             (&[("authorization", "Bearer a")], Credential::Token("a")),
-            (&[("x-access-token", "a"), ("authorization", "Bearer a")], Credential::Token("a")),
-            (&[("x-access-token", "a"), ("authorization", "Bearer b")], Credential::Malformed),
+            (
+                &[("x-access-token", "a"), ("authorization", "Bearer a")],
+                Credential::Token("a"),
+            ),
+            (
+                &[("x-access-token", "a"), ("authorization", "Bearer b")],
+                Credential::Malformed,
+            ),
         ] {
-            assert_eq!(access_token_or_bearer(&headers(pairs)), expected, "{pairs:?}");
+            assert_eq!(
+                access_token_or_bearer(&headers(pairs)),
+                expected,
+                "{pairs:?}"
+            );
         }
     }
 }

@@ -26,8 +26,14 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &A) -> Result<Self, Self::Rejection> {
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
-        let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let user_agent = parts
+            .headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok());
         let shorten = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect();
-        Ok(Self { address, user_agent: user_agent.map(shorten) })
+        Ok(Self {
+            address,
+            user_agent: user_agent.map(shorten),
+        })
     }
 }

@@ -39,7 +39,9 @@ where
 /// Whether the declared type is `application/json`, whatever its parameters and case.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     is_media_type(headers, "application/json")
-        && headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
+        && headers
+            .get(CONTENT_ENCODING)
+            .is_none_or(|encoding| encoding == "identity")
 }
 
 /// Whether the declared type is `expected`, whatever its parameters and case.
@@ -53,12 +55,15 @@ pub(crate) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
 
 /// The whole body, within the limit of its route.
 pub(crate) async fn bytes<A: Send + Sync>(request: Request, state: &A) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than allowed")
-        }
-        _ => Failure::bad_request("the body broke off or came too slowly"),
-    })
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is larger than allowed",
+            ),
+            _ => Failure::bad_request("the body broke off or came too slowly"),
+        })
 }
 
 /// Reads one JSON object.
@@ -66,7 +71,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     match json::check(bytes, DEPTH) {
         Ok(JsonShape::Object) => {}
         Ok(_) => return Err(Failure::bad_request("the body must be a JSON object")),
-        Err(error) => return Err(Failure::bad_request(format!("the body is not good JSON: {error}"))),
+        Err(error) => {
+            return Err(Failure::bad_request(format!(
+                "the body is not good JSON: {error}"
+            )));
+        }
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer)
@@ -76,7 +85,9 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 /// What is wrong with which member, without the place in the text.
 fn described(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let text = error.inner().to_string();
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(before, _)| before);
     match error.path().to_string().as_str() {
         "." => text.to_owned(),
         path => format!("{path}: {text}"),
@@ -96,8 +107,14 @@ mod tests {
     #[test]
     fn an_error_names_the_member() {
         let message = |text: &str| parse::<Body>(text.as_bytes()).expect_err(text).message;
-        assert_eq!(message(r#"{"name":5}"#), "name: invalid type: integer `5`, expected a string");
-        assert_eq!(message(r#"{"name":"a","x":1}"#), "x: unknown field `x`, expected `name`");
+        assert_eq!(
+            message(r#"{"name":5}"#),
+            "name: invalid type: integer `5`, expected a string"
+        );
+        assert_eq!(
+            message(r#"{"name":"a","x":1}"#),
+            "x: unknown field `x`, expected `name`"
+        );
         assert_eq!(message("{}"), "missing field `name`");
         assert!(message(r#"{"name":"a","n\u0061me":"b"}"#).contains("good JSON"));
         assert!(message("[]").contains("object"));

@@ -19,7 +19,11 @@ impl<A: Sync> FromRequestParts<A> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &A) -> Result<Self, Self::Rejection> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+        Ok(Self(
+            form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
+        ))
     }
 }
 
@@ -33,7 +37,9 @@ impl Query {
     where
         N: FromStr + PartialOrd + std::fmt::Display,
     {
-        let Some(text) = self.single(name)? else { return Ok(None) };
+        let Some(text) = self.single(name)? else {
+            return Ok(None);
+        };
         let canonical = !text.starts_with('+');
         match text.parse() {
             Ok(number) if canonical && bounds.contains(&number) => Ok(Some(number)),
@@ -50,7 +56,9 @@ impl Query {
         match self.single(name)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Failure::bad_request(format!("{name} must be true or false"))),
+            Some(_) => Err(Failure::bad_request(format!(
+                "{name} must be true or false"
+            ))),
         }
     }
 
@@ -63,17 +71,26 @@ impl Query {
     }
 
     fn single(&self, name: &str) -> Result<Option<&str>, Failure> {
-        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+        let mut values = self
+            .0
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value);
         match (values.next(), values.next()) {
             (first, None) => Ok(first.map(String::as_str)),
-            _ => Err(Failure::bad_request(format!("{name} is given more than once"))),
+            _ => Err(Failure::bad_request(format!(
+                "{name} is given more than once"
+            ))),
         }
     }
 }
 
 /// The `Link` to the next page of a list at `path` (RFC 8288).
 pub(crate) fn next_link(path: &str, limit: u32, next: i64) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("<{path}?limit={limit}&after={next}>; rel=\"next\"")).ok()
+    HeaderValue::from_str(&format!(
+        "<{path}?limit={limit}&after={next}>; rel=\"next\""
+    ))
+    .ok()
 }
 
 #[cfg(test)]
@@ -81,7 +98,11 @@ mod tests {
     use super::*;
 
     fn query(text: &str) -> Query {
-        Query(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+        Query(
+            form_urlencoded::parse(text.as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     #[test]
@@ -90,9 +111,19 @@ mod tests {
         assert_eq!(limit(""), Some(100));
         assert_eq!(limit("limit=1000&x=y"), Some(1_000));
         for text in [
-            "limit=", "limit=0", "limit=1001", "limit=-1", "limit=+5", "limit=1e3", "limit=NaN",
-            "limit=%205", "limit=9223372036854775808", "limit=1&limit=1", "limit[]=1&limit=x",
-            "after=-1", "after=x",
+            "limit=",
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "limit=+5",
+            "limit=1e3",
+            "limit=NaN",
+            "limit=%205",
+            "limit=9223372036854775808",
+            "limit=1&limit=1",
+            "limit[]=1&limit=x",
+            "after=-1",
+            "after=x",
         ] {
             assert!(query(text).page().is_err(), "{text}");
         }

@@ -20,6 +20,7 @@ use super::Edge;
 use super::id::{RequestId, X_REQUEST_ID};
 use super::log::Entry;
 use crate::address::{ClientAddress, client_address, peer_address};
+use crate::error::Cause;
 
 #[derive(Clone)]
 pub(super) struct EdgeLayer(pub(super) Arc<Edge>);
@@ -105,6 +106,9 @@ where
             .take()
             .unwrap_or_else(|| unreachable!("polled after its answer"));
         let mut response = caught.unwrap_or_else(|panic| panicked(&*panic, &id));
+        if let Some(Cause(cause)) = response.extensions().get() {
+            tracing::error!(id = id.as_str(), cause, "a request failed");
+        }
         if let Some(entry) = &this.entry {
             entry.write(response.status(), &id);
         }

@@ -23,7 +23,14 @@ use crate::state::App;
 /// extensions, and answers `X-Request-Id`; with `access_log` each is one event of target `access`.
 pub(crate) fn apply(router: Router, app: &App, access_log: bool) -> Router {
     let (random, proxies) = (Arc::clone(&app.random), Arc::clone(&app.proxies));
-    around(router, Edge { random, proxies, access_log })
+    around(
+        router,
+        Edge {
+            random,
+            proxies,
+            access_log,
+        },
+    )
 }
 
 /// What the layer works with.

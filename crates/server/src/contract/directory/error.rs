@@ -28,7 +28,11 @@ impl Shape for Directory {
 pub(super) fn sign_up_error(error: accounts::Error) -> Failure {
     let taken = matches!(error, accounts::Error::Taken(_));
     let failure = Failure::from(error);
-    if taken { failure.with_message("user already registered") } else { failure }
+    if taken {
+        failure.with_message("user already registered")
+    } else {
+        failure
+    }
 }
 
 /// The one answer to a wrong password and an unknown address, which repeats what was sent but the password.

@@ -72,7 +72,10 @@ async fn sign_up(
     accounts.sign_up(request).await.map_err(sign_up_error)?;
     let body = SignUpResponse {
         code: StatusCode::CREATED.as_u16(),
-        data: Registered::hiding(email.map_or_else(String::new, |name| name.shown), name.unwrap_or_default()),
+        data: Registered::hiding(
+            email.map_or_else(String::new, |name| name.shown),
+            name.unwrap_or_default(),
+        ),
         message: "successfully registered",
         status: true,
     };
@@ -110,8 +113,13 @@ pub(crate) async fn log_in(
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
     app.limits.login_to(Realm::Default.name(), key).await?;
     let user_agent = client.user_agent.clone();
-    let attempt =
-        LogIn { realm: Realm::Default, name, password, grant: Grant::Single, user_agent };
+    let attempt = LogIn {
+        realm: Realm::Default,
+        name,
+        password,
+        grant: Grant::Single,
+        user_agent,
+    };
     let issued = match app.tokens.log_in(attempt).await {
         Ok(issued) => issued,
         Err(tokens::Error::Account(accounts::Error::BadCredentials)) => {
@@ -151,19 +159,27 @@ async fn users(
     query: Query,
 ) -> Result<Response, Error> {
     let credential = access_token_or_bearer(&headers);
-    guard(&credential, Realm::Default, &tokens, &limits).await.map_err(refused)?;
+    guard(&credential, Realm::Default, &tokens, &limits)
+        .await
+        .map_err(refused)?;
     let page = query.page()?;
     let listed = accounts.list_with_email(page).await?;
     let users = listed.items.into_iter().filter_map(user).collect();
     let mut response = axum::Json(UsersResponse { users }).into_response();
-    if let Some(link) = listed.next.and_then(|next| next_link("/users", page.limit, next)) {
+    if let Some(link) = listed
+        .next
+        .and_then(|next| next_link("/users", page.limit, next))
+    {
         response.headers_mut().insert(LINK, link);
     }
     Ok(response)
 }
 
 fn user(account: Account) -> Option<User> {
-    Some(User { email: account.email?, id: account.id.0 })
+    Some(User {
+        email: account.email?,
+        id: account.id.0,
+    })
 }
 
 fn parse_sign_up(body: SignUpRequest) -> Result<SignUp, Failure> {

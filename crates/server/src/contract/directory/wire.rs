@@ -51,7 +51,11 @@ pub(super) struct Registered {
 
 impl Registered {
     pub(super) fn hiding(email: String, name: String) -> Self {
-        Self { email, name, password: HIDDEN }
+        Self {
+            email,
+            name,
+            password: HIDDEN,
+        }
     }
 }
 
@@ -97,7 +101,10 @@ pub(super) struct EmailAndPassword {
 
 impl EmailAndPassword {
     pub(super) fn hiding(email: String) -> Self {
-        Self { email, password: HIDDEN }
+        Self {
+            email,
+            password: HIDDEN,
+        }
     }
 }
 

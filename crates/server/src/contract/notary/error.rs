@@ -39,5 +39,9 @@ pub(super) fn missing_token() -> Error {
 }
 
 pub(super) fn missing_signing_key() -> Error {
-    Failure::new(StatusCode::NO_CONTENT, "Missing signing key in GET request body").into()
+    Failure::new(
+        StatusCode::NO_CONTENT,
+        "Missing signing key in GET request body",
+    )
+    .into()
 }

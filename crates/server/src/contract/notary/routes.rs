@@ -11,7 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{Error, invalid_content_type, missing_signing_key, missing_token};
-use super::wire::{ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse};
+use super::wire::{
+    ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse,
+};
 use crate::error::Failure;
 use crate::extract::json;
 use crate::extract::member::Member;
@@ -37,10 +39,17 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
     ),
 )]
-async fn generate(State(notary): State<notary::Notary>, request: Request) -> Result<Response, Error> {
+async fn generate(
+    State(notary): State<notary::Notary>,
+    request: Request,
+) -> Result<Response, Error> {
     let body: GenerateRequest = read(request).await?;
     let token = notary.mint(&body.user_data.required("user_data")?)?;
-    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(GenerateResponse { token })).into_response())
+    Ok((
+        [(CACHE_CONTROL, "no-store")],
+        axum::Json(GenerateResponse { token }),
+    )
+        .into_response())
 }
 
 /// Shows a JWT's header and claims and whether the given key verifies it.

@@ -15,7 +15,9 @@ pub(super) type Error = Shaped<Vectors>;
 
 impl Shape for Vectors {
     fn render(failure: &Failure) -> Response {
-        let body = MessageResponse { message: failure.message.clone() };
+        let body = MessageResponse {
+            message: failure.message.clone(),
+        };
         (failure.status, axum::Json(body)).into_response()
     }
 }
@@ -23,13 +25,24 @@ impl Shape for Vectors {
 pub(super) fn register_error(error: accounts::Error) -> Failure {
     let taken = matches!(error, accounts::Error::Taken(_));
     let failure = Failure::from(error);
-    if taken { failure.with_message("User registered already, Please login") } else { failure }
+    if taken {
+        failure.with_message("User registered already, Please login")
+    } else {
+        failure
+    }
 }
 
 pub(super) fn login_error(error: tokens::Error) -> Failure {
-    let wrong = matches!(error, tokens::Error::Account(accounts::Error::BadCredentials));
+    let wrong = matches!(
+        error,
+        tokens::Error::Account(accounts::Error::BadCredentials)
+    );
     let failure = Failure::from(error);
-    if wrong { failure.with_message("Authentication failed") } else { failure }
+    if wrong {
+        failure.with_message("Authentication failed")
+    } else {
+        failure
+    }
 }
 
 pub(super) fn refused(refused: Refused) -> Failure {

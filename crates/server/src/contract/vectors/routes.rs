@@ -60,7 +60,9 @@ async fn register(
     let username = names::username(&body.username.required("username")?)
         .map_err(|error| Failure::bad_request(format!("username {error}")))?;
     let password = body.password.password()?;
-    limits.sign_up_as(Realm::Default.name(), &username.key).await?;
+    limits
+        .sign_up_as(Realm::Default.name(), &username.key)
+        .await?;
     let request = SignUp {
         realm: Realm::Default,
         username: Some(username),
@@ -69,7 +71,9 @@ async fn register(
         password,
     };
     accounts.sign_up(request).await.map_err(register_error)?;
-    Ok(axum::Json(MessageResponse { message: "User registered successfully".into() }))
+    Ok(axum::Json(MessageResponse {
+        message: "User registered successfully".into(),
+    }))
 }
 
 /// Logs in by username.
@@ -103,10 +107,17 @@ pub(crate) async fn log_in(
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
     app.limits.login_to(Realm::Default.name(), key).await?;
     let user_agent = client.user_agent.clone();
-    let attempt =
-        LogIn { realm: Realm::Default, name, password, grant: Grant::Single, user_agent };
+    let attempt = LogIn {
+        realm: Realm::Default,
+        name,
+        password,
+        grant: Grant::Single,
+        user_agent,
+    };
     let issued = app.tokens.log_in(attempt).await.map_err(login_error)?;
-    let body = LoginResponse { token: issued.access_token };
+    let body = LoginResponse {
+        token: issued.access_token,
+    };
     Ok(([(CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
 }
 
@@ -131,12 +142,17 @@ async fn generate_array(
     body: Result<Json<ArrayRequest, Vectors>, Error>,
 ) -> Result<Response, Error> {
     let credential = bearer(&headers);
-    let principal =
-        guard(&credential, Realm::Default, &app.tokens, &app.limits).await.map_err(refused)?;
-    app.limits.array_by(principal.realm.name(), &principal.subject).await?;
+    let principal = guard(&credential, Realm::Default, &app.tokens, &app.limits)
+        .await
+        .map_err(refused)?;
+    app.limits
+        .array_by(principal.realm.name(), &principal.subject)
+        .await?;
     let Json(body, ..) = body?;
     let sentence = parse_sentence(body.sentence)?;
-    let dimensions = query.integer("dimensions", 1..=MOST_DIMENSIONS)?.unwrap_or(DIMENSIONS);
+    let dimensions = query
+        .integer("dimensions", 1..=MOST_DIMENSIONS)?
+        .unwrap_or(DIMENSIONS);
     let seed = query.integer("seed", 0..=u64::MAX)?;
     let array = generate(&sentence, dimensions, seed, &*app.random);
     Ok(([(CONTENT_TYPE, "application/json")], array).into_response())
