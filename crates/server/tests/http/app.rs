@@ -51,9 +51,17 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            limits: limits::Policy { enabled: false, ..limits::Policy::default() },
+            limits: limits::Policy {
+                enabled: false,
+                ..limits::Policy::default()
+            },
             tokens: token_policy(),
-            passwords: passwords::Policy { memory_kib: 8, passes: 1, threads: 2, queue: 256 },
+            passwords: passwords::Policy {
+                memory_kib: 8,
+                passes: 1,
+                threads: 2,
+                queue: 256,
+            },
             algorithm: Algorithm::HS256,
             login_key: None,
             contracts: Contracts::ALL,
@@ -118,7 +126,11 @@ impl TestApp {
             login: options.login_key.clone(),
             notary: Some(SecretText::new(NOTARY_KEY.to_owned())),
         };
-        let keys = Arc::new(Keys::load(policy, &key_files, &*random).await.expect("keys"));
+        let keys = Arc::new(
+            Keys::load(policy, &key_files, &*random)
+                .await
+                .expect("keys"),
+        );
         let hashing = passwords::Passwords::start(options.passwords, random.clone());
         let accounts = Accounts::new(store.clone(), hashing.expect("threads"), clock.clone());
         let sessions = Sessions::load(store.clone(), accounts.clone(), clock.clone());
@@ -156,23 +168,49 @@ impl TestApp {
             largest_upload: options.largest_file + 1024 * 1024,
         };
         let router = router(app.clone(), &settings);
-        Self { router, app, clock: manual, store, folder, login_key: options.login_key }
+        Self {
+            router,
+            app,
+            clock: manual,
+            store,
+            folder,
+            login_key: options.login_key,
+        }
     }
 
     /// Stops this server and starts another on its folder, with the default options.
     pub async fn restart(self) -> Self {
-        let Self { folder, clock, store, login_key, app, router } = self;
+        let Self {
+            folder,
+            clock,
+            store,
+            login_key,
+            app,
+            router,
+        } = self;
         drop((app, router));
         store.close().await;
         drop(store);
-        Self::in_folder(folder, clock, Options { login_key, ..Options::default() }).await
+        Self::in_folder(
+            folder,
+            clock,
+            Options {
+                login_key,
+                ..Options::default()
+            },
+        )
+        .await
     }
 
     /// Begins a request.
     pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
         let builder = Request::builder().method(method).uri(path);
         let request = builder.body(Body::empty()).expect("request");
-        TestRequest { app: self, request, peer: SocketAddr::from(([127, 0, 0, 1], 40_000)) }
+        TestRequest {
+            app: self,
+            request,
+            peer: SocketAddr::from(([127, 0, 0, 1], 40_000)),
+        }
     }
 
     /// Begins a GET.
@@ -198,27 +236,56 @@ impl TestApp {
     /// Registers a username at contract 4 and logs in: an access token of realm `default`.
     pub async fn user(&self, username: &str) -> String {
         let body = serde_json::json!({"username": username, "password": "pw"});
-        self.post("/register").json(&body).send().await.expect(StatusCode::OK);
-        let answer = self.post("/login").json(&body).send().await.expect(StatusCode::OK);
+        self.post("/register")
+            .json(&body)
+            .send()
+            .await
+            .expect(StatusCode::OK);
+        let answer = self
+            .post("/login")
+            .json(&body)
+            .send()
+            .await
+            .expect(StatusCode::OK);
         answer.text_at("/token")
     }
 
     /// Registers a username at contract 4 and logs in at contract 5: an access and a refresh token.
     pub async fn pair(&self, username: &str) -> (String, String) {
         let body = serde_json::json!({"username": username, "password": "pw"});
-        self.post("/register").json(&body).send().await.expect(StatusCode::OK);
-        let login = self.post("/api/v1/authentication/login").json(&body).send().await;
+        self.post("/register")
+            .json(&body)
+            .send()
+            .await
+            .expect(StatusCode::OK);
+        let login = self
+            .post("/api/v1/authentication/login")
+            .json(&body)
+            .send()
+            .await;
         let login = login.expect(StatusCode::OK);
-        (login.text_at("/access_token"), login.text_at("/refresh_token"))
+        (
+            login.text_at("/access_token"),
+            login.text_at("/refresh_token"),
+        )
     }
 
     /// Signs a user of the exchange up and in: a token of realm `ops` or `client`.
     pub async fn exchange_user(&self, role: &str, username: &str) -> String {
         let body = serde_json::json!({"username": username, "password": "pw"});
         let path = format!("/{role}/signup");
-        self.post(&path).json(&body).send().await.expect(StatusCode::CREATED);
+        self.post(&path)
+            .json(&body)
+            .send()
+            .await
+            .expect(StatusCode::CREATED);
         let path = format!("/{role}/login");
-        self.post(&path).json(&body).send().await.expect(StatusCode::OK).text()
+        self.post(&path)
+            .json(&body)
+            .send()
+            .await
+            .expect(StatusCode::OK)
+            .text()
     }
 }
 
@@ -232,7 +299,9 @@ pub struct TestRequest<'a> {
 impl TestRequest<'_> {
     /// Sets a header, keeping others of its name.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.request.headers_mut().append(name, value.parse().expect("header value"));
+        self.request
+            .headers_mut()
+            .append(name, value.parse().expect("header value"));
         self
     }
 
@@ -266,7 +335,11 @@ impl TestRequest<'_> {
     pub async fn send(self) -> Answer {
         let (parts, body) = self.stream().await.into_parts();
         let body = body.collect().await.expect("body").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     /// Sends it and leaves the answer's body to be read.
@@ -289,7 +362,12 @@ impl Answer {
     /// Itself, if it has that status.
     #[track_caller]
     pub fn expect(self, status: StatusCode) -> Self {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         self
     }
 
@@ -311,13 +389,17 @@ impl Answer {
     pub fn text_at(&self, pointer: &str) -> String {
         let json = self.json();
         let found = json.pointer(pointer).and_then(Value::as_str);
-        found.unwrap_or_else(|| panic!("no string at {pointer}: {json}")).to_owned()
+        found
+            .unwrap_or_else(|| panic!("no string at {pointer}: {json}"))
+            .to_owned()
     }
 
     /// A header's text, empty where it is missing.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("visible ASCII"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("visible ASCII"))
     }
 
     /// Asserts a problem document of that status whose detail holds `part`.
@@ -336,7 +418,10 @@ impl Answer {
 
 /// The folder of golden tokens and published vectors; `None`, said visibly, where it is not given.
 pub fn shared() -> Option<std::path::PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "where the vectors lie is the environment's to say")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where the vectors lie is the environment's to say"
+    )]
     let folder = std::env::var_os("KEYWARD_SHARED").map(Into::into);
     if folder.is_none() {
         eprintln!("skipped: golden vectors, as KEYWARD_SHARED is not set");

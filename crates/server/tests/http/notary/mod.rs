@@ -9,7 +9,11 @@ use crate::app::{NOTARY_KEY, Options, START, TestApp};
 const HEADER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiJ9";
 
 async fn mint(app: &TestApp, data: &str) -> String {
-    let answer = app.post("/generateToken").json(&json!({ "user_data": data })).send().await;
+    let answer = app
+        .post("/generateToken")
+        .json(&json!({ "user_data": data }))
+        .send()
+        .await;
     let answer = answer.expect(StatusCode::OK);
     assert_eq!(answer.header("cache-control"), "no-store");
     answer.text_at("/JWT Token")
@@ -17,7 +21,12 @@ async fn mint(app: &TestApp, data: &str) -> String {
 
 async fn verify(app: &TestApp, token: &str, key: &str) -> Value {
     let body = json!({"Token": token, "Signing_key": key});
-    app.get("/verifyToken").json(&body).send().await.expect(StatusCode::OK).json()
+    app.get("/verifyToken")
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::OK)
+        .json()
 }
 
 fn sign(header: &str, claims: &str, key: &[u8], algorithm: Algorithm) -> String {
@@ -37,7 +46,10 @@ async fn a_minted_token_has_the_exact_header_and_claims() {
     let claims = String::from_utf8(claims).expect("UTF-8");
     let parsed: Value = serde_json::from_str(&claims).expect("JSON");
     let jti = parsed["jti"].as_str().expect("jti");
-    assert!(jti.len() == 32 && jti.bytes().all(|b| b"0123456789abcdef".contains(&b)), "{jti}");
+    assert!(
+        jti.len() == 32 && jti.bytes().all(|b| b"0123456789abcdef".contains(&b)),
+        "{jti}"
+    );
     let expected = format!(
         r#"{{"iat":{START},"jti":"{jti}","payload":{{"data":"this is test","date":"2026-01-01"}}}}"#
     );
@@ -52,7 +64,9 @@ async fn a_minted_token_has_the_exact_header_and_claims() {
 
 #[tokio::test]
 async fn the_golden_tokens_verify_and_a_changed_one_is_shown_but_false() {
-    let Some(shared) = crate::app::shared() else { return };
+    let Some(shared) = crate::app::shared() else {
+        return;
+    };
     let vectors = std::fs::read_to_string(shared.join("contracts/vectors.json")).expect("vectors");
     let vectors: Value = serde_json::from_str(&vectors).expect("JSON");
     let key = vectors["notary"]["signing_key"].as_str().expect("key");
@@ -88,7 +102,11 @@ async fn header_and_claims_pass_through_as_they_stand() {
 #[tokio::test]
 async fn the_errors_in_the_2xx_range_are_exact() {
     let app = TestApp::start().await;
-    for (method, path) in [("POST", "/generateToken"), ("GET", "/verifyToken"), ("POST", "/verifyToken")] {
+    for (method, path) in [
+        ("POST", "/generateToken"),
+        ("GET", "/verifyToken"),
+        ("POST", "/verifyToken"),
+    ] {
         let method: http::Method = method.parse().expect("method");
         for content_type in [None, Some("text/plain"), Some("application/jsonx")] {
             let mut request = app.request(method.clone(), path);
@@ -96,12 +114,17 @@ async fn the_errors_in_the_2xx_range_are_exact() {
                 request = request.body(content_type, "{}");
             }
             let answer = request.send().await.expect(StatusCode::ACCEPTED);
-            assert_eq!(answer.json(), json!({"status": 202, "description": "Invalid content type"}));
+            assert_eq!(
+                answer.json(),
+                json!({"status": 202, "description": "Invalid content type"})
+            );
         }
     }
     let token = mint(&app, "x").await;
     for body in [
-        json!({}), json!({"Token": ""}), json!({"Token": null, "Signing_key": "k"}),
+        json!({}),
+        json!({"Token": ""}),
+        json!({"Token": null, "Signing_key": "k"}),
         json!({"Token": "", "Signing_key": ""}),
     ] {
         let answer = app.get("/verifyToken").json(&body).send().await;
@@ -109,9 +132,16 @@ async fn the_errors_in_the_2xx_range_are_exact() {
         let expected = json!({"status": 203, "description": "Missing token in GET request body"});
         assert_eq!(answer.json(), expected);
     }
-    let empty = app.get("/verifyToken").body("Application/JSON; charset=utf-8", "").send().await;
+    let empty = app
+        .get("/verifyToken")
+        .body("Application/JSON; charset=utf-8", "")
+        .send()
+        .await;
     assert_eq!(empty.status, StatusCode::NON_AUTHORITATIVE_INFORMATION);
-    for body in [json!({"Token": token}), json!({"Token": token, "Signing_key": null})] {
+    for body in [
+        json!({"Token": token}),
+        json!({"Token": token, "Signing_key": null}),
+    ] {
         let answer = app.get("/verifyToken").json(&body).send().await;
         let answer = answer.expect(StatusCode::NO_CONTENT);
         assert!(answer.body.is_empty());
@@ -130,35 +160,74 @@ async fn bad_input_is_400_in_the_contracts_shape() {
         assert!(!answer.text_at("/description").is_empty());
     };
     for body in [
-        "", "{}", "[]", "null", "{", "{\"user_data\":1}", "{\"user_data\":null}", "{\"user_data\":[\"a\"]}",
-        "{\"user_data\":\"a\",\"user_data\":\"b\"}", "{\"user_data\":\"a\",\"user\\u005fdata\":\"b\"}",
-        "{\"user_data\":\"a\",\"x\":{\"y\":1,\"y\":2}}", "{\"user_data\":\"\\ud800\"}", "{\"user_data\":\"\u{0}\"}",
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{",
+        "{\"user_data\":1}",
+        "{\"user_data\":null}",
+        "{\"user_data\":[\"a\"]}",
+        "{\"user_data\":\"a\",\"user_data\":\"b\"}",
+        "{\"user_data\":\"a\",\"user\\u005fdata\":\"b\"}",
+        "{\"user_data\":\"a\",\"x\":{\"y\":1,\"y\":2}}",
+        "{\"user_data\":\"\\ud800\"}",
+        "{\"user_data\":\"\u{0}\"}",
     ] {
         let request = app.post("/generateToken").body("application/json", body);
         bad(StatusCode::BAD_REQUEST, request.send().await);
     }
     let (head, rest) = token.split_once('.').expect("token");
     for token in [
-        "a".to_owned(), "a.b".to_owned(), "..".to_owned(), format!("{token}.x"), format!("{token}="),
-        format!("{head}.W10.{}", "AA"), format!("{head} .{rest}"), token.replace('.', ".\n"),
-        format!("{}.e30.", keyward_jose::base64url::encode(r#"{"a":1,"a":2}"#)),
-        format!("e30.{}.", keyward_jose::base64url::encode(r#"{"a":1,"a":2}"#)),
+        "a".to_owned(),
+        "a.b".to_owned(),
+        "..".to_owned(),
+        format!("{token}.x"),
+        format!("{token}="),
+        format!("{head}.W10.{}", "AA"),
+        format!("{head} .{rest}"),
+        token.replace('.', ".\n"),
+        format!(
+            "{}.e30.",
+            keyward_jose::base64url::encode(r#"{"a":1,"a":2}"#)
+        ),
+        format!(
+            "e30.{}.",
+            keyward_jose::base64url::encode(r#"{"a":1,"a":2}"#)
+        ),
     ] {
         let body = json!({"Token": token, "Signing_key": "k"});
-        bad(StatusCode::BAD_REQUEST, app.get("/verifyToken").json(&body).send().await);
+        bad(
+            StatusCode::BAD_REQUEST,
+            app.get("/verifyToken").json(&body).send().await,
+        );
     }
     for body in [
-        json!({"Token": 1, "Signing_key": "k"}), json!({"Token": token, "Signing_key": 1}),
+        json!({"Token": 1, "Signing_key": "k"}),
+        json!({"Token": token, "Signing_key": 1}),
         json!({"Token": token, "Signing_key": "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----"}),
         json!({"Token": token, "Signing_key": r#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#}),
     ] {
-        bad(StatusCode::BAD_REQUEST, app.get("/verifyToken").json(&body).send().await);
+        bad(
+            StatusCode::BAD_REQUEST,
+            app.get("/verifyToken").json(&body).send().await,
+        );
     }
     let long = json!({"user_data": "a".repeat(64 * 1024 + 1)});
-    bad(StatusCode::PAYLOAD_TOO_LARGE, app.post("/generateToken").json(&long).send().await);
+    bad(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        app.post("/generateToken").json(&long).send().await,
+    );
     let huge = json!({"user_data": "a".repeat(2 * 1024 * 1024)});
-    bad(StatusCode::PAYLOAD_TOO_LARGE, app.post("/generateToken").json(&huge).send().await);
-    let wrong_method = app.get("/generateToken").send().await.expect(StatusCode::METHOD_NOT_ALLOWED);
+    bad(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        app.post("/generateToken").json(&huge).send().await,
+    );
+    let wrong_method = app
+        .get("/generateToken")
+        .send()
+        .await
+        .expect(StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(wrong_method.header("allow"), "POST");
     bad(StatusCode::METHOD_NOT_ALLOWED, wrong_method);
 }
@@ -194,25 +263,57 @@ async fn no_algorithm_but_the_keys_own_verifies() {
         let verdict = verify(&app, &token, key).await;
         assert_eq!(verdict["Signature Verification"], expected, "{header}");
     }
-    let stripped = format!("{}.e30.", keyward_jose::base64url::encode(r#"{"alg":"none"}"#));
-    assert_eq!(verify(&app, &stripped, key).await["Signature Verification"], false);
+    let stripped = format!(
+        "{}.e30.",
+        keyward_jose::base64url::encode(r#"{"alg":"none"}"#)
+    );
+    assert_eq!(
+        verify(&app, &stripped, key).await["Signature Verification"],
+        false
+    );
     let oct = r#"{"kty":"oct","k":"c2VjcmV0"}"#;
     let token = sign(r#"{"alg":"HS384"}"#, "{}", b"secret", Algorithm::HS384);
-    assert_eq!(verify(&app, &token, oct).await["Signature Verification"], true);
+    assert_eq!(
+        verify(&app, &token, oct).await["Signature Verification"],
+        true
+    );
     let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----";
-    let confused = sign(r#"{"alg":"HS256"}"#, "{}", public.as_bytes(), Algorithm::HS256);
-    assert_eq!(verify(&app, &confused, public).await["Signature Verification"], false);
+    let confused = sign(
+        r#"{"alg":"HS256"}"#,
+        "{}",
+        public.as_bytes(),
+        Algorithm::HS256,
+    );
+    assert_eq!(
+        verify(&app, &confused, public).await["Signature Verification"],
+        false
+    );
     // RFC 8037 appendix A.4, by its key as PEM.
     let eddsa = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
     let body = json!({"Token": format!("{eddsa}.AA"), "Signing_key": public});
     let answer = app.get("/verifyToken").json(&body).send().await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "its payload is no JSON object");
+    assert_eq!(
+        answer.status,
+        StatusCode::BAD_REQUEST,
+        "its payload is no JSON object"
+    );
 }
 
 #[tokio::test]
 async fn the_contract_can_be_switched_off() {
-    let contracts = keyward_server::Contracts { notary: false, ..keyward_server::Contracts::ALL };
-    let app = TestApp::with(Options { contracts, ..Options::default() }).await;
-    let answer = app.post("/generateToken").json(&json!({"user_data": "x"})).send().await;
+    let contracts = keyward_server::Contracts {
+        notary: false,
+        ..keyward_server::Contracts::ALL
+    };
+    let app = TestApp::with(Options {
+        contracts,
+        ..Options::default()
+    })
+    .await;
+    let answer = app
+        .post("/generateToken")
+        .json(&json!({"user_data": "x"}))
+        .send()
+        .await;
     answer.expect_problem(StatusCode::NOT_FOUND, "nothing at this path");
 }
