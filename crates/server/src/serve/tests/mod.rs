@@ -1,0 +1,70 @@
+//! Waits, on in-memory streams and paused time; stop, caps and bad requests, on loopback sockets.
+
+mod requests;
+mod waits;
+mod stopping;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::body::Bytes;
+use axum::routing::{get, post};
+use tokio::sync::oneshot;
+
+use super::*;
+
+/// `GET /` says hello; `POST /` says how much it was sent, or why it was not.
+fn router() -> Router {
+    Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/", post(|body: Bytes| async move { format!("{} bytes", body.len()) }))
+}
+
+/// A server on a free port, and the means to stop it.
+struct Running {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    cut_off: tokio::task::JoinHandle<usize>,
+}
+
+impl Running {
+    async fn start(router: Router, settings: Settings) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { drop(stopped.await) };
+        let cut_off = tokio::spawn(run(listener, router, settings, Arc::default(), stopped));
+        Self { address, stop: Some(stop), cut_off }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// How many connections the stop cut off.
+    async fn stopped(self) -> usize {
+        self.cut_off.await.unwrap()
+    }
+}
+
+/// Reads until the other side closes.
+async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    // A reset after an answer leaves what was read.
+    let _ = stream.read_to_end(&mut bytes).await;
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Reads one answer whose body is `length` long.
+async fn answer(stream: &mut (impl tokio::io::AsyncRead + Unpin), length: usize) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        bytes.push(stream.read_u8().await.unwrap());
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    String::from_utf8([bytes, body].concat()).unwrap()
+}

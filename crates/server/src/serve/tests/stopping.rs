@@ -1,0 +1,127 @@
+//! A stop finishes what is under way; caps close what is over them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+
+use super::*;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// A router whose `GET /` says when it has begun and ends when it may.
+fn held() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (say, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let handler = || async move {
+        say.notify_one();
+        wait.notified().await;
+        "hello"
+    };
+    (Router::new().route("/", get(handler)), begun, go_on)
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_is_under_way_and_closes_what_idles() {
+    let (router, begun, go_on) = held();
+    let mut server = Running::start(router, Settings::default()).await;
+    let (mut fresh, mut busy, mut idle) =
+        (server.connect().await, server.connect().await, server.connect().await);
+    idle.write_all(GET).await.unwrap();
+    begun.notified().await;
+    go_on.notify_one();
+    answer(&mut idle, 5).await;
+    busy.write_all(GET).await.unwrap();
+    begun.notified().await;
+
+    server.stop();
+    assert_eq!(rest(&mut fresh).await, "");
+    assert_eq!(rest(&mut idle).await, "");
+    assert!(TcpStream::connect(server.address).await.is_err(), "the listener is closed");
+    go_on.notify_one();
+    let last = rest(&mut busy).await;
+    assert!(last.ends_with("hello") && last.contains("connection: close"), "{last}");
+    assert_eq!(server.stopped().await, 0);
+}
+
+#[tokio::test]
+async fn a_stop_waits_no_longer_than_it_may_and_cuts_off_the_rest() {
+    struct Cut(Arc<AtomicBool>);
+    impl Drop for Cut {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let (begun, cut) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (say, dropped) = (Arc::clone(&begun), Arc::clone(&cut));
+    let endless = || async move {
+        let _cut = Cut(dropped);
+        say.notify_one();
+        std::future::pending::<&str>().await
+    };
+    let settings = Settings { drain: Duration::from_millis(20), ..Settings::default() };
+    let mut server = Running::start(Router::new().route("/", get(endless)), settings).await;
+    let mut client = server.connect().await;
+    client.write_all(GET).await.unwrap();
+    begun.notified().await;
+    server.stop();
+    assert_eq!(server.stopped().await, 1);
+    assert_eq!(rest(&mut client).await, "");
+    assert!(cut.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn connections_over_a_cap_are_closed_at_once_and_others_still_served() {
+    for (max_connections, max_connections_per_address) in [(2, 100), (100, 2)] {
+        let settings =
+            Settings { max_connections, max_connections_per_address, ..Settings::default() };
+        let server = Running::start(router(), settings).await;
+        let (mut first, mut second) = (server.connect().await, server.connect().await);
+        first.write_all(GET).await.unwrap();
+        second.write_all(GET).await.unwrap();
+        answer(&mut first, 5).await;
+        answer(&mut second, 5).await;
+        assert_eq!(rest(&mut server.connect().await).await, "");
+        first.write_all(GET).await.unwrap();
+        answer(&mut first, 5).await;
+
+        // The place of one that closes is free as soon as the server has seen it.
+        drop(first);
+        let regained = async {
+            loop {
+                let mut again = server.connect().await;
+                let sent = again.write_all(GET).await.is_ok();
+                let mut status = [0; 12];
+                if sent && again.read_exact(&mut status).await.is_ok() {
+                    return status;
+                }
+            }
+        };
+        let status = timeout(Duration::from_secs(10), regained).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+    }
+}
+
+#[tokio::test]
+async fn every_request_carries_its_peer() {
+    let tell = |request: axum::extract::Request| async move {
+        request.extensions().get::<Peer>().unwrap().0.to_string()
+    };
+    let server = Running::start(Router::new().route("/", get(tell)), Settings::default()).await;
+    let mut client = server.connect().await;
+    let own = client.local_addr().unwrap().to_string();
+    client.write_all(GET).await.unwrap();
+    assert!(answer(&mut client, own.len()).await.ends_with(&own));
+}
+
+#[tokio::test]
+async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+    let refuse = || async { http::StatusCode::PAYLOAD_TOO_LARGE };
+    let server = Running::start(Router::new().route("/", post(refuse)), Settings::default()).await;
+    let mut client = server.connect().await;
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    client.write_all(&vec![b'x'; 20_000_000]).await.unwrap();
+    let answer = rest(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
