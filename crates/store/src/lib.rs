@@ -1,1 +1,5 @@
-//! Keyward.
+//! Keyward at rest: the store traits of `keyward-core` on SQLite and the local disk. No HTTP here.
+//!
+//! Invariant: what a method has answered for is on disk.
+
+pub mod sqlite;

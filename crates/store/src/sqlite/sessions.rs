@@ -1,0 +1,331 @@
+//! Sessions, and the feed of closed ones.
+//!
+//! Invariant: whatever closes a session writes its closure in the same commit.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keyward_core::clock::Timestamp;
+use keyward_core::error::Fault;
+use keyward_core::id::{AccountId, SessionId};
+use keyward_core::page::Page;
+use keyward_core::secret::SecretText;
+use keyward_core::sessions::{Closures, NewSession, Reason, Rotate, Rotation, Session, Store};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Sqlite;
+
+const OPEN: &str = "
+    INSERT INTO sessions
+        (account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
+    SELECT id, ?2, ?3, ?4, 0, ?2, ?5 FROM accounts WHERE id = ?1 AND disabled_at IS NULL
+    RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent";
+
+// `expires_at` never goes back: a closed session is forgotten by it, and a token issued earlier, under
+// a longer lifetime, must not outlive that.
+const ROTATE: &str = "
+    UPDATE sessions SET refresh_counter = refresh_counter + 1, refreshed_at = ?3,
+        expires_at = max(expires_at, min(?4, ends_at))
+    WHERE id = ?1 AND refresh_counter = ?2 AND closed_at IS NULL AND expires_at > ?3
+        AND EXISTS (
+            SELECT 1 FROM accounts
+            WHERE accounts.id = sessions.account_id AND accounts.disabled_at IS NULL)
+    RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent";
+
+const FIND_REFRESHABLE: &str = "
+    SELECT s.id, s.account_id, s.created_at, s.expires_at, s.ends_at, s.refresh_counter,
+        s.refreshed_at, s.closed_at, s.user_agent
+    FROM sessions s JOIN accounts a ON a.id = s.account_id
+    WHERE s.id = ?1 AND s.closed_at IS NULL AND s.expires_at > ?2 AND a.disabled_at IS NULL";
+
+const FIND: &str = "
+    SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent
+    FROM sessions WHERE id = ?1";
+
+const LIST: &str = "
+    SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent
+    FROM sessions WHERE closed_at IS NULL AND expires_at > ?1 AND id > ?2
+    ORDER BY id LIMIT ?3";
+
+const LIST_OF_ACCOUNT: &str = "
+    SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent
+    FROM sessions
+    WHERE account_id = ?4 AND closed_at IS NULL AND expires_at > ?1 AND id > ?2
+    ORDER BY id LIMIT ?3";
+
+const CLOSE: &str = "
+    UPDATE sessions SET closed_at = ?2, close_reason = ?3 WHERE id = ?1 AND closed_at IS NULL";
+
+const RECORD_CLOSURE: &str = "
+    INSERT INTO session_closures (session_id, closed_at) VALUES (?1, ?2)";
+
+const LIST_TO_CLOSE: &str = "
+    SELECT id FROM sessions
+    WHERE account_id = ?1 AND closed_at IS NULL AND id IS NOT ?2 ORDER BY id";
+
+const CHANGE_HASH: &str = "
+    UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
+
+const DISABLE: &str = "
+    UPDATE accounts SET disabled_at = coalesce(disabled_at, ?2) WHERE id = ?1";
+
+const LIST_CLOSURES: &str = "
+    SELECT seq, session_id FROM session_closures WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+
+const RAISE_HORIZON: &str = "
+    INSERT INTO meta (key, value) VALUES ('horizon', ?1)
+    ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
+
+const FIND_HORIZON: &str = "
+    SELECT value FROM meta WHERE key = 'horizon'";
+
+const LIST_ENDED: &str = "
+    SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2";
+
+const DELETE_CLOSURE: &str = "
+    DELETE FROM session_closures WHERE session_id = ?1";
+
+const DELETE: &str = "
+    DELETE FROM sessions WHERE id = ?1";
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn open_session(&self, session: NewSession) -> Result<Option<Session>, Fault> {
+        self.writer.write(move |db| open(db, &session)).await
+    }
+
+    async fn rotate_refresh_token(&self, rotation: Rotate) -> Result<Rotation, Fault> {
+        self.writer.write(move |db| rotate(db, &rotation)).await
+    }
+
+    async fn find_session(&self, id: SessionId) -> Result<Option<Session>, Fault> {
+        self.readers.look_up(|db| {
+            db.prepare_cached(FIND)?
+                .query_row([id.0], session)
+                .optional()
+        })
+    }
+
+    async fn list_sessions(
+        &self,
+        account: Option<AccountId>,
+        now: Timestamp,
+        page: Page,
+    ) -> Result<Vec<Session>, Fault> {
+        let (now, after, limit) = (now.micros(), page.after, page.limit);
+        self.readers
+            .scan(move |db| match account {
+                None => db
+                    .prepare_cached(LIST)?
+                    .query_map(params![now, after, limit], session)?
+                    .collect(),
+                Some(account) => db
+                    .prepare_cached(LIST_OF_ACCOUNT)?
+                    .query_map(params![now, after, limit, account.0], session)?
+                    .collect(),
+            })
+            .await
+    }
+
+    async fn close_session(
+        &self,
+        id: SessionId,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
+        self.writer
+            .write(move |db| close(db, id, reason, now))
+            .await
+    }
+
+    async fn change_password(
+        &self,
+        account: AccountId,
+        hash: SecretText,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<Vec<SessionId>>, Fault> {
+        self.writer
+            .write(move |db| {
+                let changed = db
+                    .prepare_cached(CHANGE_HASH)?
+                    .execute(params![account.0, hash.expose()])?;
+                (changed == 1)
+                    .then(|| close_all(db, account, keep, Reason::PasswordChanged, now))
+                    .transpose()
+            })
+            .await
+    }
+
+    async fn disable_account(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<SessionId>>, Fault> {
+        self.writer
+            .write(move |db| {
+                let disabled = db
+                    .prepare_cached(DISABLE)?
+                    .execute([account.0, now.micros()])?;
+                (disabled == 1)
+                    .then(|| close_all(db, account, None, Reason::AccountDisabled, now))
+                    .transpose()
+            })
+            .await
+    }
+
+    async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault> {
+        self.readers
+            .scan(move |db| {
+                let mut closures = Closures {
+                    sessions: Vec::new(),
+                    cursor,
+                };
+                let mut statement = db.prepare_cached(LIST_CLOSURES)?;
+                let mut rows = statement.query(params![cursor, limit])?;
+                while let Some(row) = rows.next()? {
+                    closures.cursor = row.get(0)?;
+                    closures.sessions.push(SessionId(row.get(1)?));
+                }
+                Ok(closures)
+            })
+            .await
+    }
+
+    async fn forget_ended_sessions(
+        &self,
+        horizon: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionId>, Fault> {
+        self.writer
+            .write(move |db| {
+                db.prepare_cached(RAISE_HORIZON)?
+                    .execute([horizon.micros()])?;
+                let ended = ids(db, LIST_ENDED, params![horizon.micros(), limit])?;
+                for id in &ended {
+                    db.prepare_cached(DELETE_CLOSURE)?.execute([id.0])?;
+                    db.prepare_cached(DELETE)?.execute([id.0])?;
+                }
+                Ok(ended)
+            })
+            .await
+    }
+
+    async fn find_horizon(&self) -> Result<Option<Timestamp>, Fault> {
+        self.readers.look_up(|db| {
+            db.prepare_cached(FIND_HORIZON)?
+                .query_row([], |row| row.get(0).map(Timestamp::from_micros))
+                .optional()
+        })
+    }
+}
+
+fn open(db: &Connection, new: &NewSession) -> rusqlite::Result<Option<Session>> {
+    db.prepare_cached(OPEN)?
+        .query_row(
+            params![
+                new.account.0,
+                new.created_at.micros(),
+                new.expires_at.micros(),
+                new.ends_at.micros(),
+                new.user_agent,
+            ],
+            session,
+        )
+        .optional()
+}
+
+fn rotate(db: &Connection, rotate: &Rotate) -> rusqlite::Result<Rotation> {
+    let expires_at = rotate.now.plus(rotate.ttl);
+    let rotated = db
+        .prepare_cached(ROTATE)?
+        .query_row(
+            [
+                rotate.session.0,
+                rotate.counter,
+                rotate.now.micros(),
+                expires_at.micros(),
+            ],
+            session,
+        )
+        .optional()?;
+    if let Some(session) = rotated {
+        return Ok(Rotation::Rotated(session));
+    }
+    let found = db
+        .prepare_cached(FIND_REFRESHABLE)?
+        .query_row([rotate.session.0, rotate.now.micros()], session)
+        .optional()?;
+    match found {
+        Some(session) if is_within_grace(&session, rotate) => Ok(Rotation::Repeated(session)),
+        Some(session) if rotate.counter < session.refresh_counter => {
+            close(db, session.id, Reason::Replay, rotate.now)?;
+            Ok(Rotation::Replayed(session.account))
+        }
+        _ => Ok(Rotation::Refused),
+    }
+}
+
+/// Whether it is the current token's predecessor, rotated less than the grace ago. The times of two
+/// requests at once are taken before they queue, so the earlier may come second.
+fn is_within_grace(session: &Session, rotate: &Rotate) -> bool {
+    let apart = rotate.now.micros().abs_diff(session.refreshed_at.micros());
+    rotate.counter == session.refresh_counter - 1 && Duration::from_micros(apart) < rotate.grace
+}
+
+fn close(db: &Connection, id: SessionId, reason: Reason, now: Timestamp) -> rusqlite::Result<bool> {
+    let closed = db
+        .prepare_cached(CLOSE)?
+        .execute(params![id.0, now.micros(), reason.name()])?;
+    if closed == 0 {
+        return Ok(false);
+    }
+    db.prepare_cached(RECORD_CLOSURE)?
+        .execute([id.0, now.micros()])?;
+    Ok(true)
+}
+
+/// Closes what has not been closed, ended or not: an ended session would revive if the clock were set back.
+fn close_all(
+    db: &Connection,
+    account: AccountId,
+    keep: Option<SessionId>,
+    reason: Reason,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<SessionId>> {
+    let open = ids(db, LIST_TO_CLOSE, params![account.0, keep.map(|id| id.0)])?;
+    for &id in &open {
+        close(db, id, reason, now)?;
+    }
+    Ok(open)
+}
+
+fn ids(
+    db: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<SessionId>> {
+    db.prepare_cached(sql)?
+        .query_map(params, |row| row.get(0).map(SessionId))?
+        .collect()
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let time = |column| row.get(column).map(Timestamp::from_micros);
+    Ok(Session {
+        id: SessionId(row.get(0)?),
+        account: AccountId(row.get(1)?),
+        created_at: time(2)?,
+        expires_at: time(3)?,
+        ends_at: time(4)?,
+        refresh_counter: row.get(5)?,
+        refreshed_at: time(6)?,
+        closed_at: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_micros),
+        user_agent: row.get(8)?,
+    })
+}

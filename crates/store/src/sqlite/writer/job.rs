@@ -1,0 +1,136 @@
+//! A write on its way through the queue, and what becomes of it.
+
+use keyward_core::error::Fault;
+use rusqlite::{Connection, Error, ErrorCode, ffi};
+use tokio::sync::oneshot;
+
+use crate::sqlite::fault;
+
+/// A write in the queue.
+pub(super) trait Job: Send {
+    /// Does it within the open transaction.
+    fn run(&mut self, db: &Connection) -> Result<(), Failure>;
+
+    /// Tells whoever waits, given what became of the transaction.
+    fn answer(self: Box<Self>, committed: Result<(), &Failure>);
+}
+
+pub(super) struct Write<F, T> {
+    work: Option<F>,
+    result: Option<rusqlite::Result<T>>,
+    sender: oneshot::Sender<Result<T, Fault>>,
+}
+
+impl<F, T> Write<F, T> {
+    pub(super) fn new(work: F, sender: oneshot::Sender<Result<T, Fault>>) -> Self {
+        Self {
+            work: Some(work),
+            result: None,
+            sender,
+        }
+    }
+}
+
+impl<F, T> Job for Write<F, T>
+where
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, db: &Connection) -> Result<(), Failure> {
+        let Some(work) = self.work.take() else {
+            return Ok(());
+        };
+        let result = in_savepoint(db, work);
+        let outcome = match &result {
+            Err(error) => Err(Failure::of_job(error)),
+            Ok(_) => Ok(()),
+        };
+        self.result = Some(result);
+        outcome
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &Failure>) {
+        let answer = match (committed, self.result) {
+            (Ok(()), Some(result)) => result.map_err(fault),
+            (Ok(()), None) => Err(Fault::Internal("the write was not run".into())),
+            (Err(failure), _) => Err(failure.fault()),
+        };
+        // Whoever asked may have gone; the write stands all the same.
+        let _ = self.sender.send(answer);
+    }
+}
+
+fn in_savepoint<T>(
+    db: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let execute = |sql| db.prepare_cached(sql)?.execute([]);
+    execute("SAVEPOINT job")?;
+    let result = work(db);
+    // Some errors (a full disk) undo the whole transaction, and its savepoints with it.
+    if result.is_err() && !db.is_autocommit() {
+        execute("ROLLBACK TO job")?;
+    }
+    if !db.is_autocommit() {
+        execute("RELEASE job")?;
+    }
+    result
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) meaning: Meaning,
+    pub(super) cause: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Unavailable,
+    Full,
+    Internal,
+    /// The disk has failed a sync: no write can be trusted any more.
+    Broken,
+}
+
+impl Failure {
+    /// What an error within a transaction means to it. Where the cache overflows, the log is written
+    /// and may be synced here already.
+    pub(super) fn of_job(error: &Error) -> Self {
+        let sync = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
+        let synced = error
+            .sqlite_error()
+            .is_some_and(|error| sync.contains(&error.extended_code));
+        let meaning = match error.sqlite_error_code() {
+            _ if synced => Meaning::Broken,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Meaning::Unavailable,
+            Some(ErrorCode::DiskFull) => Meaning::Full,
+            _ => Meaning::Internal,
+        };
+        Self {
+            meaning,
+            cause: error.to_string(),
+        }
+    }
+
+    /// What an error of `COMMIT` or a checkpoint means: these write and sync.
+    pub(super) fn of_sync(error: &Error) -> Self {
+        let failure = Self::of_job(error);
+        match error.sqlite_error_code() {
+            Some(ErrorCode::SystemIoFailure) => Self {
+                meaning: Meaning::Broken,
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        let cause = self.cause.clone().into();
+        match self.meaning {
+            Meaning::Unavailable => Fault::Unavailable(cause),
+            Meaning::Full => Fault::Full(cause),
+            Meaning::Internal | Meaning::Broken => Fault::Internal(cause),
+        }
+    }
+}
