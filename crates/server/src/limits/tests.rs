@@ -1,4 +1,3 @@
-
 //! Bursts, recovery, bounds: on a clock that is moved by hand.
 
 use std::net::Ipv6Addr;
@@ -49,8 +48,18 @@ fn every_limit_lets_a_minutes_worth_pass_and_no_more() {
 #[test]
 fn names_realms_and_addresses_are_counted_apart() {
     let (limits, _) = limits(|policy| policy.logins_per_account = 1);
-    for (realm, name) in [("ops", "a"), ("client", "a"), ("ops", "b"), ("op", "sa"), ("opsa", "")] {
-        assert_eq!(passing(3, || limits.login_to(realm, name)), 1, "{realm} {name}");
+    for (realm, name) in [
+        ("ops", "a"),
+        ("client", "a"),
+        ("ops", "b"),
+        ("op", "sa"),
+        ("opsa", ""),
+    ] {
+        assert_eq!(
+            passing(3, || limits.login_to(realm, name)),
+            1,
+            "{realm} {name}"
+        );
     }
     assert_eq!(passing(100, || limits.login_from(four(1))), 60);
     assert_eq!(passing(100, || limits.login_from(four(2))), 60);
@@ -65,7 +74,10 @@ fn addresses_of_one_ipv6_network_share_a_limit() {
         limits.login_from(Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | low).into())
     };
     assert_eq!(passing(1_000, hopping), 60);
-    assert_eq!(passing(100, || limits.login_from("2001:db8:0:1::".parse().unwrap())), 60);
+    assert_eq!(
+        passing(100, || limits.login_from("2001:db8:0:1::".parse().unwrap())),
+        60
+    );
 }
 
 #[test]
@@ -76,7 +88,10 @@ fn a_limit_recovers_one_request_at_a_time_and_says_when() {
     let refused = at_once(login()).unwrap_err();
     assert_eq!(refused.retry_after, Duration::from_secs(6));
     clock.advance(Duration::from_millis(5_999));
-    assert_eq!(at_once(login()).unwrap_err().retry_after, Duration::from_millis(1));
+    assert_eq!(
+        at_once(login()).unwrap_err().retry_after,
+        Duration::from_millis(1)
+    );
     clock.advance(Duration::from_millis(1));
     assert_eq!(passing(10, login), 1);
     clock.advance(MINUTE * 60);
@@ -85,8 +100,17 @@ fn a_limit_recovers_one_request_at_a_time_and_says_when() {
 
 #[test]
 fn retry_after_is_whole_seconds_rounded_up_and_never_none() {
-    for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (5_999, 6), (6_000, 6)] {
-        let exceeded = Exceeded { retry_after: Duration::from_millis(millis) };
+    for (millis, seconds) in [
+        (0, 1),
+        (1, 1),
+        (1_000, 1),
+        (1_001, 2),
+        (5_999, 6),
+        (6_000, 6),
+    ] {
+        let exceeded = Exceeded {
+            retry_after: Duration::from_millis(millis),
+        };
         assert_eq!(exceeded.retry_after_seconds(), seconds, "{millis}");
     }
 }
@@ -99,7 +123,10 @@ fn of_a_hundred_threads_at_once_exactly_as_many_pass_as_may() {
         for _ in 0..100 {
             scope.spawn(|| {
                 start.wait();
-                passed.fetch_add(passing(10, || limits.login_to("ops", "a")), Ordering::Relaxed);
+                passed.fetch_add(
+                    passing(10, || limits.login_to("ops", "a")),
+                    Ordering::Relaxed,
+                );
             });
         }
     });
@@ -146,7 +173,11 @@ fn keys_that_have_recovered_leave_their_place_to_others() {
     clock.advance(MINUTE * 2);
     for n in 0..100 {
         let name = format!("late {n}");
-        assert_eq!(passing(100, || limits.login_to("default", &name)), 10, "{name}");
+        assert_eq!(
+            passing(100, || limits.login_to("default", &name)),
+            10,
+            "{name}"
+        );
     }
     assert_eq!(remembered(limits), 100);
 }

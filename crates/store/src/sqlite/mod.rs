@@ -6,6 +6,7 @@
 mod accounts;
 mod customers;
 mod files;
+mod health;
 mod migrate;
 mod readers;
 mod sessions;

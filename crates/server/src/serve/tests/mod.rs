@@ -1,8 +1,8 @@
 //! Waits, on in-memory streams and paused time; stop, caps and bad requests, on loopback sockets.
 
 mod requests;
-mod waits;
 mod stopping;
+mod waits;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -14,9 +14,10 @@ use super::*;
 
 /// `GET /` says hello; `POST /` says how much it was sent, or why it was not.
 fn router() -> Router {
-    Router::new()
-        .route("/", get(|| async { "hello" }))
-        .route("/", post(|body: Bytes| async move { format!("{} bytes", body.len()) }))
+    Router::new().route("/", get(|| async { "hello" })).route(
+        "/",
+        post(|body: Bytes| async move { format!("{} bytes", body.len()) }),
+    )
 }
 
 /// A server on a free port, and the means to stop it.
@@ -33,7 +34,11 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
         let cut_off = tokio::spawn(run(listener, router, settings, Arc::default(), stopped));
-        Self { address, stop: Some(stop), cut_off }
+        Self {
+            address,
+            stop: Some(stop),
+            cut_off,
+        }
     }
 
     async fn connect(&self) -> TcpStream {

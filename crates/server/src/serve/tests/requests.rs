@@ -9,35 +9,93 @@ async fn exchange(server: &Running, request: &[u8]) -> String {
     let mut client = server.connect().await;
     client.write_all(request).await.unwrap();
     // A server that has closed already takes no more.
-    let _ = client.write_all(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    timeout(Duration::from_secs(10), rest(&mut client)).await.unwrap()
+    let _ = client
+        .write_all(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    timeout(Duration::from_secs(10), rest(&mut client))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn ambiguous_or_malformed_requests_are_answered_400_and_the_connection_closed() {
     let server = Running::start(router(), Settings::default()).await;
     for (what, request) in [
-        ("two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
-        ("a list of lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nab"),
-        ("a signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na"),
-        ("a negative length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"),
-        ("a hexadecimal length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na"),
-        ("an empty length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n"),
-        ("a length beyond u64", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n"),
-        ("both kinds of length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("both, the other way round", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"),
-        ("an encoding that is not chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n"),
-        ("chunked not last", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
-        ("chunked misspelt", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
-        ("chunked in HTTP/1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("a folded line", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n"),
+        (
+            "two lengths",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        ),
+        (
+            "a list of lengths",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nab",
+        ),
+        (
+            "a signed length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
+        ),
+        (
+            "a negative length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        ),
+        (
+            "a hexadecimal length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na",
+        ),
+        (
+            "an empty length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
+        ),
+        (
+            "a length beyond u64",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n",
+        ),
+        (
+            "both kinds of length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "both, the other way round",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "an encoding that is not chunked",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
+        ),
+        (
+            "chunked not last",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunked misspelt",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunked in HTTP/1.0",
+            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "a folded line",
+            "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+        ),
         ("a folded first line", "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
-        ("a space before the colon", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\na"),
-        ("a tab before the colon", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "a space before the colon",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\na",
+        ),
+        (
+            "a tab before the colon",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n",
+        ),
         ("no colon", "GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n"),
-        ("a bare CR", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n"),
+        (
+            "a bare CR",
+            "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n",
+        ),
         ("a NUL", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n"),
-        ("two spaces in the first line", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (
+            "two spaces in the first line",
+            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ),
         ("no version", "GET /\r\n\r\n"),
         ("another version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
         ("HTTP/2 unannounced", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -75,8 +133,14 @@ async fn bad_chunks_fail_the_body_and_nothing_after_them_is_read_as_a_request() 
 #[tokio::test]
 async fn heads_over_the_limits_are_answered_431() {
     let server = Running::start(router(), Settings::default()).await;
-    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "x".repeat(40_000));
-    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X-A: b\r\n".repeat(101));
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n",
+        "x".repeat(40_000)
+    );
+    let many = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+        "X-A: b\r\n".repeat(101)
+    );
     for request in [long, many] {
         let answers = exchange(&server, request.as_bytes()).await;
         assert!(answers.starts_with("HTTP/1.1 431 "), "{answers}");
@@ -97,6 +161,9 @@ async fn requests_in_a_row_are_each_answered() {
     client.write_all(all.as_bytes()).await.unwrap();
     let answers = rest(&mut client).await;
     let bodies = ["3 bytes", "1 bytes", "hello"];
-    assert!(bodies.iter().all(|body| answers.contains(body)), "{answers}");
+    assert!(
+        bodies.iter().all(|body| answers.contains(body)),
+        "{answers}"
+    );
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 3, "{answers}");
 }

@@ -25,8 +25,11 @@ fn held() -> (Router, Arc<Notify>, Arc<Notify>) {
 async fn a_stop_answers_what_is_under_way_and_closes_what_idles() {
     let (router, begun, go_on) = held();
     let mut server = Running::start(router, Settings::default()).await;
-    let (mut fresh, mut busy, mut idle) =
-        (server.connect().await, server.connect().await, server.connect().await);
+    let (mut fresh, mut busy, mut idle) = (
+        server.connect().await,
+        server.connect().await,
+        server.connect().await,
+    );
     idle.write_all(GET).await.unwrap();
     begun.notified().await;
     go_on.notify_one();
@@ -37,10 +40,16 @@ async fn a_stop_answers_what_is_under_way_and_closes_what_idles() {
     server.stop();
     assert_eq!(rest(&mut fresh).await, "");
     assert_eq!(rest(&mut idle).await, "");
-    assert!(TcpStream::connect(server.address).await.is_err(), "the listener is closed");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "the listener is closed"
+    );
     go_on.notify_one();
     let last = rest(&mut busy).await;
-    assert!(last.ends_with("hello") && last.contains("connection: close"), "{last}");
+    assert!(
+        last.ends_with("hello") && last.contains("connection: close"),
+        "{last}"
+    );
     assert_eq!(server.stopped().await, 0);
 }
 
@@ -59,7 +68,10 @@ async fn a_stop_waits_no_longer_than_it_may_and_cuts_off_the_rest() {
         say.notify_one();
         std::future::pending::<&str>().await
     };
-    let settings = Settings { drain: Duration::from_millis(20), ..Settings::default() };
+    let settings = Settings {
+        drain: Duration::from_millis(20),
+        ..Settings::default()
+    };
     let mut server = Running::start(Router::new().route("/", get(endless)), settings).await;
     let mut client = server.connect().await;
     client.write_all(GET).await.unwrap();
@@ -73,8 +85,11 @@ async fn a_stop_waits_no_longer_than_it_may_and_cuts_off_the_rest() {
 #[tokio::test]
 async fn connections_over_a_cap_are_closed_at_once_and_others_still_served() {
     for (max_connections, max_connections_per_address) in [(2, 100), (100, 2)] {
-        let settings =
-            Settings { max_connections, max_connections_per_address, ..Settings::default() };
+        let settings = Settings {
+            max_connections,
+            max_connections_per_address,
+            ..Settings::default()
+        };
         let server = Running::start(router(), settings).await;
         let (mut first, mut second) = (server.connect().await, server.connect().await);
         first.write_all(GET).await.unwrap();

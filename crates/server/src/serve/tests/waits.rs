@@ -29,7 +29,10 @@ fn connect(router: Router, room: usize) -> (DuplexStream, JoinHandle<(Ending, Du
 /// After how many whole seconds the connection was closed because of `wait`.
 async fn overdue(ended: JoinHandle<(Ending, Duration)>, wait: Wait) -> u64 {
     let (ending, after) = ended.await.unwrap();
-    assert!(matches!(ending, Ending::Overdue(over) if over == wait), "{ending:?} not {wait:?}");
+    assert!(
+        matches!(ending, Ending::Overdue(over) if over == wait),
+        "{ending:?} not {wait:?}"
+    );
     after.as_secs()
 }
 
@@ -117,18 +120,27 @@ fn uploads() -> Router {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stops_coming_fails_by_a_name_and_the_connection_closes() {
     let (mut client, ended) = connect(uploads(), 1024);
-    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc").await.unwrap();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        .await
+        .unwrap();
     let answer = rest(&mut client).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     let (ending, after) = ended.await.unwrap();
-    assert!(matches!(ending, Ending::Finished { unread: true }), "{ending:?}");
+    assert!(
+        matches!(ending, Ending::Finished { unread: true }),
+        "{ending:?}"
+    );
     assert_eq!(after.as_secs(), 30);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_keeps_coming_may_take_its_time() {
     let (mut client, _ended) = connect(uploads(), 1024);
-    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        .await
+        .unwrap();
     for _ in 0..9 {
         sleep(SECOND * 29).await;
         client.write_all(b"x").await.unwrap();
@@ -155,7 +167,10 @@ async fn a_body_read_in_another_task_is_watched_all_the_same() {
         }),
     );
     let (mut client, ended) = connect(elsewhere, 1024);
-    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc").await.unwrap();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        .await
+        .unwrap();
     assert!(rest(&mut client).await.ends_with("true"));
     assert_eq!(ended.await.unwrap().1.as_secs(), 35);
 }
@@ -173,7 +188,10 @@ async fn a_handler_that_rests_between_parts_of_a_body_is_not_the_clients_fault()
         }),
     );
     let (mut client, _ended) = connect(resting, 1024);
-    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").await.unwrap();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        .await
+        .unwrap();
     sleep(SECOND).await;
     client.write_all(b"def").await.unwrap();
     assert!(answer(&mut client, 6).await.ends_with("abcdef"));
