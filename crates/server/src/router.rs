@@ -14,15 +14,14 @@ use crate::{api, contract, documentation, health, login, middleware, welcome};
 const LARGEST_BODY: usize = 64 * 1024;
 
 /// The router of a server with these services and settings.
-#[must_use]
-pub fn router(app: App, settings: &Settings) -> Router {
+pub fn router(app: &App, settings: &Settings) -> Router {
     let (router, document) = routes(settings);
     let router = match settings.documentation {
         true => router.merge(documentation::routes(document)),
         false => router,
     };
     let router = router.fallback(not_found).with_state(app.clone());
-    middleware::apply(router, &app, settings.access_log)
+    middleware::apply(router, app, settings.access_log)
 }
 
 /// The OpenAPI document of a server with these settings.

@@ -154,7 +154,7 @@ impl TestApp {
                 options.largest_file,
             ),
             customers: Customers::new(store.clone(), clock.clone()),
-            limits: Arc::new(Limits::new(&options.limits, clock)),
+            limits: Arc::new(Limits::new(&options.limits, &clock)),
             proxies: Arc::new(TrustedProxies::parse(&options.proxies).expect("proxies")),
             health: store.clone(),
             accounts,
@@ -167,7 +167,7 @@ impl TestApp {
             access_log: false,
             largest_upload: options.largest_file + 1024 * 1024,
         };
-        let router = router(app.clone(), &settings);
+        let router = router(&app, &settings);
         Self {
             router,
             app,

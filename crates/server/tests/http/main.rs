@@ -3,4 +3,5 @@
 mod app;
 mod directory;
 mod notary;
+mod purposes;
 mod vectors;
