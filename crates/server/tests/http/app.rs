@@ -46,6 +46,8 @@ pub struct Options {
     pub contracts: Contracts,
     pub largest_file: u64,
     pub proxies: Vec<&'static str>,
+    /// Differs from start to start of one folder, as the system's randomness does.
+    pub seed: u64,
 }
 
 impl Default for Options {
@@ -67,6 +69,7 @@ impl Default for Options {
             contracts: Contracts::ALL,
             largest_file: 1024 * 1024,
             proxies: Vec::new(),
+            seed: 1,
         }
     }
 }
@@ -93,6 +96,7 @@ pub struct TestApp {
     pub store: Arc<Sqlite>,
     pub folder: Arc<TempDir>,
     login_key: Option<SecretText>,
+    seed: u64,
 }
 
 impl TestApp {
@@ -120,7 +124,7 @@ impl TestApp {
         let blobs = Arc::new(LocalBlobs::open(&path.join("files")).expect("files"));
         let key_files = KeyFiles::open(&path.join("keys")).expect("keys");
         let clock: Arc<dyn Clock> = manual.clone();
-        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(1));
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(options.seed));
         let policy = keys::Policy {
             algorithm: options.algorithm,
             login: options.login_key.clone(),

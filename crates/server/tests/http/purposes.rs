@@ -96,7 +96,15 @@ async fn token(app: &TestApp, kind: Kind) -> String {
         Kind::Vectors => login(app, "/login", by_name, "/token").await,
         Kind::Customers => login(app, pair, by_name, "/access_token").await,
         Kind::Refresh => login(app, pair, by_name, "/refresh_token").await,
-        Kind::Notary => login(app, "/generateToken", json!({"user_data": "1"}), "/JWT Token").await,
+        Kind::Notary => {
+            login(
+                app,
+                "/generateToken",
+                json!({"user_data": "1"}),
+                "/JWT Token",
+            )
+            .await
+        }
         Kind::Ops => app.post("/ops/login").json(&by_name).send().await.text(),
         Kind::Client => app.post("/client/login").json(&by_name).send().await.text(),
     }
@@ -114,7 +122,9 @@ fn at<'a>(app: &'a TestApp, place: Place, token: &str) -> TestRequest<'a> {
         Place::Youngest => (Method::GET, "/api/v1/customers/nyoungest?n=1"),
         Place::Upload => {
             let empty_form = "--b--\r\n";
-            let form = app.post("/ops/upload").body("multipart/form-data; boundary=b", empty_form);
+            let form = app
+                .post("/ops/upload")
+                .body("multipart/form-data; boundary=b", empty_form);
             return form.bearer(token);
         }
         Place::OwnFiles => (Method::GET, "/client/files/name"),
@@ -132,7 +142,11 @@ fn at<'a>(app: &'a TestApp, place: Place, token: &str) -> TestRequest<'a> {
 async fn a_token_is_good_only_where_it_was_issued_for() {
     let app = TestApp::start().await;
     let user = json!({"name": "n", "email": "a@b.c", "password": "pw"});
-    app.post("/signup").json(&user).send().await.expect(StatusCode::CREATED);
+    app.post("/signup")
+        .json(&user)
+        .send()
+        .await
+        .expect(StatusCode::CREATED);
     app.user("name").await;
     app.exchange_user("ops", "name").await;
     app.exchange_user("ops", "other").await;
@@ -142,7 +156,12 @@ async fn a_token_is_good_only_where_it_was_issued_for() {
             let token = token(&app, kind).await;
             let answer = at(&app, place, &token).send().await;
             let status = answer.status.as_u16();
-            assert_eq!(status, expected(kind, place), "{kind:?} at {place:?}: {}", answer.text());
+            assert_eq!(
+                status,
+                expected(kind, place),
+                "{kind:?} at {place:?}: {}",
+                answer.text()
+            );
         }
     }
 }
@@ -151,7 +170,11 @@ async fn a_token_is_good_only_where_it_was_issued_for() {
 async fn a_closed_session_is_refused_at_every_place() {
     let app = TestApp::start().await;
     let user = json!({"name": "n", "email": "a@b.c", "password": "pw"});
-    app.post("/signup").json(&user).send().await.expect(StatusCode::CREATED);
+    app.post("/signup")
+        .json(&user)
+        .send()
+        .await
+        .expect(StatusCode::CREATED);
     app.user("name").await;
     app.exchange_user("ops", "name").await;
     app.exchange_user("client", "name").await;
