@@ -179,6 +179,7 @@ impl TestApp {
             store,
             folder,
             login_key: options.login_key,
+            seed: options.seed,
         }
     }
 
@@ -189,6 +190,7 @@ impl TestApp {
             clock,
             store,
             login_key,
+            seed,
             app,
             router,
         } = self;
@@ -200,6 +202,7 @@ impl TestApp {
             clock,
             Options {
                 login_key,
+                seed: seed + 1,
                 ..Options::default()
             },
         )
