@@ -2,4 +2,8 @@
 //!
 //! Invariant: what a method has answered for is on disk.
 
+pub mod blobs;
+mod disk;
+pub mod folder;
+pub mod key_files;
 pub mod sqlite;

@@ -1,0 +1,201 @@
+//! Blobs in a folder of the local disk: `<first two digits>/<id>`, and `tmp/<id>` while unfinished.
+//!
+//! Invariant: under its final name a blob is whole and durable, its folders' entries included. No path
+//! is followed through a symbolic link.
+
+mod reader;
+mod writer;
+
+use std::collections::HashSet;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use keyward_core::error::Fault;
+use keyward_core::files::{BlobId, BlobReader, BlobWriter, Blobs};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use self::reader::Reader;
+use self::writer::Writer;
+use crate::disk::{blocking, create_folder, fault};
+
+/// The name of the folder of unfinished blobs.
+const TEMPORARY: &str = "tmp";
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// The blobs in a folder that belongs to this process alone.
+#[derive(Clone)]
+pub struct LocalBlobs(Arc<Folders>);
+
+struct Folders {
+    root: OwnedFd,
+    temporary: OwnedFd,
+    /// The sub-folders whose entry in the root this process knows to be durable.
+    durable: Mutex<HashSet<String>>,
+    /// What was begun since the start, until the sweep of what is older has passed.
+    begun: Mutex<Option<HashSet<BlobId>>>,
+}
+
+impl LocalBlobs {
+    /// Takes the folder at `root`, which is made where it is missing, and removes what a crash left
+    /// unfinished in it. Blocks; no other process may have it open.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        create_folder(root)?;
+        let root = openat(CWD, root, FOLDER & !OFlags::NOFOLLOW, Mode::empty())?;
+        make_folder(&root, TEMPORARY)?;
+        let temporary = openat(&root, TEMPORARY, FOLDER, Mode::empty())?;
+        for name in names(&temporary)? {
+            unlinkat(&temporary, name, AtFlags::empty())?;
+        }
+        Ok(Self(Arc::new(Folders {
+            root,
+            temporary,
+            durable: Mutex::default(),
+            begun: Mutex::new(Some(HashSet::new())),
+        })))
+    }
+}
+
+#[async_trait]
+impl Blobs for LocalBlobs {
+    async fn create(&self, id: &BlobId) -> Result<Box<dyn BlobWriter>, Fault> {
+        let (folders, id) = (Arc::clone(&self.0), id.clone());
+        let writer = blocking(move || Writer::create(folders, id)).await?;
+        Ok(Box::new(writer))
+    }
+
+    async fn open(&self, id: &BlobId) -> Result<Option<Box<dyn BlobReader>>, Fault> {
+        let (folders, id) = (Arc::clone(&self.0), id.clone());
+        let file = blocking(move || absent_is_none(folders.open(&id))).await?;
+        Ok(file.map(|file| Box::new(Reader::new(file)) as Box<dyn BlobReader>))
+    }
+
+    async fn delete(&self, id: &BlobId) -> Result<(), Fault> {
+        let (folders, id) = (Arc::clone(&self.0), id.clone());
+        blocking(move || absent_is_none(folders.delete(&id)))
+            .await
+            .map(drop)
+    }
+
+    /// Lists once: when the stream has ended, what is there is no longer told from what came later.
+    fn list_old(&self) -> BoxStream<'static, Result<Vec<BlobId>, Fault>> {
+        let folders = Arc::clone(&self.0);
+        stream::iter(0..=u8::MAX)
+            .then(move |prefix| {
+                let folders = Arc::clone(&folders);
+                blocking(move || folders.list_old(prefix))
+            })
+            .boxed()
+    }
+}
+
+impl Folders {
+    fn open(&self, id: &BlobId) -> io::Result<OwnedFd> {
+        let folder = self.folder_of(id)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&folder, id.as_str(), flags, Mode::empty())?)
+    }
+
+    fn delete(&self, id: &BlobId) -> io::Result<()> {
+        let folder = self.folder_of(id)?;
+        Ok(unlinkat(&folder, id.as_str(), AtFlags::empty())?)
+    }
+
+    /// Gives a synced temporary file its final name, durably.
+    fn publish(&self, id: &BlobId) -> io::Result<()> {
+        self.ensure_folder_of(id)?;
+        let folder = self.folder_of(id)?;
+        renameat(&self.temporary, id.as_str(), &folder, id.as_str())?;
+        Ok(fsync(&folder)?)
+    }
+
+    fn discard(&self, id: &BlobId) {
+        // Gone already when it was published; what stays is removed at the next start.
+        let _ = unlinkat(&self.temporary, id.as_str(), AtFlags::empty());
+    }
+
+    /// Makes the sub-folder durable before anything in it is answered for. One that exists may have
+    /// been made a moment ago by another upload, or by a process that was killed before it synced.
+    fn ensure_folder_of(&self, id: &BlobId) -> io::Result<()> {
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if !durable.contains(prefix_of(id)) {
+            make_folder(&self.root, prefix_of(id))?;
+            fsync(&self.root)?;
+            durable.insert(prefix_of(id).to_owned());
+        }
+        Ok(())
+    }
+
+    fn folder_of(&self, id: &BlobId) -> io::Result<OwnedFd> {
+        Ok(openat(&self.root, prefix_of(id), FOLDER, Mode::empty())?)
+    }
+
+    fn list_old(&self, prefix: u8) -> io::Result<Vec<BlobId>> {
+        let folder = openat(&self.root, format!("{prefix:02x}"), FOLDER, Mode::empty());
+        let found = match absent_is_none(folder.map_err(io::Error::from))? {
+            Some(folder) => names(&folder)?,
+            None => Vec::new(),
+        };
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(later) = begun.as_ref() else {
+            return Ok(Vec::new());
+        };
+        let old = found
+            .iter()
+            .filter_map(|name| BlobId::parse(name))
+            .filter(|id| !later.contains(id))
+            .collect();
+        if prefix == u8::MAX {
+            *begun = None;
+        }
+        Ok(old)
+    }
+}
+
+fn prefix_of(id: &BlobId) -> &str {
+    id.as_str().get(..2).unwrap_or_default()
+}
+
+fn make_folder(parent: &OwnedFd, name: &str) -> io::Result<()> {
+    match mkdirat(parent, name, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The names in a folder but `.` and `..`; all of ours are ASCII, so one that is not UTF-8 is changed harmlessly.
+fn names(folder: &OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if name != "." && name != ".." {
+            names.push(name.into_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A blocking task that has ended otherwise than with an answer.
+fn ended(error: tokio::task::JoinError) -> Fault {
+    fault(io::Error::other(error))
+}

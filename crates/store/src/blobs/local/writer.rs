@@ -1,0 +1,119 @@
+//! Writing a blob: a blocking thread writes one block while the caller hashes and receives the next.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::mem;
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use keyward_core::error::Fault;
+use keyward_core::files::{BlobId, BlobWriter};
+use rustix::fs::{Mode, OFlags, openat};
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::{Folders, ended};
+use crate::disk::{blocking, fault};
+
+/// How many bytes are collected before they are written; as many again may be on their way to the disk.
+const BLOCK: usize = 1 << 20;
+
+pub(super) struct Writer {
+    folders: Arc<Folders>,
+    id: BlobId,
+    collected: Vec<Bytes>,
+    bytes: usize,
+    disk: Disk,
+}
+
+enum Disk {
+    Idle(File),
+    Writing(JoinHandle<io::Result<File>>),
+    Failed,
+}
+
+impl Writer {
+    pub(super) fn create(folders: Arc<Folders>, id: BlobId) -> io::Result<Self> {
+        if let Some(begun) = &mut *folders.begun.lock().unwrap_or_else(PoisonError::into_inner) {
+            begun.insert(id.clone());
+        }
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = openat(&folders.temporary, id.as_str(), flags, mode)?;
+        Ok(Self {
+            folders,
+            id,
+            collected: Vec::new(),
+            bytes: 0,
+            disk: Disk::Idle(file.into()),
+        })
+    }
+
+    /// Hands what was collected to the disk, once the disk is done with what came before.
+    async fn flush(&mut self) -> Result<(), Fault> {
+        let mut file = self.idle().await?;
+        let chunks = mem::take(&mut self.collected);
+        self.bytes = 0;
+        self.disk = Disk::Writing(spawn_blocking(move || {
+            for chunk in chunks {
+                file.write_all(&chunk)?;
+            }
+            Ok(file)
+        }));
+        Ok(())
+    }
+
+    /// Waits for the disk and takes the file. The task stays where it is until it is done, so that a
+    /// caller that gives up waiting loses nothing.
+    async fn idle(&mut self) -> Result<File, Fault> {
+        if let Disk::Writing(task) = &mut self.disk {
+            let written = task.await.map_err(ended);
+            self.disk = Disk::Failed;
+            return written?.map_err(fault);
+        }
+        match mem::replace(&mut self.disk, Disk::Failed) {
+            Disk::Idle(file) => Ok(file),
+            Disk::Writing(_) | Disk::Failed => {
+                Err(Fault::Internal("an earlier write has failed".into()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl BlobWriter for Writer {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), Fault> {
+        self.bytes += chunk.len();
+        self.collected.push(chunk);
+        if self.bytes < BLOCK {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<(), Fault> {
+        self.flush().await?;
+        let file = self.idle().await?;
+        let (folders, id) = (Arc::clone(&self.folders), self.id.clone());
+        blocking(move || {
+            file.sync_all()?;
+            folders.publish(&id)
+        })
+        .await
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.folders.discard(&self.id);
+        // Closing the last descriptor of a large nameless file frees its blocks, which takes a while.
+        if let (Disk::Idle(file), Ok(runtime)) = (
+            mem::replace(&mut self.disk, Disk::Failed),
+            Handle::try_current(),
+        ) {
+            drop(runtime.spawn_blocking(move || drop(file)));
+        }
+    }
+}

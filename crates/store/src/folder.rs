@@ -1,0 +1,227 @@
+//! The data folder: one place for the database, the keys and the files of one server.
+//!
+//! Invariant: at most one server runs on a folder, by a lock that ends with its process however that ends.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::disk::{create_folder, sync_folder};
+
+const LOCK: &str = "lock";
+const DEMO: &str = "demo";
+
+/// How long a server waits for a lock that [`DataFolder::is_serving`] of another process may hold.
+const PATIENCE: (u32, Duration) = (20, Duration::from_millis(10));
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another server runs on it.
+    #[error(
+        "another server runs on the data folder {0}: stop it, or name another folder with --data-dir"
+    )]
+    Serving(PathBuf),
+    /// The disk refused.
+    #[error("the data folder cannot be used: {path}")]
+    Disk {
+        /// The path it is about.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A folder that exists and belongs to one server.
+#[derive(Clone, Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// Held by a server for as long as it runs.
+#[derive(Debug)]
+pub struct ServingLock {
+    _file: File,
+}
+
+impl DataFolder {
+    /// Takes the folder at `path`, which is made with mode 0700 where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        create_folder(path).map_err(|source| Error::Disk {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the database is, unless another is named.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.path.join("keyward.db")
+    }
+
+    /// The folder of the keys.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.path.join("keys")
+    }
+
+    /// The folder of the uploaded files' bytes.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.path.join("files")
+    }
+
+    /// Takes the folder for a server, until the lock is dropped or the process ends.
+    ///
+    /// # Errors
+    /// [`Error::Serving`] when another server has it, [`Error::Disk`].
+    pub fn lock_for_serving(&self) -> Result<ServingLock, Error> {
+        let file = self.lock_file()?;
+        let (attempts, pause) = PATIENCE;
+        for _ in 0..attempts {
+            if self.try_lock(&file)? {
+                return Ok(ServingLock { _file: file });
+            }
+            thread::sleep(pause);
+        }
+        Err(Error::Serving(self.path.clone()))
+    }
+
+    /// Whether a server runs on this folder, in this process or another.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn is_serving(&self) -> Result<bool, Error> {
+        Ok(!self.try_lock(&self.lock_file()?)?)
+    }
+
+    /// Whether the folder was made by `--demo`.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        self.path.join(DEMO).exists()
+    }
+
+    /// Marks the folder as one made by `--demo`, durably.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn mark_demo(&self) -> Result<(), Error> {
+        let path = self.path.join(DEMO);
+        let text =
+            "This folder was made by keyward serve --demo: its keys and passwords are public.\n";
+        fs::write(&path, text)
+            .and_then(|()| File::open(&path)?.sync_all())
+            .and_then(|()| sync_folder(&self.path))
+            .map_err(|source| Error::Disk { path, source })
+    }
+
+    /// Whether nothing has been stored in the folder yet.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        let disk = |source| Error::Disk {
+            path: self.path.clone(),
+            source,
+        };
+        for entry in fs::read_dir(&self.path).map_err(disk)? {
+            if entry.map_err(disk)?.file_name() != LOCK {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn lock_file(&self) -> Result<File, Error> {
+        let path = self.path.join(LOCK);
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| Error::Disk { path, source })
+    }
+
+    fn try_lock(&self, file: &File) -> Result<bool, Error> {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(Error::Disk {
+                path: self.path.join(LOCK),
+                source: error.into(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, DataFolder) {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(&home.path().join("deep/data")).expect("the data folder");
+        (home, folder)
+    }
+
+    #[test]
+    fn a_new_folder_is_private_and_empty() {
+        let (_home, folder) = folder();
+        let mode = fs::metadata(folder.path())
+            .expect("metadata")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert!(folder.is_empty().expect("a listing"));
+        fs::write(folder.database(), "").expect("a file");
+        assert!(!folder.is_empty().expect("a listing"));
+    }
+
+    #[test]
+    fn a_second_server_is_refused_until_the_first_has_gone() {
+        let (_home, folder) = folder();
+        assert!(!folder.is_serving().expect("an answer"));
+        let lock = folder.lock_for_serving().expect("the first lock");
+        assert!(folder.is_serving().expect("an answer"));
+        let refusal = folder.lock_for_serving().expect_err("a second lock");
+        assert!(refusal.to_string().contains("deep/data"), "{refusal}");
+        drop(lock);
+        assert!(!folder.is_serving().expect("an answer"));
+        folder.lock_for_serving().expect("a lock after the first");
+        assert!(folder.is_empty().expect("the lock does not count"));
+    }
+
+    #[test]
+    fn a_folder_is_a_demo_only_once_it_is_marked() {
+        let (_home, folder) = folder();
+        assert!(!folder.is_demo());
+        folder.mark_demo().expect("the mark");
+        assert!(
+            DataFolder::open(folder.path())
+                .expect("the folder")
+                .is_demo()
+        );
+    }
+}
