@@ -1,6 +1,7 @@
 //! Keyward over HTTP: five wire contracts and the native API on one router. No SQL driver, no settings files.
 
 mod api;
+mod conditional;
 mod contract;
 mod documentation;
 mod error;

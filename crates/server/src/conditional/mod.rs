@@ -1,0 +1,120 @@
+//! Conditional requests and ranges (RFC 9110 §13 and §14) as pure functions of a request's headers.
+//!
+//! Invariant: preconditions are evaluated in the order of RFC 9110 §13.2.2, and a field that cannot be
+//! read is never a reason to do more than the same request would without conditions.
+
+mod entity_tag;
+mod range;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::header::{
+    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
+use http::{HeaderMap, HeaderName, Method};
+use keyward_core::clock::Timestamp;
+
+pub(crate) use self::entity_tag::{EntityTag, EntityTags};
+pub(crate) use self::range::Selection;
+
+/// What conditions are compared with: the state of what a request names.
+#[derive(Clone, Debug)]
+pub(crate) struct Validators {
+    /// Its entity tag.
+    pub(crate) tag: EntityTag,
+    /// When it was last changed; compared by whole seconds.
+    pub(crate) modified: Timestamp,
+}
+
+/// What preconditions make of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is carried out.
+    Proceed,
+    /// 304: the client has it already.
+    NotModified,
+    /// 412: it is not what the client believes it is.
+    Failed,
+}
+
+/// Evaluates the preconditions of a request for something that exists.
+pub(crate) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validators) -> Verdict {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if let Some(expected) = EntityTags::read(headers, &IF_MATCH) {
+        if !expected.match_strongly(&current.tag) {
+            return Verdict::Failed;
+        }
+    } else if let Some(moment) = date(headers, &IF_UNMODIFIED_SINCE)
+        && current.modified.seconds() > moment
+    {
+        return Verdict::Failed;
+    }
+    if let Some(known) = EntityTags::read(headers, &IF_NONE_MATCH) {
+        return match known.match_weakly(&current.tag) {
+            false => Verdict::Proceed,
+            true if reads => Verdict::NotModified,
+            true => Verdict::Failed,
+        };
+    }
+    match date(headers, &IF_MODIFIED_SINCE) {
+        Some(moment) if reads && current.modified.seconds() <= moment => Verdict::NotModified,
+        _ => Verdict::Proceed,
+    }
+}
+
+/// The part of `size` bytes that a request asks for. Only `GET` has ranges (RFC 9110 §14.2).
+pub(crate) fn select(
+    method: &Method,
+    headers: &HeaderMap,
+    current: &Validators,
+    size: u64,
+) -> Selection {
+    match single(headers, &RANGE) {
+        Some(range) if *method == Method::GET && range_holds(headers, current) => {
+            range::select(range, size)
+        }
+        _ => Selection::Whole,
+    }
+}
+
+/// The value of `Last-Modified` (RFC 9110 §8.8.2).
+pub(crate) fn http_date(moment: Timestamp) -> String {
+    // The format has four digits for the year.
+    const LAST: u64 = 253_402_300_799;
+    let seconds = u64::try_from(moment.seconds()).unwrap_or(0).min(LAST);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// Whether `If-Range`, where it is given, still names what is there: by a strong tag or by its exact date
+/// (RFC 9110 §13.1.5).
+fn range_holds(headers: &HeaderMap, current: &Validators) -> bool {
+    if !headers.contains_key(IF_RANGE) {
+        return true;
+    }
+    let Some(validator) = single(headers, &IF_RANGE) else { return false };
+    match EntityTag::parse(validator) {
+        Some(tag) => tag.is_strongly(&current.tag),
+        None => parse_date(validator) == Some(current.modified.seconds()),
+    }
+}
+
+/// The seconds of a date field; `None` where it is absent, repeated or no date, which is to be ignored.
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+    parse_date(single(headers, name)?)
+}
+
+fn parse_date(text: &str) -> Option<i64> {
+    let moment: SystemTime = httpdate::parse_http_date(text).ok()?;
+    i64::try_from(moment.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+}
+
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
