@@ -1,0 +1,196 @@
+//! Signing up, logging in and logging out.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use keyward_core::accounts::names::{self, Name};
+use keyward_core::accounts::{Realm, SignUp};
+use keyward_core::tokens::{Grant, LogIn, Tokens};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::credentials::Credentials;
+use super::error::{Error, login_error, refused, sign_up_error, unknown_username};
+use super::wire::{CredentialsRequest, MessageResponse, SignedUpResponse};
+use crate::error::{Failure, ProblemDocument};
+use crate::extract::bearer::{Refused, bearer, count, require};
+use crate::extract::client::Client;
+use crate::limits::Limits;
+use crate::state::App;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(sign_up_operator))
+        .routes(routes!(sign_up_client))
+        .routes(routes!(log_in_operator))
+        .routes(routes!(log_in_client))
+        .routes(routes!(log_out))
+}
+
+/// Signs an operator up.
+#[utoipa::path(
+    post, path = "/ops/signup", tag = "3 exchange",
+    request_body(content(
+        (CredentialsRequest = "application/x-www-form-urlencoded"),
+        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+    )),
+    responses(
+        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument),
+        (status = 409, description = "The username is taken", body = ProblemDocument),
+        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
+        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+    ),
+)]
+async fn sign_up_operator(
+    State(app): State<App>,
+    client: Client,
+    credentials: Credentials,
+) -> Result<Response, Error> {
+    sign_up(&app, Realm::Ops, &client, credentials).await
+}
+
+/// Signs a client up.
+#[utoipa::path(
+    post, path = "/client/signup", tag = "3 exchange",
+    request_body(content(
+        (CredentialsRequest = "application/x-www-form-urlencoded"),
+        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+    )),
+    responses(
+        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument),
+        (status = 409, description = "The username is taken", body = ProblemDocument),
+        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
+        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+    ),
+)]
+async fn sign_up_client(
+    State(app): State<App>,
+    client: Client,
+    credentials: Credentials,
+) -> Result<Response, Error> {
+    sign_up(&app, Realm::Client, &client, credentials).await
+}
+
+/// Logs an operator in: the answer is the token and nothing else.
+#[utoipa::path(
+    post, path = "/ops/login", tag = "3 exchange",
+    request_body(content(
+        (CredentialsRequest = "application/x-www-form-urlencoded"),
+        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+    )),
+    responses(
+        (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
+        (status = 400, body = ProblemDocument),
+        (status = 401, description = "The password is wrong", body = ProblemDocument),
+        (status = 404, description = "There is no such operator", body = ProblemDocument),
+        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
+        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+    ),
+)]
+async fn log_in_operator(
+    State(app): State<App>,
+    client: Client,
+    credentials: Credentials,
+) -> Result<Response, Error> {
+    log_in(&app, Realm::Ops, client, credentials).await
+}
+
+/// Logs a client in: the answer is the token and nothing else.
+#[utoipa::path(
+    post, path = "/client/login", tag = "3 exchange",
+    request_body(content(
+        (CredentialsRequest = "application/x-www-form-urlencoded"),
+        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+    )),
+    responses(
+        (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
+        (status = 400, body = ProblemDocument),
+        (status = 401, description = "The password is wrong", body = ProblemDocument),
+        (status = 404, description = "There is no such client", body = ProblemDocument),
+        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
+        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+    ),
+)]
+async fn log_in_client(
+    State(app): State<App>,
+    client: Client,
+    credentials: Credentials,
+) -> Result<Response, Error> {
+    log_in(&app, Realm::Client, client, credentials).await
+}
+
+/// Closes the session of an access token, whatever its realm.
+#[utoipa::path(
+    method(get, post), path = "/logout", tag = "3 exchange", security(("bearer" = [])),
+    responses(
+        (status = 200, body = MessageResponse), (status = 401, body = ProblemDocument),
+        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+    ),
+)]
+async fn log_out(
+    State(tokens): State<Tokens>,
+    State(limits): State<Arc<Limits>>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let credential = bearer(&headers);
+    let token = require(&credential).map_err(refused)?;
+    let principal = tokens.verify_any(token).map_err(|_| refused(Refused::Invalid))?;
+    count(&principal, &limits).await.map_err(refused)?;
+    tokens.log_out(token).await?;
+    let body = MessageResponse { message: "logged out: the token is no longer good" };
+    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
+}
+
+async fn sign_up(
+    app: &App,
+    realm: Realm,
+    client: &Client,
+    credentials: Credentials,
+) -> Result<Response, Error> {
+    app.limits.sign_up_from(client.address).await?;
+    let typed = credentials.username.required("username")?;
+    let username = names::exchange_username(&typed)
+        .map_err(|error| Failure::bad_request(format!("username {error}")))?;
+    let request = SignUp {
+        realm,
+        username: Some(username),
+        email: None,
+        display_name: None,
+        password: credentials.password.password()?,
+    };
+    app.accounts.sign_up(request).await.map_err(sign_up_error)?;
+    let body = SignedUpResponse { message: "signed up: log in to get a token", username: typed };
+    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+}
+
+async fn log_in(
+    app: &App,
+    realm: Realm,
+    client: Client,
+    credentials: Credentials,
+) -> Result<Response, Error> {
+    app.limits.login_from(client.address).await?;
+    let typed = credentials.username.required("username")?;
+    let password = credentials.password.password()?;
+    let name = parse_login_name(&typed)?;
+    app.limits.login_to(realm.name(), &name.key).await?;
+    if app.accounts.find_by_name(realm, &name).await?.is_none() {
+        return Err(unknown_username().into());
+    }
+    let user_agent = client.user_agent;
+    let attempt = LogIn { realm, name: Some(name), password, grant: Grant::Single, user_agent };
+    let issued = app.tokens.log_in(attempt).await.map_err(login_error)?;
+    let headers = [(CONTENT_TYPE, "text/plain"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, issued.access_token).into_response())
+}
+
+/// What no account can be called is a name that no account has.
+fn parse_login_name(typed: &str) -> Result<Name, Failure> {
+    if typed.is_empty() {
+        return Err(Failure::bad_request("username must not be empty"));
+    }
+    names::exchange_username(typed).map_err(|_| unknown_username())
+}

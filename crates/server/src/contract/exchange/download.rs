@@ -1,0 +1,195 @@
+//! Listing and fetching an operator's files.
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use keyward_core::accounts::{Realm, names};
+use keyward_core::files::{self, File, Files};
+use keyward_core::id::AccountId;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::disposition::attachment;
+use super::error::{Error, refused};
+use super::wire::{FileEntry, FilesResponse, hex};
+use crate::conditional::{EntityTag, Selection, Validators, Verdict, evaluate, http_date, select};
+use crate::error::{Failure, ProblemDocument};
+use crate::extract::bearer::{Refused, bearer, count, require};
+use crate::state::App;
+
+/// How often a file is looked up again that was replaced between its row and its bytes.
+const TRIES: usize = 5;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(fetch))
+}
+
+/// Lists the files of an operator.
+#[utoipa::path(
+    get, path = "/client/files/{ops_username}", tag = "3 exchange",
+    params(("ops_username" = String, Path, description = "The operator")),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = FilesResponse), (status = 401, body = ProblemDocument),
+        (status = 403, description = "Another operator's token", body = ProblemDocument),
+        (status = 404, description = "There is no such operator", body = ProblemDocument),
+        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+    ),
+)]
+async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<axum::Json<FilesResponse>, Error> {
+    let username = path.map(|Path(username)| username).unwrap_or_default();
+    let operator = find_operator(&app, &headers, &username).await?;
+    let files = app.files.list(operator).await?;
+    Ok(axum::Json(FilesResponse { files: files.into_iter().map(FileEntry::from).collect() }))
+}
+
+/// Fetches a file of an operator, or the part of it that `Range` names.
+#[utoipa::path(
+    method(get, head), path = "/client/files/{ops_username}/{file_name}", tag = "3 exchange",
+    params(
+        ("ops_username" = String, Path, description = "The operator"),
+        ("file_name" = String, Path, description = "The file"),
+        ("Range" = Option<String>, Header, description = "One range of bytes; of several, the whole is sent"),
+    ),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 304, description = "The client has it already"), (status = 401, body = ProblemDocument),
+        (status = 403, description = "Another operator's token", body = ProblemDocument),
+        (status = 404, body = ProblemDocument), (status = 412, body = ProblemDocument),
+        (status = 416, body = ProblemDocument), (status = 429, body = ProblemDocument),
+        (status = 503, body = ProblemDocument),
+    ),
+)]
+async fn fetch(
+    State(app): State<App>,
+    method: Method,
+    headers: HeaderMap,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Error> {
+    let (username, name) = path.map(|Path(pair)| pair).unwrap_or_default();
+    let operator = find_operator(&app, &headers, &username).await?;
+    let mut tries = 1..TRIES;
+    loop {
+        let file = app.files.find(operator, &name).await?;
+        match send(&app.files, &method, &headers, &file).await {
+            Err(files::Error::Unknown) if tries.next().is_some() => {}
+            sent => return Ok(sent?),
+        }
+    }
+}
+
+/// The operator of that name, for a client or for itself.
+async fn find_operator(
+    app: &App,
+    headers: &HeaderMap,
+    username: &str,
+) -> Result<AccountId, Failure> {
+    let credential = bearer(headers);
+    let token = require(&credential).map_err(refused)?;
+    let principal = app.tokens.verify_any(token).map_err(|_| refused(Refused::Invalid))?;
+    match principal.realm {
+        Realm::Client => {}
+        Realm::Ops if principal.subject == username => {}
+        other => return Err(refused(Refused::OtherRealm(other))),
+    }
+    count(&principal, &app.limits).await.map_err(refused)?;
+    let unknown = || Failure::new(StatusCode::NOT_FOUND, "there is no such operator");
+    let name = names::exchange_username(username).map_err(|_| unknown())?;
+    let account = app.accounts.find_by_name(Realm::Ops, &name).await?;
+    Ok(account.ok_or_else(unknown)?.id)
+}
+
+/// The file, or what the conditions and the range of the request make of it.
+async fn send(
+    files: &Files,
+    method: &Method,
+    headers: &HeaderMap,
+    file: &File,
+) -> Result<Response, files::Error> {
+    let current =
+        Validators { tag: EntityTag::strong(hex(&file.sha256)), modified: file.uploaded_at };
+    match evaluate(method, headers, &current) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return Ok(not_modified(file, &current)),
+        Verdict::Failed => return Ok(stale()),
+    }
+    let (status, range) = match select(method, headers, &current, file.size) {
+        Selection::Whole => (StatusCode::OK, 0..file.size),
+        Selection::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Selection::Unsatisfiable => return Ok(unsatisfiable(file.size)),
+    };
+    let length = range.end - range.start;
+    let body = match *method == Method::HEAD || length == 0 {
+        true => Body::empty(),
+        false => Body::from_stream(files.open(file, range.clone()).await?),
+    };
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    validate(headers, &current);
+    describe(headers, file);
+    headers.insert(CONTENT_LENGTH, length.into());
+    if status == StatusCode::PARTIAL_CONTENT {
+        let last = range.end - 1;
+        put(headers, CONTENT_RANGE, &format!("bytes {}-{last}/{}", range.start, file.size));
+    }
+    Ok(response)
+}
+
+/// What is sent however the file is sent.
+fn validate(headers: &mut HeaderMap, current: &Validators) {
+    headers.insert(ETAG, current.tag.to_header());
+    put(headers, LAST_MODIFIED, &http_date(current.modified));
+    // It may be replaced, and a token closed, at any time.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+}
+
+/// What the bytes are, and that nothing may run them: they are somebody else's, of a type they claim.
+fn describe(headers: &mut HeaderMap, file: &File) {
+    let content_type = HeaderValue::from_str(&file.content_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_DISPOSITION, attachment(&file.name));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+}
+
+fn not_modified(file: &File, current: &Validators) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    validate(response.headers_mut(), current);
+    // That of the whole file is the only length that may be told here (RFC 9110 §8.6).
+    response.headers_mut().insert(CONTENT_LENGTH, file.size.into());
+    response
+}
+
+fn stale() -> Response {
+    let message = "the file is not as the request expects it";
+    Error::from(Failure::new(StatusCode::PRECONDITION_FAILED, message)).into_response()
+}
+
+fn unsatisfiable(size: u64) -> Response {
+    let message = format!("no byte of that range is there: the file has {size}");
+    let failure = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, message);
+    let mut response = Error::from(failure).into_response();
+    put(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));
+    response
+}
+
+/// Sets a header to a text of visible ASCII.
+fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,43 @@
+//! What contract 3 says about failures.
+
+use http::StatusCode;
+use keyward_core::accounts::{self, Realm};
+use keyward_core::tokens;
+
+use crate::error::{Failure, Problem, Shaped};
+use crate::extract::bearer::Refused;
+
+pub(super) type Error = Shaped<Problem>;
+
+pub(super) fn refused(refused: Refused) -> Failure {
+    let (status, message) = match refused {
+        Refused::TooMany(failure) => return failure,
+        Refused::Missing => (StatusCode::UNAUTHORIZED, "send a token: Authorization: Bearer <token>"),
+        Refused::Invalid | Refused::OtherRealm(Realm::Default) => {
+            (StatusCode::UNAUTHORIZED, "the token is not valid here")
+        }
+        Refused::OtherRealm(Realm::Ops) => {
+            (StatusCode::FORBIDDEN, "an operator may list and fetch its own files only")
+        }
+        Refused::OtherRealm(Realm::Client) => {
+            (StatusCode::FORBIDDEN, "this is for operators: a client's token does not do")
+        }
+    };
+    Failure::new(status, message)
+}
+
+pub(super) fn sign_up_error(error: accounts::Error) -> Failure {
+    let taken = matches!(error, accounts::Error::Taken(_));
+    let failure = Failure::from(error);
+    if taken { failure.with_message("the username is taken") } else { failure }
+}
+
+pub(super) fn login_error(error: tokens::Error) -> Failure {
+    let wrong = matches!(error, tokens::Error::Account(accounts::Error::BadCredentials));
+    let failure = Failure::from(error);
+    if wrong { failure.with_message("the password is wrong") } else { failure }
+}
+
+pub(super) fn unknown_username() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "there is no such username")
+}

@@ -1,0 +1,112 @@
+//! Uploads: the body streams to storage, and the file appears once it is whole.
+
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use keyward_core::accounts::Realm;
+use keyward_core::error::Fault;
+use keyward_core::files::{File, FileName, Files, Upload, UploadRequest};
+use keyward_core::id::AccountId;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::{Error, refused};
+use super::form::{Form, Part};
+use super::wire::{UploadForm, UploadedResponse};
+use crate::error::{Failure, ProblemDocument};
+use crate::extract::bearer::{bearer, guard};
+use crate::extract::query::Query;
+use crate::state::App;
+
+/// The field that holds the file.
+const FIELD: &str = "request_file";
+/// The longest media type that is kept.
+const LONGEST_TYPE: usize = 255;
+/// The type of a part that declares none, or none that is one.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// The largest body, in bytes.
+#[derive(Clone, Copy)]
+struct LargestUpload(u64);
+
+pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(upload)).layer(Extension(LargestUpload(largest_upload)))
+}
+
+/// Stores a file of an operator.
+#[utoipa::path(
+    post, path = "/ops/upload", tag = "3 exchange",
+    params(("overwrite" = Option<bool>, Query, description = "Replace a file of that name")),
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    security(("bearer" = [])),
+    responses(
+        (status = 201, body = UploadedResponse), (status = 400, body = ProblemDocument),
+        (status = 401, body = ProblemDocument),
+        (status = 403, description = "A client's token", body = ProblemDocument),
+        (status = 409, description = "There is a file of that name", body = ProblemDocument),
+        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
+        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 507, description = "The server has no room left", body = ProblemDocument),
+    ),
+)]
+async fn upload(
+    State(app): State<App>,
+    Extension(LargestUpload(largest)): Extension<LargestUpload>,
+    query: Query,
+    request: Request,
+) -> Result<Response, Error> {
+    let owner = authorize(&app, request.headers()).await?;
+    let overwrite = query.flag("overwrite")?;
+    let (parts, body) = request.into_parts();
+    let form = Form::read(&parts.headers, body, largest)?;
+    let upload = receive(&app.files, owner, overwrite, form).await?;
+    let stored = UploadedResponse::from(finish(upload).await?);
+    Ok((StatusCode::CREATED, axum::Json(stored)).into_response())
+}
+
+/// The operator who presents a good token, before anything of the body is read.
+async fn authorize(app: &App, headers: &HeaderMap) -> Result<AccountId, Failure> {
+    let credential = bearer(headers);
+    let principal =
+        guard(&credential, Realm::Ops, &app.tokens, &app.limits).await.map_err(refused)?;
+    Ok(app.tokens.account(&principal).await?.id)
+}
+
+/// Takes the form to its end. An upload that is dropped on the way leaves nothing.
+async fn receive(
+    files: &Files,
+    owner: AccountId,
+    overwrite: bool,
+    mut form: Form,
+) -> Result<Upload, Failure> {
+    let mut received = None;
+    while let Some(mut part) = form.next().await? {
+        if part.name() != FIELD {
+            part.small().await?;
+            continue;
+        }
+        if received.is_some() {
+            return Err(Failure::bad_request("send one file: request_file is there twice"));
+        }
+        let mut upload = files.begin_upload(parse(&part, owner, overwrite)?).await?;
+        while let Some(chunk) = part.chunk().await? {
+            upload.write(chunk).await?;
+        }
+        received = Some(upload);
+    }
+    received.ok_or_else(|| Failure::bad_request("send the file in the field request_file"))
+}
+
+fn parse(part: &Part, owner: AccountId, overwrite: bool) -> Result<UploadRequest, Failure> {
+    let name = FileName::parse(part.file_name().unwrap_or_default())
+        .map_err(|error| Failure::bad_request(error.to_string()))?;
+    let declared = part.content_type().filter(|text| text.len() <= LONGEST_TYPE);
+    let content_type = declared.unwrap_or(UNKNOWN_TYPE).to_owned();
+    Ok(UploadRequest { owner, name, content_type, overwrite })
+}
+
+/// Finishes an upload also when the client leaves now, so that no bytes are left without a name.
+async fn finish(upload: Upload) -> Result<File, Failure> {
+    let finished = tokio::spawn(upload.finish()).await;
+    Ok(finished.map_err(|panic| Fault::Internal(panic.into()))??)
+}
