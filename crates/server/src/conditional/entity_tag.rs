@@ -12,7 +12,10 @@ pub(crate) struct EntityTag {
 impl EntityTag {
     /// A strong tag of `opaque`, which must be visible ASCII without quotes.
     pub(crate) fn strong(opaque: impl Into<String>) -> Self {
-        Self { weak: false, opaque: opaque.into() }
+        Self {
+            weak: false,
+            opaque: opaque.into(),
+        }
     }
 
     /// Reads one tag, `"…"` or `W/"…"`, and nothing else.
@@ -48,7 +51,11 @@ pub(crate) enum EntityTags {
 impl EntityTags {
     /// Reads the field `name`, all its lines as one list; `None` where it is absent.
     pub(crate) fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
-        let lines: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        let lines: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
         match lines[..] {
             [] => None,
             [b"*"] => Some(Self::Any),
@@ -102,7 +109,10 @@ fn take(text: &str) -> Option<(EntityTag, &str)> {
     };
     let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
     let allowed = |char: char| !char.is_ascii_control() && char != ' ';
-    let tag = EntityTag { weak, opaque: opaque.to_owned() };
+    let tag = EntityTag {
+        weak,
+        opaque: opaque.to_owned(),
+    };
     opaque.chars().all(allowed).then_some((tag, rest))
 }
 
@@ -123,12 +133,18 @@ mod tests {
     #[test]
     fn a_list_may_span_lines_and_hold_commas_in_its_tags() {
         let strong = EntityTag::strong;
-        let weak = EntityTag { weak: true, opaque: "c".into() };
+        let weak = EntityTag {
+            weak: true,
+            opaque: "c".into(),
+        };
         assert_eq!(read(&[]), None);
         assert_eq!(read(&["*"]), Some(EntityTags::Any));
         for (lines, expected) in [
             (&[r#""a""#][..], vec![strong("a")]),
-            (&[r#" ,"a,b" ,, W/"c","#, r#""""#], vec![strong("a,b"), weak, strong("")]),
+            (
+                &[r#" ,"a,b" ,, W/"c","#, r#""""#],
+                vec![strong("a,b"), weak, strong("")],
+            ),
         ] {
             assert_eq!(read(lines), Some(EntityTags::These(expected)), "{lines:?}");
         }
@@ -136,7 +152,16 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_tags_matches_nothing() {
-        for line in ["a", r#""a"#, r#""a" "b""#, r#"w/"a""#, r#""a"b"#, r#""a b""#, "*, *", ""] {
+        for line in [
+            "a",
+            r#""a"#,
+            r#""a" "b""#,
+            r#"w/"a""#,
+            r#""a"b"#,
+            r#""a b""#,
+            "*, *",
+            "",
+        ] {
             assert_eq!(read(&[line]), Some(EntityTags::These(vec![])), "{line}");
         }
         assert_eq!(read(&["*", r#""a""#]), Some(EntityTags::These(vec![])));
@@ -144,14 +169,23 @@ mod tests {
 
     #[test]
     fn a_weak_tag_is_never_strongly_the_same() {
-        let (strong, weak) = (EntityTag::strong("a"), EntityTag { weak: true, opaque: "a".into() });
+        let (strong, weak) = (
+            EntityTag::strong("a"),
+            EntityTag {
+                weak: true,
+                opaque: "a".into(),
+            },
+        );
         assert!(strong.is_strongly(&strong) && !weak.is_strongly(&weak));
         assert!(!weak.is_strongly(&strong) && !strong.is_strongly(&weak));
         let weak_only = EntityTags::These(vec![weak.clone()]);
         assert!(weak_only.match_weakly(&strong) && !weak_only.match_strongly(&strong));
-        assert_eq!((strong.to_header(), weak.to_header()), (
-            HeaderValue::from_static("\"a\""),
-            HeaderValue::from_static("W/\"a\""),
-        ));
+        assert_eq!(
+            (strong.to_header(), weak.to_header()),
+            (
+                HeaderValue::from_static("\"a\""),
+                HeaderValue::from_static("W/\"a\""),
+            )
+        );
     }
 }

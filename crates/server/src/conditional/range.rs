@@ -19,7 +19,9 @@ pub(crate) enum Selection {
 /// What `range`, the value of a `Range` field, selects of `size` bytes; what is no set of byte ranges is
 /// ignored.
 pub(super) fn select(range: &str, size: u64) -> Selection {
-    let Some(specs) = parse(range) else { return Selection::Whole };
+    let Some(specs) = parse(range) else {
+        return Selection::Whole;
+    };
     let mut satisfiable = specs.iter().filter_map(|spec| spec.within(size));
     match (satisfiable.next(), &specs[..]) {
         (None, _) => Selection::Unsatisfiable,
@@ -52,7 +54,10 @@ fn parse(range: &str) -> Option<Vec<Spec>> {
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let specs = set.split(',').map(str::trim).filter(|spec| !spec.is_empty());
+    let specs = set
+        .split(',')
+        .map(str::trim)
+        .filter(|spec| !spec.is_empty());
     let specs: Vec<_> = specs.map(parse_spec).collect::<Option<_>>()?;
     (!specs.is_empty()).then_some(specs)
 }
@@ -60,10 +65,16 @@ fn parse(range: &str) -> Option<Vec<Spec>> {
 fn parse_spec(spec: &str) -> Option<Spec> {
     match spec.split_once('-')? {
         ("", length) => Some(Spec::Suffix(number(length)?)),
-        (first, "") => Some(Spec::From { first: number(first)?, last: None }),
+        (first, "") => Some(Spec::From {
+            first: number(first)?,
+            last: None,
+        }),
         (first, last) => {
             let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Spec::From { first, last: Some(last) })
+            (first <= last).then_some(Spec::From {
+                first,
+                last: Some(last),
+            })
         }
     }
 }

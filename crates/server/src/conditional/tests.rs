@@ -1,3 +1,5 @@
+//! Preconditions in their order, and ranges under `If-Range`.
+
 use http::HeaderValue;
 
 use super::*;
@@ -9,7 +11,10 @@ const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 fn current() -> Validators {
     // Half a second more than the date can say.
     let modified = Timestamp::from_micros(784_111_777_500_000);
-    Validators { tag: EntityTag::strong("a"), modified }
+    Validators {
+        tag: EntityTag::strong("a"),
+        modified,
+    }
 }
 
 fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -31,7 +36,10 @@ fn a_read_is_judged_in_the_order_of_rfc_9110() {
         (&[("if-match", r#"W/"a""#)], Verdict::Failed),
         (&[("if-match", "a")], Verdict::Failed),
         // If-Match makes If-Unmodified-Since void.
-        (&[("if-match", r#""a""#), ("if-unmodified-since", EARLIER)], Verdict::Proceed),
+        (
+            &[("if-match", r#""a""#), ("if-unmodified-since", EARLIER)],
+            Verdict::Proceed,
+        ),
         (&[("if-unmodified-since", EARLIER)], Verdict::Failed),
         (&[("if-unmodified-since", MODIFIED)], Verdict::Proceed),
         (&[("if-unmodified-since", "yesterday")], Verdict::Proceed),
@@ -42,21 +50,46 @@ fn a_read_is_judged_in_the_order_of_rfc_9110() {
         (&[("if-none-match", r#""b""#)], Verdict::Proceed),
         (&[("if-none-match", "a")], Verdict::Proceed),
         // If-None-Match makes If-Modified-Since void.
-        (&[("if-none-match", r#""b""#), ("if-modified-since", LATER)], Verdict::Proceed),
-        (&[("if-none-match", r#""a""#), ("if-modified-since", EARLIER)], Verdict::NotModified),
+        (
+            &[("if-none-match", r#""b""#), ("if-modified-since", LATER)],
+            Verdict::Proceed,
+        ),
+        (
+            &[("if-none-match", r#""a""#), ("if-modified-since", EARLIER)],
+            Verdict::NotModified,
+        ),
         (&[("if-modified-since", MODIFIED)], Verdict::NotModified),
         (&[("if-modified-since", LATER)], Verdict::NotModified),
-        (&[("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT")], Verdict::NotModified),
+        (
+            &[("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT")],
+            Verdict::NotModified,
+        ),
         (&[("if-modified-since", EARLIER)], Verdict::Proceed),
         (&[("if-modified-since", "784111777")], Verdict::Proceed),
-        (&[("if-modified-since", LATER), ("if-modified-since", LATER)], Verdict::Proceed),
+        (
+            &[("if-modified-since", LATER), ("if-modified-since", LATER)],
+            Verdict::Proceed,
+        ),
         // 412 goes before 304.
-        (&[("if-match", r#""b""#), ("if-none-match", r#""a""#)], Verdict::Failed),
-        (&[("if-match", r#""a""#), ("if-none-match", r#""a""#)], Verdict::NotModified),
-        (&[("if-unmodified-since", EARLIER), ("if-none-match", "*")], Verdict::Failed),
+        (
+            &[("if-match", r#""b""#), ("if-none-match", r#""a""#)],
+            Verdict::Failed,
+        ),
+        (
+            &[("if-match", r#""a""#), ("if-none-match", r#""a""#)],
+            Verdict::NotModified,
+        ),
+        (
+            &[("if-unmodified-since", EARLIER), ("if-none-match", "*")],
+            Verdict::Failed,
+        ),
     ] {
         for method in [Method::GET, Method::HEAD] {
-            assert_eq!(evaluate(&method, &headers(fields), &current()), expected, "{fields:?}");
+            assert_eq!(
+                evaluate(&method, &headers(fields), &current()),
+                expected,
+                "{fields:?}"
+            );
         }
     }
 }
@@ -69,7 +102,11 @@ fn a_write_fails_where_a_read_would_find_nothing_new() {
         (&[("if-modified-since", LATER)], Verdict::Proceed),
         (&[("if-match", r#""b""#)], Verdict::Failed),
     ] {
-        assert_eq!(evaluate(&Method::PUT, &headers(fields), &current()), expected, "{fields:?}");
+        assert_eq!(
+            evaluate(&Method::PUT, &headers(fields), &current()),
+            expected,
+            "{fields:?}"
+        );
     }
 }
 
@@ -86,21 +123,37 @@ fn a_range_counts_only_while_if_range_holds() {
         (&[("if-range", LATER)], &Selection::Whole),
         (&[("if-range", "*")], &Selection::Whole),
         (&[("if-range", r#""a", "b""#)], &Selection::Whole),
-        (&[("if-range", r#""a""#), ("if-range", r#""a""#)], &Selection::Whole),
+        (
+            &[("if-range", r#""a""#), ("if-range", r#""a""#)],
+            &Selection::Whole,
+        ),
         (&[("range", "bytes=1-2")], &Selection::Whole),
     ] {
         let mut headers = headers(fields);
         headers.append(RANGE, HeaderValue::from_static("bytes=1-2"));
-        assert_eq!(select(&Method::GET, &headers, &current(), 10), *expected, "{fields:?}");
-        assert_eq!(select(&Method::HEAD, &headers, &current(), 10), Selection::Whole);
+        assert_eq!(
+            select(&Method::GET, &headers, &current(), 10),
+            *expected,
+            "{fields:?}"
+        );
+        assert_eq!(
+            select(&Method::HEAD, &headers, &current(), 10),
+            Selection::Whole
+        );
     }
-    assert_eq!(select(&Method::GET, &headers(&[]), &current(), 10), Selection::Whole);
+    assert_eq!(
+        select(&Method::GET, &headers(&[]), &current(), 10),
+        Selection::Whole
+    );
 }
 
 #[test]
 fn dates_are_written_as_rfc_9110_says_whatever_the_moment() {
     assert_eq!(http_date(current().modified), MODIFIED);
-    assert_eq!(http_date(Timestamp::from_seconds(-1)), "Thu, 01 Jan 1970 00:00:00 GMT");
+    assert_eq!(
+        http_date(Timestamp::from_seconds(-1)),
+        "Thu, 01 Jan 1970 00:00:00 GMT"
+    );
     let end = http_date(Timestamp::from_micros(i64::MAX));
     assert_eq!(end, "Fri, 31 Dec 9999 23:59:59 GMT");
 }

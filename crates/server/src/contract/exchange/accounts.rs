@@ -137,10 +137,14 @@ async fn log_out(
 ) -> Result<Response, Error> {
     let credential = bearer(&headers);
     let token = require(&credential).map_err(refused)?;
-    let principal = tokens.verify_any(token).map_err(|_| refused(Refused::Invalid))?;
+    let principal = tokens
+        .verify_any(token)
+        .map_err(|_| refused(Refused::Invalid))?;
     count(&principal, &limits).await.map_err(refused)?;
     tokens.log_out(token).await?;
-    let body = MessageResponse { message: "logged out: the token is no longer good" };
+    let body = MessageResponse {
+        message: "logged out: the token is no longer good",
+    };
     Ok(([(CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
 }
 
@@ -162,7 +166,10 @@ async fn sign_up(
         password: credentials.password.password()?,
     };
     app.accounts.sign_up(request).await.map_err(sign_up_error)?;
-    let body = SignedUpResponse { message: "signed up: log in to get a token", username: typed };
+    let body = SignedUpResponse {
+        message: "signed up: log in to get a token",
+        username: typed,
+    };
     Ok((StatusCode::CREATED, axum::Json(body)).into_response())
 }
 
@@ -181,7 +188,13 @@ async fn log_in(
         return Err(unknown_username().into());
     }
     let user_agent = client.user_agent;
-    let attempt = LogIn { realm, name: Some(name), password, grant: Grant::Single, user_agent };
+    let attempt = LogIn {
+        realm,
+        name: Some(name),
+        password,
+        grant: Grant::Single,
+        user_agent,
+    };
     let issued = app.tokens.log_in(attempt).await.map_err(login_error)?;
     let headers = [(CONTENT_TYPE, "text/plain"), (CACHE_CONTROL, "no-store")];
     Ok((headers, issued.access_token).into_response())

@@ -49,7 +49,10 @@ impl Encoding {
         if is_json(headers) {
             return Some(Self::Json);
         }
-        if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        if headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|encoding| encoding != "identity")
+        {
             return None;
         }
         if is_media_type(headers, "application/x-www-form-urlencoded") {
@@ -83,7 +86,10 @@ async fn multipart<A: Send + Sync>(
 /// refused rather than replaced, as it might be part of a password.
 fn url_encoded(body: &[u8]) -> Result<CredentialsRequest, Failure> {
     let mut fields = Fields::default();
-    for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+    for pair in body
+        .split(|&byte| byte == b'&')
+        .filter(|pair| !pair.is_empty())
+    {
         let mut halves = pair.splitn(2, |&byte| byte == b'=');
         let mut half = || decode(halves.next().unwrap_or_default());
         let (name, value) = (half(), half());
@@ -93,7 +99,10 @@ fn url_encoded(body: &[u8]) -> Result<CredentialsRequest, Failure> {
 }
 
 fn decode(encoded: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> = encoded.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+    let spaced: Vec<u8> = encoded
+        .iter()
+        .map(|&b| if b == b'+' { b' ' } else { b })
+        .collect();
     percent_decode(&spaced).collect()
 }
 
@@ -141,7 +150,11 @@ mod tests {
             ("username=a&password=", ""),
         ] {
             let read = url_encoded(body.as_bytes()).expect(body);
-            assert_eq!((read.username, read.password), (member("a"), member(password)), "{body}");
+            assert_eq!(
+                (read.username, read.password),
+                (member("a"), member(password)),
+                "{body}"
+            );
         }
         let read = url_encoded(b"username").expect("form");
         assert_eq!((read.username, read.password), (member(""), Member::Absent));
@@ -157,7 +170,11 @@ mod tests {
             b"username=a&password=\xff",
             b"%ff=a",
         ] {
-            assert!(url_encoded(body).is_err(), "{}", String::from_utf8_lossy(body));
+            assert!(
+                url_encoded(body).is_err(),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 }

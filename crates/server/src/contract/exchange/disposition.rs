@@ -47,7 +47,10 @@ impl Disposition {
                 return None;
             }
         }
-        Some(Self { name: name?, file_name: extended.or(plain) })
+        Some(Self {
+            name: name?,
+            file_name: extended.or(plain),
+        })
     }
 }
 
@@ -86,7 +89,10 @@ fn parameter(text: &str) -> Option<(&str, String, &str)> {
         Some(quoted) => {
             let (value, rest) = quoted_string(quoted)?;
             let rest = rest.trim_start();
-            (value, rest.strip_prefix(';').or(rest.is_empty().then_some(rest))?)
+            (
+                value,
+                rest.strip_prefix(';').or(rest.is_empty().then_some(rest))?,
+            )
         }
         None => {
             let (value, rest) = rest.split_once(';').unwrap_or((rest, ""));
@@ -129,7 +135,8 @@ fn extended_value(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_language, encoded) = rest.split_once('\'')?;
     let utf8 = charset.eq_ignore_ascii_case("utf-8");
-    utf8.then(|| percent_decode_str(encoded).decode_utf8().ok())?.map(Into::into)
+    utf8.then(|| percent_decode_str(encoded).decode_utf8().ok())?
+        .map(Into::into)
 }
 
 #[cfg(test)]
@@ -142,17 +149,39 @@ mod tests {
             (r#"form-data; name="f""#, None),
             (r#"form-data; name="f"; filename="a.txt""#, Some("a.txt")),
             (r#"Form-Data;filename=a.txt;NAME=f;"#, Some("a.txt")),
-            (r#"form-data; filename = "a b;c=d.txt" ; name = f "#, Some("a b;c=d.txt")),
-            (r#"form-data; name="f"; filename="C:\fakepath\é.txt""#, Some(r"C:\fakepath\é.txt")),
-            (r#"form-data; name="f"; filename="a\"b\\c.txt""#, Some(r#"a"b\c.txt"#)),
-            (r#"form-data; name="f"; filename="a%22b%25.txt""#, Some(r#"a"b%25.txt"#)),
-            (r#"form-data; name="f"; filename="a%0D%0aX: y""#, Some("a\r\nX: y")),
-            (r#"form-data; name="f"; filename="a"; filename*=utf-8'en'%C3%A9%22"#, Some("é\"")),
+            (
+                r#"form-data; filename = "a b;c=d.txt" ; name = f "#,
+                Some("a b;c=d.txt"),
+            ),
+            (
+                r#"form-data; name="f"; filename="C:\fakepath\é.txt""#,
+                Some(r"C:\fakepath\é.txt"),
+            ),
+            (
+                r#"form-data; name="f"; filename="a\"b\\c.txt""#,
+                Some(r#"a"b\c.txt"#),
+            ),
+            (
+                r#"form-data; name="f"; filename="a%22b%25.txt""#,
+                Some(r#"a"b%25.txt"#),
+            ),
+            (
+                r#"form-data; name="f"; filename="a%0D%0aX: y""#,
+                Some("a\r\nX: y"),
+            ),
+            (
+                r#"form-data; name="f"; filename="a"; filename*=utf-8'en'%C3%A9%22"#,
+                Some("é\""),
+            ),
             (r#"form-data; name="f"; filename*=UTF-8''; x=y"#, Some("")),
             (r#"form-data; name="f"; filename="""#, Some("")),
         ] {
             let read = Disposition::parse(text).expect(text);
-            assert_eq!((read.name.as_str(), read.file_name.as_deref()), ("f", expected), "{text}");
+            assert_eq!(
+                (read.name.as_str(), read.file_name.as_deref()),
+                ("f", expected),
+                "{text}"
+            );
         }
     }
 
@@ -180,12 +209,18 @@ mod tests {
     #[test]
     fn a_download_carries_its_name_without_a_way_out_of_the_header() {
         for (name, expected) in [
-            ("a b.txt", r#"attachment; filename="a b.txt"; filename*=UTF-8''a%20b.txt"#),
+            (
+                "a b.txt",
+                r#"attachment; filename="a b.txt"; filename*=UTF-8''a%20b.txt"#,
+            ),
             (
                 "\"; x=\\é%41'*\u{202e}",
                 r#"attachment; filename="_; x=___41'*_"; filename*=UTF-8''%22%3B%20x%3D%5C%C3%A9%2541%27%2A%E2%80%AE"#,
             ),
-            ("a\r\nb", r#"attachment; filename="a__b"; filename*=UTF-8''a%0D%0Ab"#),
+            (
+                "a\r\nb",
+                r#"attachment; filename="a__b"; filename*=UTF-8''a%0D%0Ab"#,
+            ),
         ] {
             assert_eq!(attachment(name), expected);
         }

@@ -27,7 +27,9 @@ use crate::state::App;
 const TRIES: usize = 5;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(fetch))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(fetch))
 }
 
 /// Lists the files of an operator.
@@ -50,7 +52,9 @@ async fn list(
     let username = path.map(|Path(username)| username).unwrap_or_default();
     let operator = find_operator(&app, &headers, &username).await?;
     let files = app.files.list(operator).await?;
-    Ok(axum::Json(FilesResponse { files: files.into_iter().map(FileEntry::from).collect() }))
+    Ok(axum::Json(FilesResponse {
+        files: files.into_iter().map(FileEntry::from).collect(),
+    }))
 }
 
 /// Fetches a file of an operator, or the part of it that `Range` names.
@@ -98,7 +102,10 @@ async fn find_operator(
 ) -> Result<AccountId, Failure> {
     let credential = bearer(headers);
     let token = require(&credential).map_err(refused)?;
-    let principal = app.tokens.verify_any(token).map_err(|_| refused(Refused::Invalid))?;
+    let principal = app
+        .tokens
+        .verify_any(token)
+        .map_err(|_| refused(Refused::Invalid))?;
     match principal.realm {
         Realm::Client => {}
         Realm::Ops if principal.subject == username => {}
@@ -118,8 +125,10 @@ async fn send(
     headers: &HeaderMap,
     file: &File,
 ) -> Result<Response, files::Error> {
-    let current =
-        Validators { tag: EntityTag::strong(hex(&file.sha256)), modified: file.uploaded_at };
+    let current = Validators {
+        tag: EntityTag::strong(hex(&file.sha256)),
+        modified: file.uploaded_at,
+    };
     match evaluate(method, headers, &current) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(not_modified(file, &current)),
@@ -142,7 +151,11 @@ async fn send(
     headers.insert(CONTENT_LENGTH, length.into());
     if status == StatusCode::PARTIAL_CONTENT {
         let last = range.end - 1;
-        put(headers, CONTENT_RANGE, &format!("bytes {}-{last}/{}", range.start, file.size));
+        put(
+            headers,
+            CONTENT_RANGE,
+            &format!("bytes {}-{last}/{}", range.start, file.size),
+        );
     }
     Ok(response)
 }
@@ -170,7 +183,9 @@ fn not_modified(file: &File, current: &Validators) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     validate(response.headers_mut(), current);
     // That of the whole file is the only length that may be told here (RFC 9110 §8.6).
-    response.headers_mut().insert(CONTENT_LENGTH, file.size.into());
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, file.size.into());
     response
 }
 
@@ -183,7 +198,11 @@ fn unsatisfiable(size: u64) -> Response {
     let message = format!("no byte of that range is there: the file has {size}");
     let failure = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, message);
     let mut response = Error::from(failure).into_response();
-    put(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));
+    put(
+        response.headers_mut(),
+        CONTENT_RANGE,
+        &format!("bytes */{size}"),
+    );
     response
 }
 

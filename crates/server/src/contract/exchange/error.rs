@@ -12,16 +12,21 @@ pub(super) type Error = Shaped<Problem>;
 pub(super) fn refused(refused: Refused) -> Failure {
     let (status, message) = match refused {
         Refused::TooMany(failure) => return failure,
-        Refused::Missing => (StatusCode::UNAUTHORIZED, "send a token: Authorization: Bearer <token>"),
+        Refused::Missing => (
+            StatusCode::UNAUTHORIZED,
+            "send a token: Authorization: Bearer <token>",
+        ),
         Refused::Invalid | Refused::OtherRealm(Realm::Default) => {
             (StatusCode::UNAUTHORIZED, "the token is not valid here")
         }
-        Refused::OtherRealm(Realm::Ops) => {
-            (StatusCode::FORBIDDEN, "an operator may list and fetch its own files only")
-        }
-        Refused::OtherRealm(Realm::Client) => {
-            (StatusCode::FORBIDDEN, "this is for operators: a client's token does not do")
-        }
+        Refused::OtherRealm(Realm::Ops) => (
+            StatusCode::FORBIDDEN,
+            "an operator may list and fetch its own files only",
+        ),
+        Refused::OtherRealm(Realm::Client) => (
+            StatusCode::FORBIDDEN,
+            "this is for operators: a client's token does not do",
+        ),
     };
     Failure::new(status, message)
 }
@@ -29,13 +34,24 @@ pub(super) fn refused(refused: Refused) -> Failure {
 pub(super) fn sign_up_error(error: accounts::Error) -> Failure {
     let taken = matches!(error, accounts::Error::Taken(_));
     let failure = Failure::from(error);
-    if taken { failure.with_message("the username is taken") } else { failure }
+    if taken {
+        failure.with_message("the username is taken")
+    } else {
+        failure
+    }
 }
 
 pub(super) fn login_error(error: tokens::Error) -> Failure {
-    let wrong = matches!(error, tokens::Error::Account(accounts::Error::BadCredentials));
+    let wrong = matches!(
+        error,
+        tokens::Error::Account(accounts::Error::BadCredentials)
+    );
     let failure = Failure::from(error);
-    if wrong { failure.with_message("the password is wrong") } else { failure }
+    if wrong {
+        failure.with_message("the password is wrong")
+    } else {
+        failure
+    }
 }
 
 pub(super) fn unknown_username() -> Failure {

@@ -49,7 +49,9 @@ pub(super) struct Part {
 impl Form {
     /// Begins to read a form of at most `largest` bytes.
     pub(super) fn read(headers: &HeaderMap, body: Body, largest: u64) -> Result<Self, Failure> {
-        let encoded = headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity");
+        let encoded = headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|value| value != "identity");
         if encoded || !is_media_type(headers, "multipart/form-data") {
             let message = "send multipart/form-data, without Content-Encoding";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
@@ -57,7 +59,9 @@ impl Form {
         if body.size_hint().lower() > largest {
             return Err(Refusal::TooLarge.into());
         }
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
         let boundary = parse_boundary(content_type.unwrap_or_default()).ok();
         let boundary = boundary
             .filter(|boundary| (1..=LONGEST_BOUNDARY).contains(&boundary.len()))
@@ -70,7 +74,11 @@ impl Form {
             ahead: Arc::clone(&ahead),
             resting: false,
         };
-        Ok(Self { parts: Multipart::new(pieces, boundary), ahead, count: 0 })
+        Ok(Self {
+            parts: Multipart::new(pieces, boundary),
+            ahead,
+            count: 0,
+        })
     }
 
     /// The next part; the one before must have been read to its end. `None` once the form has ended
@@ -85,7 +93,11 @@ impl Form {
             return Err(Failure::bad_request("the form has too many parts"));
         }
         let disposition = Disposition::of(field.headers())?;
-        Ok(Some(Part { field, disposition, ahead: Arc::clone(&self.ahead) }))
+        Ok(Some(Part {
+            field,
+            disposition,
+            ahead: Arc::clone(&self.ahead),
+        }))
     }
 }
 

@@ -30,7 +30,9 @@ const UNKNOWN_TYPE: &str = "application/octet-stream";
 struct LargestUpload(u64);
 
 pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(upload)).layer(Extension(LargestUpload(largest_upload)))
+    OpenApiRouter::new()
+        .routes(routes!(upload))
+        .layer(Extension(LargestUpload(largest_upload)))
 }
 
 /// Stores a file of an operator.
@@ -67,8 +69,9 @@ async fn upload(
 /// The operator who presents a good token, before anything of the body is read.
 async fn authorize(app: &App, headers: &HeaderMap) -> Result<AccountId, Failure> {
     let credential = bearer(headers);
-    let principal =
-        guard(&credential, Realm::Ops, &app.tokens, &app.limits).await.map_err(refused)?;
+    let principal = guard(&credential, Realm::Ops, &app.tokens, &app.limits)
+        .await
+        .map_err(refused)?;
     Ok(app.tokens.account(&principal).await?.id)
 }
 
@@ -86,7 +89,9 @@ async fn receive(
             continue;
         }
         if received.is_some() {
-            return Err(Failure::bad_request("send one file: request_file is there twice"));
+            return Err(Failure::bad_request(
+                "send one file: request_file is there twice",
+            ));
         }
         let mut upload = files.begin_upload(parse(&part, owner, overwrite)?).await?;
         while let Some(chunk) = part.chunk().await? {
@@ -100,9 +105,16 @@ async fn receive(
 fn parse(part: &Part, owner: AccountId, overwrite: bool) -> Result<UploadRequest, Failure> {
     let name = FileName::parse(part.file_name().unwrap_or_default())
         .map_err(|error| Failure::bad_request(error.to_string()))?;
-    let declared = part.content_type().filter(|text| text.len() <= LONGEST_TYPE);
+    let declared = part
+        .content_type()
+        .filter(|text| text.len() <= LONGEST_TYPE);
     let content_type = declared.unwrap_or(UNKNOWN_TYPE).to_owned();
-    Ok(UploadRequest { owner, name, content_type, overwrite })
+    Ok(UploadRequest {
+        owner,
+        name,
+        content_type,
+        overwrite,
+    })
 }
 
 /// Finishes an upload also when the client leaves now, so that no bytes are left without a name.
