@@ -122,7 +122,7 @@ impl TestApp {
         let store = Sqlite::open(&path.join("keyward.db"), sqlite::Options::default());
         let store = Arc::new(store.expect("database"));
         let blobs = Arc::new(LocalBlobs::open(&path.join("files")).expect("files"));
-        let key_files = KeyFiles::open(&path.join("keys")).expect("keys");
+        let key_files = KeyFiles::new(path.join("keys"));
         let clock: Arc<dyn Clock> = manual.clone();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(options.seed));
         let policy = keys::Policy {
