@@ -173,6 +173,9 @@ impl<S: Shape> IntoResponse for Shaped<S> {
 
 const ONE: HeaderValue = HeaderValue::from_static("1");
 
+/// The media type of a problem document.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
 /// The shape of everything that has none of its own: `application/problem+json` (RFC 9457).
 pub(crate) struct Problem;
 
@@ -202,7 +205,7 @@ impl Shape for Problem {
             detail: &failure.message,
         };
         let mut response = (failure.status, axum::Json(document)).into_response();
-        let problem = HeaderValue::from_static("application/problem+json");
+        let problem = HeaderValue::from_static(PROBLEM);
         response.headers_mut().insert(CONTENT_TYPE, problem);
         response
     }

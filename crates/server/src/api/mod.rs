@@ -1,9 +1,19 @@
-//! The native API under `/api/v1`, for what the contracts lack.
+//! The native API under `/api/v1`, for what the contracts lack: who am I, my password, my sessions. It
+//! takes access tokens of every realm.
+
+mod account;
+mod caller;
+mod sessions;
+mod wire;
 
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::error::{Problem, Shaped};
 use crate::state::App;
 
+/// Errors are problem documents (RFC 9457).
+type Error = Shaped<Problem>;
+
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    account::routes().merge(sessions::routes())
 }

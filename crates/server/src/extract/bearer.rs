@@ -1,7 +1,7 @@
 //! The credential of a request (RFC 6750 §2.1): one, in a header, never in the address.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use keyward_core::accounts::Realm;
 use keyward_core::tokens::{self, Principal, Tokens};
 
@@ -33,6 +33,18 @@ pub(crate) enum Refused {
     OtherRealm(Realm),
     /// Too many requests of this account.
     TooMany(Failure),
+}
+
+impl From<Refused> for Failure {
+    /// As it is answered where no contract has words of its own: a realm is never told.
+    fn from(refused: Refused) -> Self {
+        let message = match refused {
+            Refused::TooMany(failure) => return failure,
+            Refused::Missing => "send a token: Authorization: Bearer …",
+            Refused::Invalid | Refused::OtherRealm(_) => "the token is not valid",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
 }
 
 /// The token in `Authorization: Bearer`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod bearer;
 pub(crate) mod client;
+pub(crate) mod id;
 pub(crate) mod json;
 pub(crate) mod member;
 pub(crate) mod query;

@@ -1,0 +1,90 @@
+//! Who am I, and my password.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use keyward_core::accounts::{self, Account, Realm, names};
+use keyward_core::secret::Password;
+use keyward_core::sessions::{self, Sessions};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Error;
+use super::caller::Caller;
+use super::wire::{AccountResponse, PasswordRequest};
+use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
+use crate::extract::json::Json;
+use crate::extract::member::Member;
+use crate::limits::Limits;
+use crate::state::App;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show)).routes(routes!(change_password))
+}
+
+/// Shows who calls.
+#[utoipa::path(
+    get, path = "/api/v1/account", tag = "native", security(("bearer" = [])),
+    responses(
+        (status = 200, body = AccountResponse),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn show(caller: Caller) -> axum::Json<AccountResponse> {
+    axum::Json(AccountResponse::new(caller.account, caller.session))
+}
+
+/// Changes the password of whoever calls, and closes all other sessions.
+#[utoipa::path(
+    put, path = "/api/v1/account/password", tag = "native", security(("bearer" = [])),
+    request_body = PasswordRequest,
+    responses(
+        (status = 204),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 403, description = "The current password is wrong", body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM),
+        (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn change_password(
+    Caller { account, session }: Caller,
+    State(sessions): State<Sessions>,
+    State(limits): State<Arc<Limits>>,
+    Json(body, ..): Json<PasswordRequest, Problem>,
+) -> Result<StatusCode, Error> {
+    let current = password(body.current_password, "current_password")?;
+    let new = password(body.new_password, "new_password")?;
+    limits.login_to(account.realm, &login_key(&account))?;
+    let changed = sessions.change_password(account.id, current, new, session).await;
+    changed.map_err(change_error)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The token was good, so a wrong password is no failed authentication but something refused.
+fn change_error(error: sessions::Error) -> Failure {
+    match error {
+        sessions::Error::Account(accounts::Error::BadCredentials) => {
+            Failure::new(StatusCode::FORBIDDEN, "current_password is wrong")
+        }
+        error => error.into(),
+    }
+}
+
+fn password(member: Member, name: &str) -> Result<Password, Failure> {
+    Password::new(member.required(name)?)
+        .map_err(|error| Failure::bad_request(format!("{name} {error}")))
+}
+
+/// What logins of this account are counted under, so that a stolen token gives no further guesses.
+fn login_key(account: &Account) -> String {
+    let shown = account.username.as_ref().or(account.email.as_ref()).cloned().unwrap_or_default();
+    match account.realm {
+        Realm::Default => names::username(&shown).map_or(shown, |name| name.key),
+        Realm::Ops | Realm::Client => shown,
+    }
+}

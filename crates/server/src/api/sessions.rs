@@ -1,0 +1,74 @@
+//! My sessions.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::LINK;
+use keyward_core::id::SessionId;
+use keyward_core::sessions::Sessions;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Error;
+use super::caller::Caller;
+use super::wire::SessionResponse;
+use crate::error::{PROBLEM, ProblemDocument};
+use crate::extract::id::PathId;
+use crate::extract::query::{Query, next_link};
+use crate::state::App;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(close))
+}
+
+/// Lists the open sessions of whoever calls, by id.
+#[utoipa::path(
+    get, path = "/api/v1/sessions", tag = "native", security(("bearer" = [])),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 1,000, default 100"),
+        ("after" = Option<i64>, Query, description = "Only ids above this one"),
+    ),
+    responses(
+        (status = 200, body = Vec<SessionResponse>,
+            headers(("Link" = String, description = "rel=\"next\", where there is a next page"))),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn list(
+    caller: Caller,
+    State(sessions): State<Sessions>,
+    query: Query,
+) -> Result<Response, Error> {
+    let page = query.page()?;
+    let listed = sessions.list(Some(caller.account.id), page).await?;
+    let shown = |session| SessionResponse::new(session, caller.session);
+    let body: Vec<SessionResponse> = listed.items.into_iter().map(shown).collect();
+    let mut response = axum::Json(body).into_response();
+    let link = listed.next.and_then(|next| next_link("/api/v1/sessions", page.limit, next));
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
+    Ok(response)
+}
+
+/// Closes an open session of whoever calls; its tokens are refused at once.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions/{id}", tag = "native", security(("bearer" = [])),
+    params(("id" = i64, Path)),
+    responses(
+        (status = 204),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, description = "Not an open session of yours", body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn close(
+    caller: Caller,
+    State(sessions): State<Sessions>,
+    PathId(id): PathId,
+) -> Result<StatusCode, Error> {
+    sessions.close_own(caller.account.id, SessionId(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

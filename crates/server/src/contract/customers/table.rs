@@ -1,0 +1,202 @@
+//! The customers table (contract 5).
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, LINK, LOCATION};
+use http::{HeaderMap, StatusCode};
+use keyward_core::customers::{Customer, Customers, MOST_YOUNGEST};
+use keyward_core::id::CustomerId;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Error;
+use super::caller::Caller;
+use super::precondition::{entity_tag, is_known, required_version};
+use super::wire::{CustomerRequest, CustomerResponse, NewCustomerRequest};
+use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
+use crate::extract::id::PathId;
+use crate::extract::json::Json;
+use crate::extract::query::{Query, next_link};
+use crate::state::App;
+
+const PATH: &str = "/api/v1/customers/customers";
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, replace, delete))
+        .routes(routes!(list_youngest))
+}
+
+/// Lists the customers, by id.
+#[utoipa::path(
+    get, path = "/api/v1/customers/customers", tag = "5 customers", security(("bearer" = [])),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 1,000, default 100"),
+        ("after" = Option<i64>, Query, description = "Only ids above this one"),
+    ),
+    responses(
+        (status = 200, body = Vec<CustomerResponse>,
+            headers(("Link" = String, description = "rel=\"next\", where there is a next page"))),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn list(
+    _: Caller,
+    State(customers): State<Customers>,
+    query: Query,
+) -> Result<Response, Error> {
+    let page = query.page()?;
+    let listed = customers.list(page).await?;
+    let mut response = array(listed.items);
+    if let Some(link) = listed.next.and_then(|next| next_link(PATH, page.limit, next)) {
+        response.headers_mut().insert(LINK, link);
+    }
+    Ok(response)
+}
+
+/// Adds a customer.
+#[utoipa::path(
+    post, path = "/api/v1/customers/customers", tag = "5 customers", security(("bearer" = [])),
+    request_body = NewCustomerRequest,
+    responses(
+        (status = 201, body = CustomerResponse,
+            headers(("Location" = String), ("ETag" = String))),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM),
+        (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn create(
+    _: Caller,
+    State(customers): State<Customers>,
+    Json(body, ..): Json<NewCustomerRequest, Problem>,
+) -> Result<Response, Error> {
+    let customer = customers.create(body.submitted()?).await?;
+    let location = [(LOCATION, format!("{PATH}/{}", customer.id))];
+    Ok((StatusCode::CREATED, location, one(customer)).into_response())
+}
+
+/// Shows a customer.
+#[utoipa::path(
+    get, path = "/api/v1/customers/customers/{id}", tag = "5 customers", security(("bearer" = [])),
+    params(
+        ("id" = i64, Path),
+        ("If-None-Match" = Option<String>, Header, description = "ETags already known"),
+    ),
+    responses(
+        (status = 200, body = CustomerResponse, headers(("ETag" = String))),
+        (status = 304, description = "Not changed since", headers(("ETag" = String))),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn show(
+    _: Caller,
+    State(customers): State<Customers>,
+    PathId(id): PathId,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let customer = customers.find(CustomerId(id)).await?;
+    if is_known(&headers, customer.version) {
+        let tag = [(ETAG, entity_tag(customer.version))];
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    Ok(one(customer))
+}
+
+/// Replaces a customer.
+#[utoipa::path(
+    put, path = "/api/v1/customers/customers/{id}", tag = "5 customers", security(("bearer" = [])),
+    params(
+        ("id" = i64, Path),
+        ("If-Match" = Option<String>, Header, description = "ETags of which one must still hold"),
+    ),
+    request_body = CustomerRequest,
+    responses(
+        (status = 200, body = CustomerResponse, headers(("ETag" = String))),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, body = ProblemDocument, content_type = PROBLEM),
+        (status = 412, description = "Stale", body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM),
+        (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn replace(
+    _: Caller,
+    State(customers): State<Customers>,
+    PathId(id): PathId,
+    headers: HeaderMap,
+    Json(body, ..): Json<CustomerRequest, Problem>,
+) -> Result<Response, Error> {
+    let precondition = required_version(&headers)?;
+    let submitted = body.submitted(id)?;
+    Ok(one(customers.replace(CustomerId(id), submitted, precondition).await?))
+}
+
+/// Deletes a customer.
+#[utoipa::path(
+    delete, path = "/api/v1/customers/customers/{id}", tag = "5 customers", security(("bearer" = [])),
+    params(
+        ("id" = i64, Path),
+        ("If-Match" = Option<String>, Header, description = "ETags of which one must still hold"),
+    ),
+    responses(
+        (status = 204),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, body = ProblemDocument, content_type = PROBLEM),
+        (status = 412, description = "Stale", body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn delete(
+    _: Caller,
+    State(customers): State<Customers>,
+    PathId(id): PathId,
+    headers: HeaderMap,
+) -> Result<StatusCode, Error> {
+    customers.delete(CustomerId(id), required_version(&headers)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the customers with the latest dates of birth, youngest first, equal dates by id.
+#[utoipa::path(
+    get, path = "/api/v1/customers/nyoungest", tag = "5 customers", security(("bearer" = [])),
+    params(("n" = u32, Query, description = "How many, 0 to 10,000")),
+    responses(
+        (status = 200, body = Vec<CustomerResponse>),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn list_youngest(
+    _: Caller,
+    State(customers): State<Customers>,
+    query: Query,
+) -> Result<Response, Error> {
+    let count = query.integer("n", 0..=MOST_YOUNGEST)?;
+    let count = count.ok_or_else(|| Failure::bad_request("n is missing"))?;
+    Ok(array(customers.list_youngest(count).await?))
+}
+
+fn one(customer: Customer) -> Response {
+    let tag = [(ETAG, entity_tag(customer.version))];
+    (tag, axum::Json(CustomerResponse::from(customer))).into_response()
+}
+
+fn array(customers: Vec<Customer>) -> Response {
+    let customers: Vec<CustomerResponse> = customers.into_iter().map(Into::into).collect();
+    axum::Json(customers).into_response()
+}
