@@ -59,7 +59,7 @@ async fn change_password(
 ) -> Result<StatusCode, Error> {
     let current = password(body.current_password, "current_password")?;
     let new = password(body.new_password, "new_password")?;
-    limits.login_to(account.realm, &login_key(&account))?;
+    limits.login_to(account.realm.name(), &login_key(&account)).await?;
     let changed = sessions.change_password(account.id, current, new, session).await;
     changed.map_err(change_error)?;
     Ok(StatusCode::NO_CONTENT)

@@ -24,7 +24,7 @@ impl FromRequestParts<App> for Caller {
         let credential = bearer(&parts.headers);
         let verified = app.tokens.verify_any(require(&credential)?);
         let principal = verified.map_err(|_| Refused::Invalid)?;
-        count(&principal, &app.limits)?;
+        count(&principal, &app.limits).await?;
         let account = app.tokens.account(&principal).await?;
         Ok(Self { account, session: principal.session })
     }

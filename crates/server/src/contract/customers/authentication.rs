@@ -44,12 +44,12 @@ async fn log_in(
     client: Client,
     Json(body, ..): Json<LoginRequest, Problem>,
 ) -> Result<Response, Error> {
-    limits.login_from(client.address)?;
+    limits.login_from(client.address).await?;
     let typed = body.username.required("username")?;
     let password = body.password.password()?;
     let name = parse_login_name(&typed)?;
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
-    limits.login_to(Realm::Default, key)?;
+    limits.login_to(Realm::Default.name(), key).await?;
     let user_agent = client.user_agent;
     let attempt = LogIn { realm: Realm::Default, name, password, grant: Grant::Pair, user_agent };
     Ok(pair(tokens.log_in(attempt).await?))
@@ -75,7 +75,7 @@ async fn refresh(
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    limits.refresh_from(client.address)?;
+    limits.refresh_from(client.address).await?;
     let issued = tokens.refresh(require(&bearer(&headers))?).await?;
     Ok(pair(issued))
 }
