@@ -20,7 +20,9 @@ use crate::limits::Limits;
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show)).routes(routes!(change_password))
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(change_password))
 }
 
 /// Shows who calls.
@@ -59,8 +61,12 @@ async fn change_password(
 ) -> Result<StatusCode, Error> {
     let current = password(body.current_password, "current_password")?;
     let new = password(body.new_password, "new_password")?;
-    limits.login_to(account.realm.name(), &login_key(&account)).await?;
-    let changed = sessions.change_password(account.id, current, new, session).await;
+    limits
+        .login_to(account.realm.name(), &login_key(&account))
+        .await?;
+    let changed = sessions
+        .change_password(account.id, current, new, session)
+        .await;
     changed.map_err(change_error)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -82,7 +88,12 @@ fn password(member: Member, name: &str) -> Result<Password, Failure> {
 
 /// What logins of this account are counted under, so that a stolen token gives no further guesses.
 fn login_key(account: &Account) -> String {
-    let shown = account.username.as_ref().or(account.email.as_ref()).cloned().unwrap_or_default();
+    let shown = account
+        .username
+        .as_ref()
+        .or(account.email.as_ref())
+        .cloned()
+        .unwrap_or_default();
     match account.realm {
         Realm::Default => names::username(&shown).map_or(shown, |name| name.key),
         Realm::Ops | Realm::Client => shown,

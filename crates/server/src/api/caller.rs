@@ -26,6 +26,9 @@ impl FromRequestParts<App> for Caller {
         let principal = verified.map_err(|_| Refused::Invalid)?;
         count(&principal, &app.limits).await?;
         let account = app.tokens.account(&principal).await?;
-        Ok(Self { account, session: principal.session })
+        Ok(Self {
+            account,
+            session: principal.session,
+        })
     }
 }

@@ -18,7 +18,9 @@ use crate::extract::query::{Query, next_link};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(close))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(close))
 }
 
 /// Lists the open sessions of whoever calls, by id.
@@ -46,7 +48,9 @@ async fn list(
     let shown = |session| SessionResponse::new(session, caller.session);
     let body: Vec<SessionResponse> = listed.items.into_iter().map(shown).collect();
     let mut response = axum::Json(body).into_response();
-    let link = listed.next.and_then(|next| next_link("/api/v1/sessions", page.limit, next));
+    let link = listed
+        .next
+        .and_then(|next| next_link("/api/v1/sessions", page.limit, next));
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }

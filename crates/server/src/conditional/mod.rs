@@ -91,7 +91,9 @@ fn range_holds(headers: &HeaderMap, current: &Validators) -> bool {
     if !headers.contains_key(IF_RANGE) {
         return true;
     }
-    let Some(validator) = single(headers, &IF_RANGE) else { return false };
+    let Some(validator) = single(headers, &IF_RANGE) else {
+        return false;
+    };
     match EntityTag::parse(validator) {
         Some(tag) => tag.is_strongly(&current.tag),
         None => parse_date(validator) == Some(current.modified.seconds()),

@@ -32,7 +32,17 @@ mod tests {
     #[test]
     fn an_id_has_one_spelling() {
         assert_eq!(parse("9223372036854775807"), Some(i64::MAX));
-        for text in ["", "+1", "01", "-0", " 1", "1.0", "1e3", "9223372036854775808", "١"] {
+        for text in [
+            "",
+            "+1",
+            "01",
+            "-0",
+            " 1",
+            "1.0",
+            "1e3",
+            "9223372036854775808",
+            "١",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -32,22 +32,22 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 /// The time at which every test begins: 2026-01-01T00:00:00Z.
-pub const START: i64 = 1_767_225_600;
+pub(crate) const START: i64 = 1_767_225_600;
 /// The notary's golden key (`contracts/vectors.json`).
-pub const NOTARY_KEY: &str = "a9ddbcaba8c0ac1a0a812dc0c2f08514b23f2db0a68343cb8199ebb38a6d91e4ebfb378e22ad39c2d01d0b4ec9c34aa91056862ddace3fbbd6852ee60c36acbf";
+pub(crate) const NOTARY_KEY: &str = "a9ddbcaba8c0ac1a0a812dc0c2f08514b23f2db0a68343cb8199ebb38a6d91e4ebfb378e22ad39c2d01d0b4ec9c34aa91056862ddace3fbbd6852ee60c36acbf";
 
 /// What a test may change before the server starts.
-pub struct Options {
-    pub limits: limits::Policy,
-    pub tokens: tokens::Policy,
-    pub passwords: passwords::Policy,
-    pub algorithm: Algorithm,
-    pub login_key: Option<SecretText>,
-    pub contracts: Contracts,
-    pub largest_file: u64,
-    pub proxies: Vec<&'static str>,
+pub(crate) struct Options {
+    pub(crate) limits: limits::Policy,
+    pub(crate) tokens: tokens::Policy,
+    pub(crate) passwords: passwords::Policy,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) login_key: Option<SecretText>,
+    pub(crate) contracts: Contracts,
+    pub(crate) largest_file: u64,
+    pub(crate) proxies: Vec<&'static str>,
     /// Differs from start to start of one folder, as the system's randomness does.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Default for Options {
@@ -89,31 +89,31 @@ fn token_policy() -> tokens::Policy {
 }
 
 /// A running server.
-pub struct TestApp {
-    pub router: Router,
-    pub app: App,
-    pub clock: Arc<ManualClock>,
-    pub store: Arc<Sqlite>,
-    pub folder: Arc<TempDir>,
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) app: App,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<Sqlite>,
+    pub(crate) folder: Arc<TempDir>,
     login_key: Option<SecretText>,
     seed: u64,
 }
 
 impl TestApp {
     /// A server with the defaults: limits off, cheap hashes.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Options::default()).await
     }
 
     /// A server with these options.
-    pub async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
         let folder = Arc::new(TempDir::new().expect("temporary folder"));
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
         Self::in_folder(folder, clock, options).await
     }
 
     /// A server on a folder that another one may have used before: a restart.
-    pub async fn in_folder(
+    pub(crate) async fn in_folder(
         folder: Arc<TempDir>,
         manual: Arc<ManualClock>,
         options: Options,
@@ -184,7 +184,7 @@ impl TestApp {
     }
 
     /// Stops this server and starts another on its folder, with the default options.
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let Self {
             folder,
             clock,
@@ -210,7 +210,7 @@ impl TestApp {
     }
 
     /// Begins a request.
-    pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
         let builder = Request::builder().method(method).uri(path);
         let request = builder.body(Body::empty()).expect("request");
         TestRequest {
@@ -221,27 +221,27 @@ impl TestApp {
     }
 
     /// Begins a GET.
-    pub fn get(&self, path: &str) -> TestRequest<'_> {
+    pub(crate) fn get(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::GET, path)
     }
 
     /// Begins a POST.
-    pub fn post(&self, path: &str) -> TestRequest<'_> {
+    pub(crate) fn post(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::POST, path)
     }
 
     /// Begins a PUT.
-    pub fn put(&self, path: &str) -> TestRequest<'_> {
+    pub(crate) fn put(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::PUT, path)
     }
 
     /// Begins a DELETE.
-    pub fn delete(&self, path: &str) -> TestRequest<'_> {
+    pub(crate) fn delete(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::DELETE, path)
     }
 
     /// Registers a username at contract 4 and logs in: an access token of realm `default`.
-    pub async fn user(&self, username: &str) -> String {
+    pub(crate) async fn user(&self, username: &str) -> String {
         let body = serde_json::json!({"username": username, "password": "pw"});
         self.post("/register")
             .json(&body)
@@ -258,7 +258,7 @@ impl TestApp {
     }
 
     /// Registers a username at contract 4 and logs in at contract 5: an access and a refresh token.
-    pub async fn pair(&self, username: &str) -> (String, String) {
+    pub(crate) async fn pair(&self, username: &str) -> (String, String) {
         let body = serde_json::json!({"username": username, "password": "pw"});
         self.post("/register")
             .json(&body)
@@ -278,7 +278,7 @@ impl TestApp {
     }
 
     /// Signs a user of the exchange up and in: a token of realm `ops` or `client`.
-    pub async fn exchange_user(&self, role: &str, username: &str) -> String {
+    pub(crate) async fn exchange_user(&self, role: &str, username: &str) -> String {
         let body = serde_json::json!({"username": username, "password": "pw"});
         let path = format!("/{role}/signup");
         self.post(&path)
@@ -297,7 +297,7 @@ impl TestApp {
 }
 
 /// A request on its way.
-pub struct TestRequest<'a> {
+pub(crate) struct TestRequest<'a> {
     app: &'a TestApp,
     request: Request<Body>,
     peer: SocketAddr,
@@ -305,7 +305,7 @@ pub struct TestRequest<'a> {
 
 impl TestRequest<'_> {
     /// Sets a header, keeping others of its name.
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.request
             .headers_mut()
             .append(name, value.parse().expect("header value"));
@@ -313,19 +313,19 @@ impl TestRequest<'_> {
     }
 
     /// Presents a bearer token.
-    pub fn bearer(mut self, token: &str) -> Self {
+    pub(crate) fn bearer(mut self, token: &str) -> Self {
         let value = format!("Bearer {token}").parse().expect("token");
         self.request.headers_mut().insert(AUTHORIZATION, value);
         self
     }
 
     /// Sends JSON.
-    pub fn json(self, body: &Value) -> Self {
+    pub(crate) fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
     }
 
     /// Sends a body of that declared type.
-    pub fn body(mut self, content_type: &str, body: impl Into<Body>) -> Self {
+    pub(crate) fn body(mut self, content_type: &str, body: impl Into<Body>) -> Self {
         let value = content_type.parse().expect("content type");
         self.request.headers_mut().insert(CONTENT_TYPE, value);
         *self.request.body_mut() = body.into();
@@ -333,13 +333,13 @@ impl TestRequest<'_> {
     }
 
     /// Comes from that address.
-    pub fn from(mut self, peer: SocketAddr) -> Self {
+    pub(crate) fn from(mut self, peer: SocketAddr) -> Self {
         self.peer = peer;
         self
     }
 
     /// Sends it through the whole router and reads the answer to its end.
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         let (parts, body) = self.stream().await.into_parts();
         let body = body.collect().await.expect("body").to_bytes();
         Answer {
@@ -350,7 +350,7 @@ impl TestRequest<'_> {
     }
 
     /// Sends it and leaves the answer's body to be read.
-    pub async fn stream(mut self) -> Response<Body> {
+    pub(crate) async fn stream(mut self) -> Response<Body> {
         self.request.extensions_mut().insert(Peer(self.peer));
         let answered = self.app.router.clone().oneshot(self.request).await;
         answered.expect("the router is infallible")
@@ -359,16 +359,16 @@ impl TestRequest<'_> {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
     /// Itself, if it has that status.
     #[track_caller]
-    pub fn expect(self, status: StatusCode) -> Self {
+    pub(crate) fn expect(self, status: StatusCode) -> Self {
         assert_eq!(
             self.status,
             status,
@@ -380,20 +380,20 @@ impl Answer {
 
     /// The body as JSON.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = String::from_utf8_lossy(&self.body);
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     /// The body as text.
     #[track_caller]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).expect("UTF-8")
     }
 
     /// The string at a JSON pointer.
     #[track_caller]
-    pub fn text_at(&self, pointer: &str) -> String {
+    pub(crate) fn text_at(&self, pointer: &str) -> String {
         let json = self.json();
         let found = json.pointer(pointer).and_then(Value::as_str);
         found
@@ -403,7 +403,7 @@ impl Answer {
 
     /// A header's text, empty where it is missing.
     #[track_caller]
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().expect("visible ASCII"))
@@ -411,7 +411,7 @@ impl Answer {
 
     /// Asserts a problem document of that status whose detail holds `part`.
     #[track_caller]
-    pub fn expect_problem(self, status: StatusCode, part: &str) -> Self {
+    pub(crate) fn expect_problem(self, status: StatusCode, part: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.header("content-type"), "application/problem+json");
         let json = answer.json();
@@ -424,7 +424,7 @@ impl Answer {
 }
 
 /// The folder of golden tokens and published vectors; `None`, said visibly, where it is not given.
-pub fn shared() -> Option<std::path::PathBuf> {
+pub(crate) fn shared() -> Option<std::path::PathBuf> {
     #[expect(
         clippy::disallowed_methods,
         reason = "where the vectors lie is the environment's to say"

@@ -22,7 +22,10 @@ use crate::limits::Limits;
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(log_in)).routes(routes!(refresh)).routes(routes!(log_out))
+    OpenApiRouter::new()
+        .routes(routes!(log_in))
+        .routes(routes!(refresh))
+        .routes(routes!(log_out))
 }
 
 /// Logs in by username or e-mail address.
@@ -51,7 +54,13 @@ async fn log_in(
     let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
     limits.login_to(Realm::Default.name(), key).await?;
     let user_agent = client.user_agent;
-    let attempt = LogIn { realm: Realm::Default, name, password, grant: Grant::Pair, user_agent };
+    let attempt = LogIn {
+        realm: Realm::Default,
+        name,
+        password,
+        grant: Grant::Pair,
+        user_agent,
+    };
     Ok(pair(tokens.log_in(attempt).await?))
 }
 
@@ -91,12 +100,18 @@ async fn refresh(
     ),
 )]
 async fn log_out(State(tokens): State<Tokens>, headers: HeaderMap) -> Result<StatusCode, Error> {
-    tokens.log_out_by_either(require(&bearer(&headers))?).await?;
+    tokens
+        .log_out_by_either(require(&bearer(&headers))?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn pair(issued: Issued) -> Response {
-    ([(CACHE_CONTROL, "no-store")], axum::Json(TokenPairResponse::from(issued))).into_response()
+    (
+        [(CACHE_CONTROL, "no-store")],
+        axum::Json(TokenPairResponse::from(issued)),
+    )
+        .into_response()
 }
 
 /// A username or an e-mail address, whose prepared forms share one name space; `None` for what no

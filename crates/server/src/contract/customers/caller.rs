@@ -16,7 +16,13 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        guard(&bearer(&parts.headers), Realm::Default, &app.tokens, &app.limits).await?;
+        guard(
+            &bearer(&parts.headers),
+            Realm::Default,
+            &app.tokens,
+            &app.limits,
+        )
+        .await?;
         Ok(Self)
     }
 }

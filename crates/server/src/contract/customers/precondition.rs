@@ -21,7 +21,9 @@ pub(super) fn required_version(headers: &HeaderMap) -> Result<Precondition, Fail
         Tags::None | Tags::Any => Ok(Precondition::None),
         Tags::Listed(tags) => {
             let strong = tags.iter().filter(|tag| !tag.weak);
-            Ok(Precondition::VersionIn(strong.filter_map(|tag| version(tag.opaque)).collect()))
+            Ok(Precondition::VersionIn(
+                strong.filter_map(|tag| version(tag.opaque)).collect(),
+            ))
         }
     }
 }
@@ -49,7 +51,11 @@ struct Tag<'h> {
 
 /// `"*" / #entity-tag`, over all lines of the header; `None` for anything else.
 fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Tags<'h>> {
-    let lines: Vec<_> = headers.get_all(name).iter().map(|line| line.to_str()).collect();
+    let lines: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .map(|line| line.to_str())
+        .collect();
     match lines[..] {
         [] => return Some(Tags::None),
         [Ok(line)] if line.trim() == "*" => return Some(Tags::Any),
@@ -58,7 +64,11 @@ fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Tags<'h>> {
     let mut tags = Vec::new();
     for line in lines {
         // Our own tags hold no comma, so one inside quotes is of no tag of ours and may be cut there.
-        let members = line.ok()?.split(',').map(str::trim).filter(|member| !member.is_empty());
+        let members = line
+            .ok()?
+            .split(',')
+            .map(str::trim)
+            .filter(|member| !member.is_empty());
         for member in members {
             tags.push(tag(member)?);
         }
@@ -77,7 +87,10 @@ fn tag(text: &str) -> Option<Tag<'_>> {
 
 /// The version in the one spelling that [`entity_tag`] gives it.
 fn version(opaque: &str) -> Option<i64> {
-    opaque.parse().ok().filter(|version: &i64| version.to_string() == opaque)
+    opaque
+        .parse()
+        .ok()
+        .filter(|version: &i64| version.to_string() == opaque)
 }
 
 #[cfg(test)]
@@ -99,7 +112,10 @@ mod tests {
         assert_eq!(read(&[]), Some(Precondition::None));
         assert_eq!(read(&[" * "]), Some(Precondition::None));
         assert_eq!(read(&["\"3\""]), versions(&[3]));
-        assert_eq!(read(&["\"1\", \"x\",W/\"2\"", ", \"3\" ,"]), versions(&[1, 3]));
+        assert_eq!(
+            read(&["\"1\", \"x\",W/\"2\"", ", \"3\" ,"]),
+            versions(&[1, 3])
+        );
         assert_eq!(read(&["\"03\", \"+3\", \" 3\""]), versions(&[]));
         for line in ["3", "\"3", "w/\"3\"", "\"3\" \"4\"", "*, \"3\"", "\"3\"\""] {
             assert_eq!(read(&[line]), None, "{line}");

@@ -51,7 +51,10 @@ async fn list(
     let page = query.page()?;
     let listed = customers.list(page).await?;
     let mut response = array(listed.items);
-    if let Some(link) = listed.next.and_then(|next| next_link(PATH, page.limit, next)) {
+    if let Some(link) = listed
+        .next
+        .and_then(|next| next_link(PATH, page.limit, next))
+    {
         response.headers_mut().insert(LINK, link);
     }
     Ok(response)
@@ -140,7 +143,9 @@ async fn replace(
 ) -> Result<Response, Error> {
     let precondition = required_version(&headers)?;
     let submitted = body.submitted(id)?;
-    Ok(one(customers.replace(CustomerId(id), submitted, precondition).await?))
+    Ok(one(customers
+        .replace(CustomerId(id), submitted, precondition)
+        .await?))
 }
 
 /// Deletes a customer.
@@ -166,7 +171,9 @@ async fn delete(
     PathId(id): PathId,
     headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
-    customers.delete(CustomerId(id), required_version(&headers)?).await?;
+    customers
+        .delete(CustomerId(id), required_version(&headers)?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

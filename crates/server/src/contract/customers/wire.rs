@@ -98,7 +98,9 @@ impl CustomerRequest {
     /// What is submitted for the customer `id`.
     pub(super) fn submitted(self, id: i64) -> Result<Submitted, Failure> {
         if self.id.is_some_and(|sent| sent != id) {
-            return Err(Failure::bad_request("id must be that of the path, or absent"));
+            return Err(Failure::bad_request(
+                "id must be that of the path, or absent",
+            ));
         }
         submitted(self.name, self.dob, self.updated_at)
     }
@@ -109,7 +111,11 @@ fn submitted(name: Member, dob: Member, updated_at: Member) -> Result<Submitted,
         Member::Absent => None,
         sent => Some(sent.required("updated_at")?),
     };
-    Ok(Submitted { name: name.required("name")?, dob: dob.required("dob")?, updated_at })
+    Ok(Submitted {
+        name: name.required("name")?,
+        dob: dob.required("dob")?,
+        updated_at,
+    })
 }
 
 /// A customer.
