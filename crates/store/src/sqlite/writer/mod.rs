@@ -80,9 +80,8 @@ impl Writer {
                 return Err(Fault::Unavailable("too many writes are waiting".into()));
             }
             Some(Err(TrySendError::Closed(_))) | None => {
-                let cause = self.failure();
                 return Err(Fault::Unavailable(
-                    cause.unwrap_or_else(|| "the store is closed".into()).into(),
+                    self.failure().unwrap_or_default().into(),
                 ));
             }
         }
@@ -104,7 +103,9 @@ impl Writer {
 
     /// Why writes are refused for good, if they are.
     pub(super) fn failure(&self) -> Option<String> {
-        self.failure.borrow().clone()
+        let failure = self.failure.borrow().clone();
+        let closed = self.queue.as_ref().is_none_or(mpsc::Sender::is_closed);
+        failure.or_else(|| closed.then(|| "the store is closed".to_owned()))
     }
 
     /// Waits until writes are refused for good.
