@@ -68,9 +68,11 @@ impl Timestamp {
     /// Reads an RFC 3339 time with any offset; finer than a microsecond is cut off.
     ///
     /// `None` for anything that is not an RFC 3339 `date-time`, which is stricter than what the
-    /// date library reads by itself (ISO 8601 forms, annotations, a missing offset).
+    /// date library reads by itself (ISO 8601 forms, annotations, a missing offset), and for what
+    /// lies before the year 0 in UTC, which could not be shown again.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        const YEAR_0: i64 = -62_167_219_200_000_000;
         is_rfc3339_shape(text.as_bytes())
             .then(|| text.parse::<jiff::Timestamp>().ok())?
             .map(|moment| {
@@ -82,6 +84,7 @@ impl Timestamp {
                         .unwrap_or(i64::MAX),
                 )
             })
+            .filter(|moment| moment.0 >= YEAR_0)
     }
 
     fn civil(self) -> jiff::Timestamp {
@@ -233,6 +236,8 @@ mod tests {
             ),
             ("1969-12-31T23:59:59.9995Z", "1969-12-31T23:59:59.999Z"),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000Z"),
+            ("9999-12-30T21:59:59Z", "9999-12-30T21:59:59.000Z"),
         ] {
             let moment = Timestamp::parse_rfc3339(text).expect(text);
             assert_eq!(moment.to_millis().rfc3339_millis(), shown, "{text}");
@@ -255,6 +260,7 @@ mod tests {
             "+002020-07-08T12:55:49Z",
             "2020-07-08T12:55:49é",
             "2020-07-08T12:55:49-2:00",
+            "0000-01-01T00:00:00+00:01",
         ] {
             assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
         }
