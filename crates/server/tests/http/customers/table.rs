@@ -1,0 +1,245 @@
+//! The customers table: its calls, who may make them, and preconditions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use keyward_server::limits;
+use serde_json::json;
+
+use super::{CUSTOMERS, YOUNGEST, add, claims};
+use crate::app::{Options, TestApp};
+
+#[tokio::test]
+async fn a_customer_is_added_shown_replaced_and_deleted() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    app.clock.advance(Duration::from_micros(123_456));
+    let body = json!({"name": "Ada Lovelace", "dob": "1815-12-10"});
+    let answer = app.post(CUSTOMERS).bearer(&token).json(&body).send().await;
+    let answer = answer.expect(StatusCode::CREATED);
+    let id = answer.json()["id"].as_i64().expect("id");
+    let path = format!("{CUSTOMERS}/{id}");
+    assert_eq!(answer.header("location"), path);
+    assert_eq!(answer.header("etag"), "\"1\"");
+    let created = json!({
+        "id": id, "name": "Ada Lovelace", "dob": "1815-12-10", "updated_at": "2026-01-01T00:00:00.123Z",
+    });
+    assert_eq!(answer.json(), created);
+
+    let answer = app.get(&path).bearer(&token).send().await.expect(StatusCode::OK);
+    assert_eq!((answer.header("etag"), answer.json()), ("\"1\"", created));
+
+    let body = json!({"name": "Ada", "dob": "1815-12-11", "updated_at": "2020-07-08T14:55:49.93+02:00"});
+    let answer = app.put(&path).bearer(&token).json(&body).send().await.expect(StatusCode::OK);
+    let replaced = json!({
+        "id": id, "name": "Ada", "dob": "1815-12-11", "updated_at": "2020-07-08T12:55:49.930Z",
+    });
+    assert_eq!((answer.header("etag"), answer.json()), ("\"2\"", replaced.clone()));
+    let answer = app.get(&path).bearer(&token).send().await.expect(StatusCode::OK);
+    assert_eq!((answer.header("etag"), answer.json()), ("\"2\"", replaced));
+
+    let answer = app.delete(&path).bearer(&token).send().await.expect(StatusCode::NO_CONTENT);
+    assert!(answer.body.is_empty());
+    for method in [Method::GET, Method::DELETE] {
+        let answer = app.request(method, &path).bearer(&token).send().await;
+        answer.expect_problem(StatusCode::NOT_FOUND, "no such customer");
+    }
+    let answer = app.put(&path).bearer(&token).json(&body).send().await;
+    answer.expect_problem(StatusCode::NOT_FOUND, "no such customer");
+    let next = add(&app, &token, "Bob", "2000-01-01").await;
+    assert_ne!(next["id"], id, "an id is never used again");
+}
+
+#[tokio::test]
+async fn customers_outlive_a_restart() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    let added = add(&app, &token, "Ada", "1815-12-10").await;
+    let app = app.restart().await;
+    let answer = app.get(CUSTOMERS).bearer(&token).send().await.expect(StatusCode::OK);
+    assert_eq!(answer.json(), json!([added]));
+}
+
+#[tokio::test]
+async fn every_call_wants_an_access_token_of_realm_default() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    let (_, renewing) = app.pair("other").await;
+    let added = add(&app, &token, "Ada", "1815-12-10").await;
+    let path = format!("{CUSTOMERS}/{}", added["id"]);
+    let minted = app.post("/generateToken").json(&json!({"user_data": "x"})).send().await;
+    let mut refused = vec![
+        None,
+        Some("x".to_owned()),
+        Some(renewing),
+        Some(minted.text_at("/JWT Token")),
+        Some(format!("{token}=")),
+    ];
+    for role in ["ops", "client"] {
+        refused.push(Some(app.exchange_user(role, "someone").await));
+    }
+    let body = json!({"name": "Eve", "dob": "2000-01-01"});
+    for token in &refused {
+        for (method, path) in [
+            (Method::GET, CUSTOMERS),
+            (Method::POST, CUSTOMERS),
+            (Method::GET, &path),
+            (Method::PUT, &path),
+            (Method::DELETE, &path),
+            (Method::GET, YOUNGEST),
+        ] {
+            let request = app.request(method, path).json(&body);
+            let request = match token {
+                Some(token) => request.bearer(token),
+                None => request,
+            };
+            let part = if token.is_some() { "the token is not valid" } else { "send a token" };
+            let answer = request.send().await.expect_problem(StatusCode::UNAUTHORIZED, part);
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+        }
+    }
+    let answer = app.get(CUSTOMERS).bearer(&token).send().await;
+    assert_eq!(answer.json(), json!([added]), "nothing was changed");
+}
+
+#[tokio::test]
+async fn who_calls_is_asked_before_what_is_sent() {
+    let app = TestApp::start().await;
+    for request in [
+        app.get(&format!("{CUSTOMERS}/nonsense")),
+        app.get(&format!("{CUSTOMERS}?limit=0")),
+        app.get(YOUNGEST),
+        app.post(CUSTOMERS).body("text/plain", "x"),
+        app.put(&format!("{CUSTOMERS}/%ff")).body("application/json", "{"),
+    ] {
+        request.send().await.expect_problem(StatusCode::UNAUTHORIZED, "send a token");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_ends_in_no_id_is_not_found() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    for id in [
+        "0", "-1", "99", "abc", "1.0", "1e3", "+1", "01", "%31%00", "%ff", "9223372036854775808",
+        "9223372036854775807", "1%20OR%201=1", "..%2f1",
+    ] {
+        for method in [Method::GET, Method::DELETE] {
+            let answer = app.request(method, &format!("{CUSTOMERS}/{id}")).bearer(&token);
+            answer.send().await.expect_problem(StatusCode::NOT_FOUND, "there is no");
+        }
+    }
+    for path in [format!("{CUSTOMERS}/"), format!("{CUSTOMERS}/1/2"), "/api/v1/customers".into()] {
+        let answer = app.get(&path).bearer(&token).send().await;
+        answer.expect_problem(StatusCode::NOT_FOUND, "nothing at this path");
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_refused_with_those_allowed() {
+    let app = TestApp::start().await;
+    let one = format!("{CUSTOMERS}/1");
+    for (path, allowed) in [
+        (CUSTOMERS, ["GET", "HEAD", "POST"].as_slice()),
+        (&one, &["DELETE", "GET", "HEAD", "PUT"]),
+        (YOUNGEST, &["GET", "HEAD"]),
+    ] {
+        let answer = app.request(Method::PATCH, path).send().await;
+        let answer = answer.expect_problem(StatusCode::METHOD_NOT_ALLOWED, "method");
+        let mut allow: Vec<_> = answer.header("allow").split(',').map(str::trim).collect();
+        allow.sort_unstable();
+        assert_eq!(allow, allowed, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_made_only_while_if_match_holds() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    let added = add(&app, &token, "Ada", "1815-12-10").await;
+    let path = format!("{CUSTOMERS}/{}", added["id"]);
+    let body = json!({"name": "Eve", "dob": "2000-01-01"});
+    // The version is 1: none of these names it strongly.
+    for tag in [
+        "\"0\"", "\"2\"", "W/\"1\"", "\"01\"", "\"+1\"", "\"\"", "\"x\", W/\"1\"", "1", "\"1", "*, *",
+        "\"1\" \"2\"",
+    ] {
+        let answer = app.put(&path).bearer(&token).header("if-match", tag).json(&body).send().await;
+        answer.expect_problem(StatusCode::PRECONDITION_FAILED, "changed since");
+        let answer = app.delete(&path).bearer(&token).header("if-match", tag).send().await;
+        answer.expect_problem(StatusCode::PRECONDITION_FAILED, "changed since");
+    }
+    let answer = app.get(&path).bearer(&token).send().await;
+    assert_eq!((answer.header("etag"), answer.json()), ("\"1\"", added));
+    for (version, tag) in [(2, "\"1\""), (3, "*"), (4, "\"9\", \"3\""), (5, "W/\"4\", \"4\"")] {
+        let answer = app.put(&path).bearer(&token).header("if-match", tag).json(&body).send().await;
+        assert_eq!(answer.expect(StatusCode::OK).header("etag"), format!("\"{version}\""));
+    }
+    let lines = app.put(&path).bearer(&token).header("if-match", "\"1\"");
+    lines.header("if-match", "\"5\"").json(&body).send().await.expect(StatusCode::OK);
+    let answer = app.delete(&path).bearer(&token).header("if-match", "\"6\"").send().await;
+    answer.expect(StatusCode::NO_CONTENT);
+    let answer = app.delete(&path).bearer(&token).header("if-match", "*").send().await;
+    answer.expect(StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_known_customer_is_not_sent_again() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    let added = add(&app, &token, "Ada", "1815-12-10").await;
+    let path = format!("{CUSTOMERS}/{}", added["id"]);
+    for tag in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
+        let answer = app.get(&path).bearer(&token).header("if-none-match", tag).send().await;
+        let answer = answer.expect(StatusCode::NOT_MODIFIED);
+        assert_eq!(answer.header("etag"), "\"1\"");
+        assert!(answer.body.is_empty());
+    }
+    for tag in ["\"2\"", "1", "\"01\""] {
+        let answer = app.get(&path).bearer(&token).header("if-none-match", tag).send().await;
+        assert_eq!(answer.expect(StatusCode::OK).json(), added);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_20_changes_of_one_version_at_once_one_is_made() {
+    let app = Arc::new(TestApp::start().await);
+    let token = app.user("test").await;
+    let path = format!("{CUSTOMERS}/{}", add(&app, &token, "Ada", "1815-12-10").await["id"]);
+    let tasks: Vec<_> = (0..20)
+        .map(|number| {
+            let (app, token, path) = (Arc::clone(&app), token.clone(), path.clone());
+            let body = json!({"name": format!("{number}"), "dob": "2000-01-01"});
+            tokio::spawn(async move {
+                let put = app.put(&path).bearer(&token).header("if-match", "\"1\"");
+                put.json(&body).send().await
+            })
+        })
+        .collect();
+    let mut made = Vec::new();
+    for task in tasks {
+        let answer = task.await.expect("task");
+        match answer.status {
+            StatusCode::OK => made.push(answer.json()),
+            _ => drop(answer.expect(StatusCode::PRECONDITION_FAILED)),
+        }
+    }
+    let answer = app.get(&path).bearer(&token).send().await;
+    assert_eq!((answer.header("etag"), made), ("\"2\"", vec![answer.json()]));
+}
+
+#[tokio::test]
+async fn an_accounts_calls_are_limited() {
+    let limits = limits::Policy { guarded_per_account: 2, ..limits::Policy::default() };
+    let app = TestApp::with(Options { limits, ..Options::default() }).await;
+    let (token, other) = (app.user("test").await, app.user("other").await);
+    assert_ne!(claims(&token)["sub"], claims(&other)["sub"]);
+    for _ in 0..2 {
+        app.get(CUSTOMERS).bearer(&token).send().await.expect(StatusCode::OK);
+    }
+    let answer = app.get(CUSTOMERS).bearer(&token).send().await;
+    let answer = answer.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too many");
+    assert_eq!(answer.header("retry-after"), "30");
+    app.get(CUSTOMERS).bearer(&other).send().await.expect(StatusCode::OK);
+}
