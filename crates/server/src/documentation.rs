@@ -43,6 +43,29 @@ pub(crate) fn base() -> OpenApi {
         .build()
 }
 
+/// Gives each operation an id of its own, made of its method and path: the handlers' names are
+/// unique only within a folder (OpenAPI 3.1 §4.8.10).
+pub(crate) fn name_operations(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let words: Vec<_> = path
+            .split(|char: char| !char.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                let words = [&[method], &words[..]].concat();
+                operation.operation_id = Some(words.join("_"));
+            }
+        }
+    }
+}
+
 /// `/swagger-ui/` and `/api-docs/openapi.json`.
 pub(crate) fn routes(document: OpenApi) -> Router<App> {
     let config = Config::default()

@@ -58,6 +58,7 @@ fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
             all.add::<contract::vectors::Vectors>(vectors, contract::vectors::login_routes());
         }
     }
+    documentation::name_operations(&mut all.document);
     (all.router, all.document)
 }
 

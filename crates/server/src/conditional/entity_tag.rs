@@ -31,6 +31,11 @@ impl EntityTag {
         !self.weak && self == other
     }
 
+    /// Its text without the quotes, unless it is weak.
+    pub(crate) fn strong_text(&self) -> Option<&str> {
+        (!self.weak).then_some(&*self.opaque)
+    }
+
     /// The value of `ETag`.
     pub(crate) fn to_header(&self) -> HeaderValue {
         let weak = if self.weak { "W/" } else { "" };

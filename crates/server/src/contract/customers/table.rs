@@ -108,7 +108,7 @@ async fn show(
 ) -> Result<Response, Error> {
     let customer = customers.find(CustomerId(id)).await?;
     if is_known(&headers, customer.version) {
-        let tag = [(ETAG, entity_tag(customer.version))];
+        let tag = [(ETAG, entity_tag(customer.version).to_header())];
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
     Ok(one(customer))
@@ -141,7 +141,7 @@ async fn replace(
     headers: HeaderMap,
     Json(body, ..): Json<CustomerRequest, Problem>,
 ) -> Result<Response, Error> {
-    let precondition = required_version(&headers)?;
+    let precondition = required_version(&headers);
     let submitted = body.submitted(id)?;
     Ok(one(customers
         .replace(CustomerId(id), submitted, precondition)
@@ -172,7 +172,7 @@ async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
     customers
-        .delete(CustomerId(id), required_version(&headers)?)
+        .delete(CustomerId(id), required_version(&headers))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -199,7 +199,7 @@ async fn list_youngest(
 }
 
 fn one(customer: Customer) -> Response {
-    let tag = [(ETAG, entity_tag(customer.version))];
+    let tag = [(ETAG, entity_tag(customer.version).to_header())];
     (tag, axum::Json(CustomerResponse::from(customer))).into_response()
 }
 

@@ -30,7 +30,11 @@ const OPEN: [&str; 15] = [
 ];
 
 async fn document(app: &TestApp) -> Value {
-    let answer = app.get("/api-docs/openapi.json").send().await.expect(StatusCode::OK);
+    let answer = app
+        .get("/api-docs/openapi.json")
+        .send()
+        .await
+        .expect(StatusCode::OK);
     answer.json()
 }
 
@@ -40,14 +44,25 @@ fn operations(document: &Value) -> BTreeMap<String, BTreeMap<String, Value>> {
     let methods = |item: &Value| {
         let item = item.as_object().expect("path item").iter();
         let operations = item.map(|(method, operation)| (method.to_uppercase(), operation.clone()));
-        operations.filter(|(method, _)| METHODS.contains(&method.as_str())).collect()
+        operations
+            .filter(|(method, _)| METHODS.contains(&method.as_str()))
+            .collect()
     };
-    paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+    paths
+        .iter()
+        .map(|(path, item)| (path.clone(), methods(item)))
+        .collect()
 }
 
 /// A path of that template.
 fn example(template: &str) -> String {
-    let part = |part| if str::starts_with(part, '{') { "1" } else { part };
+    let part = |part| {
+        if str::starts_with(part, '{') {
+            "1"
+        } else {
+            part
+        }
+    };
     template.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
@@ -64,9 +79,17 @@ async fn every_guarded_operation_refuses_an_anonymous_caller() {
             let parsed = Method::from_bytes(method.as_bytes()).expect("method");
             for garbage in [false, true] {
                 let request = app.request(parsed.clone(), &example(&template));
-                let request = if garbage { request.bearer("x.y.z") } else { request };
+                let request = if garbage {
+                    request.bearer("x.y.z")
+                } else {
+                    request
+                };
                 let answer = request.send().await;
-                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {template}");
+                assert_eq!(
+                    answer.status,
+                    StatusCode::UNAUTHORIZED,
+                    "{method} {template}"
+                );
             }
             let documented = operation["responses"].as_object().expect("responses");
             assert!(documented.contains_key("401"), "{method} {template}");
@@ -88,7 +111,10 @@ async fn the_router_takes_exactly_the_methods_that_the_document_names() {
         }
         let answer = app.request(Method::TRACE, &example(&template)).send().await;
         let answer = answer.expect(StatusCode::METHOD_NOT_ALLOWED);
-        let allow = answer.header("allow").split(',').map(|method| method.trim().to_owned());
+        let allow = answer
+            .header("allow")
+            .split(',')
+            .map(|method| method.trim().to_owned());
         assert_eq!(allow.collect::<BTreeSet<_>>(), expected, "{template}");
     }
 }
@@ -126,17 +152,31 @@ async fn the_document_is_openapi_3_1_and_every_reference_in_it_resolves() {
     let document = document(&app).await;
     let version = document["openapi"].as_str().expect("version");
     assert!(version.starts_with("3.1."), "{version}");
-    let schemes = document["components"]["securitySchemes"].as_object().expect("schemes");
+    let schemes = document["components"]["securitySchemes"]
+        .as_object()
+        .expect("schemes");
     let mut names = BTreeSet::new();
     for (template, operations) in operations(&document) {
         for (method, operation) in operations {
-            let id = operation["operationId"].as_str().expect("operation id").to_owned();
-            assert!(names.insert(id.clone()), "{method} {template}: {id} is another's too");
+            let id = operation["operationId"]
+                .as_str()
+                .expect("operation id")
+                .to_owned();
+            assert!(
+                names.insert(id.clone()),
+                "{method} {template}: {id} is another's too"
+            );
             let answers = operation["responses"].as_object().expect("responses");
-            assert!(answers.keys().any(|status| status.starts_with('2')), "{method} {template}");
+            assert!(
+                answers.keys().any(|status| status.starts_with('2')),
+                "{method} {template}"
+            );
             for requirement in operation["security"].as_array().into_iter().flatten() {
                 let mut named = requirement.as_object().expect("requirement").keys();
-                assert!(named.all(|name| schemes.contains_key(name)), "{method} {template}");
+                assert!(
+                    named.all(|name| schemes.contains_key(name)),
+                    "{method} {template}"
+                );
             }
         }
     }
@@ -145,7 +185,9 @@ async fn the_document_is_openapi_3_1_and_every_reference_in_it_resolves() {
         match value {
             Value::Object(members) => {
                 if let Some(Value::String(reference)) = members.get("$ref") {
-                    let pointer = reference.strip_prefix('#').expect("a reference into itself");
+                    let pointer = reference
+                        .strip_prefix('#')
+                        .expect("a reference into itself");
                     assert!(document.pointer(pointer).is_some(), "{reference}");
                 }
                 waiting.extend(members.values());
@@ -158,13 +200,31 @@ async fn the_document_is_openapi_3_1_and_every_reference_in_it_resolves() {
 
 #[tokio::test]
 async fn without_contract_5_its_paths_are_gone_and_the_native_api_stays() {
-    let contracts = Contracts { customers: false, ..Contracts::ALL };
-    let app = TestApp::with(Options { contracts, ..Options::default() }).await;
+    let contracts = Contracts {
+        customers: false,
+        ..Contracts::ALL
+    };
+    let app = TestApp::with(Options {
+        contracts,
+        ..Options::default()
+    })
+    .await;
     let operations = operations(&document(&app).await);
-    assert!(!operations.keys().any(|path| path.contains("customers") || path.contains("authent")));
+    assert!(
+        !operations
+            .keys()
+            .any(|path| path.contains("customers") || path.contains("authent"))
+    );
     let token = app.user("test").await;
-    app.get("/api/v1/account").bearer(&token).send().await.expect(StatusCode::OK);
-    for path in ["/api/v1/customers/customers", "/api/v1/authentication/login"] {
+    app.get("/api/v1/account")
+        .bearer(&token)
+        .send()
+        .await
+        .expect(StatusCode::OK);
+    for path in [
+        "/api/v1/customers/customers",
+        "/api/v1/authentication/login",
+    ] {
         let answer = app.get(path).bearer(&token).send().await;
         answer.expect_problem(StatusCode::NOT_FOUND, "nothing at this path");
     }

@@ -15,16 +15,30 @@ const REFRESH: &str = "/api/v1/authentication/refresh";
 async fn log_in(app: &TestApp, username: &str, user_agent: &str) -> String {
     let body = json!({"username": username, "password": "pw"});
     let request = app.post(LOGIN).header("user-agent", user_agent).json(&body);
-    request.send().await.expect(StatusCode::OK).text_at("/access_token")
+    request
+        .send()
+        .await
+        .expect(StatusCode::OK)
+        .text_at("/access_token")
 }
 
 async fn list(app: &TestApp, token: &str) -> Vec<Value> {
-    let answer = app.get(SESSIONS).bearer(token).send().await.expect(StatusCode::OK);
+    let answer = app
+        .get(SESSIONS)
+        .bearer(token)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     answer.json().as_array().expect("array").clone()
 }
 
 async fn session_of(app: &TestApp, token: &str) -> Value {
-    let answer = app.get(ACCOUNT).bearer(token).send().await.expect(StatusCode::OK);
+    let answer = app
+        .get(ACCOUNT)
+        .bearer(token)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     answer.json()["session_id"].take()
 }
 
@@ -37,7 +51,11 @@ async fn only_my_open_sessions_are_listed_and_mine_is_marked() {
     let other = log_in(&app, "test", "curl/8.0 \u{e9}").await;
     let third = log_in(&app, "test", &"x".repeat(300)).await;
     app.clock.advance(Duration::from_millis(60_500));
-    app.post(REFRESH).bearer(&renewing).send().await.expect(StatusCode::OK);
+    app.post(REFRESH)
+        .bearer(&renewing)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     let expected = json!([
         {
             "id": session_of(&app, &token).await, "created_at": "2026-01-01T00:00:00.000Z",
@@ -56,7 +74,10 @@ async fn only_my_open_sessions_are_listed_and_mine_is_marked() {
         },
     ]);
     assert_eq!(Value::from(list(&app, &token).await), expected);
-    app.post("/api/v1/authentication/logout").bearer(&other).send().await;
+    app.post("/api/v1/authentication/logout")
+        .bearer(&other)
+        .send()
+        .await;
     assert_eq!(list(&app, &token).await.len(), 2, "a closed one is gone");
 }
 
@@ -81,15 +102,38 @@ async fn sessions_are_listed_in_pages() {
     // `user` has logged in once itself.
     let all = list(&app, &token).await;
     assert_eq!(all.len(), 5);
-    let answer = app.get(&format!("{SESSIONS}?limit=3")).bearer(&token).send().await;
+    let answer = app
+        .get(&format!("{SESSIONS}?limit=3"))
+        .bearer(&token)
+        .send()
+        .await;
     let link = format!("<{SESSIONS}?limit=3&after={}>; rel=\"next\"", all[2]["id"]);
-    assert_eq!((answer.header("link"), answer.json()), (&*link, json!(all[..3])));
+    assert_eq!(
+        (answer.header("link"), answer.json()),
+        (&*link, json!(all[..3]))
+    );
     let path = format!("{SESSIONS}?limit=3&after={}", all[2]["id"]);
     let answer = app.get(&path).bearer(&token).send().await;
-    assert_eq!((answer.header("link"), answer.json()), ("", json!(all[3..])));
-    for query in ["limit=0", "limit=1001", "limit=x", "after=-1", "after=1&after=2"] {
-        let answer = app.get(&format!("{SESSIONS}?{query}")).bearer(&token).send().await;
-        answer.expect_problem(StatusCode::BAD_REQUEST, query.split_once('=').expect("name").0);
+    assert_eq!(
+        (answer.header("link"), answer.json()),
+        ("", json!(all[3..]))
+    );
+    for query in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "after=-1",
+        "after=1&after=2",
+    ] {
+        let answer = app
+            .get(&format!("{SESSIONS}?{query}"))
+            .bearer(&token)
+            .send()
+            .await;
+        answer.expect_problem(
+            StatusCode::BAD_REQUEST,
+            query.split_once('=').expect("name").0,
+        );
     }
 }
 
@@ -99,11 +143,24 @@ async fn a_closed_session_is_refused_at_once_and_after_a_restart() {
     let mine = app.user("test").await;
     let other = log_in(&app, "test", "x").await;
     let path = format!("{SESSIONS}/{}", session_of(&app, &other).await);
-    let answer = app.delete(&path).bearer(&mine).send().await.expect(StatusCode::NO_CONTENT);
+    let answer = app
+        .delete(&path)
+        .bearer(&mine)
+        .send()
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert!(answer.body.is_empty());
     let refused = |app: TestApp| async {
-        app.get(ACCOUNT).bearer(&other).send().await.expect(StatusCode::UNAUTHORIZED);
-        app.get(ACCOUNT).bearer(&mine).send().await.expect(StatusCode::OK);
+        app.get(ACCOUNT)
+            .bearer(&other)
+            .send()
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
+        app.get(ACCOUNT)
+            .bearer(&mine)
+            .send()
+            .await
+            .expect(StatusCode::OK);
         app
     };
     let app = refused(app).await;
@@ -111,8 +168,16 @@ async fn a_closed_session_is_refused_at_once_and_after_a_restart() {
     let answer = app.delete(&path).bearer(&mine).send().await;
     answer.expect_problem(StatusCode::NOT_FOUND, "no such session");
     let path = format!("{SESSIONS}/{}", session_of(&app, &mine).await);
-    app.delete(&path).bearer(&mine).send().await.expect(StatusCode::NO_CONTENT);
-    app.get(ACCOUNT).bearer(&mine).send().await.expect(StatusCode::UNAUTHORIZED);
+    app.delete(&path)
+        .bearer(&mine)
+        .send()
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    app.get(ACCOUNT)
+        .bearer(&mine)
+        .send()
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -121,19 +186,42 @@ async fn anothers_session_is_as_if_it_were_not_there() {
     let (mine, victim) = (app.user("test").await, app.user("victim").await);
     let namesake = app.exchange_user("ops", "test").await;
     let theirs = session_of(&app, &victim).await;
-    let unknown = app.delete(&format!("{SESSIONS}/99999")).bearer(&mine).send().await;
+    let unknown = app
+        .delete(&format!("{SESSIONS}/99999"))
+        .bearer(&mine)
+        .send()
+        .await;
     let unknown = unknown.expect_problem(StatusCode::NOT_FOUND, "no such session");
     for token in [&mine, &namesake] {
-        let answer = app.delete(&format!("{SESSIONS}/{theirs}")).bearer(token).send().await;
-        assert_eq!((answer.status, &answer.body), (StatusCode::NOT_FOUND, &unknown.body));
+        let answer = app
+            .delete(&format!("{SESSIONS}/{theirs}"))
+            .bearer(token)
+            .send()
+            .await;
+        assert_eq!(
+            (answer.status, &answer.body),
+            (StatusCode::NOT_FOUND, &unknown.body)
+        );
     }
     for id in ["0", "-1", "x", "%ff", "9223372036854775808", "01"] {
-        let answer = app.delete(&format!("{SESSIONS}/{id}")).bearer(&mine).send().await;
+        let answer = app
+            .delete(&format!("{SESSIONS}/{id}"))
+            .bearer(&mine)
+            .send()
+            .await;
         answer.expect_problem(StatusCode::NOT_FOUND, "there is no");
     }
-    app.get(ACCOUNT).bearer(&victim).send().await.expect(StatusCode::OK);
+    app.get(ACCOUNT)
+        .bearer(&victim)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     for method in [Method::GET, Method::PUT] {
-        let answer = app.request(method, &format!("{SESSIONS}/{theirs}")).bearer(&mine).send().await;
+        let answer = app
+            .request(method, &format!("{SESSIONS}/{theirs}"))
+            .bearer(&mine)
+            .send()
+            .await;
         let answer = answer.expect_problem(StatusCode::METHOD_NOT_ALLOWED, "method");
         assert_eq!(answer.header("allow"), "DELETE");
     }

@@ -30,7 +30,10 @@ async fn a_login_yields_an_access_token_of_10_minutes_and_a_refresh_token_of_30_
     members.retain(|name, _| !["access_token", "refresh_token"].contains(&name.as_str()));
     assert_eq!(body, json!({"token_type": "Bearer", "expires_in": 600}));
     let now = app.clock.now().seconds();
-    assert_eq!((&access["iat"], &access["exp"]), (&json!(now), &json!(now + 600)));
+    assert_eq!(
+        (&access["iat"], &access["exp"]),
+        (&json!(now), &json!(now + 600))
+    );
     assert_eq!(renewing["exp"], now + 30 * 86_400);
     assert_eq!(access["sid"], renewing["sid"]);
     assert!(is_good(&app, &answer.text_at("/access_token")).await);
@@ -40,7 +43,11 @@ async fn a_login_yields_an_access_token_of_10_minutes_and_a_refresh_token_of_30_
 async fn the_username_may_hold_an_e_mail_address_in_any_case() {
     let app = TestApp::start().await;
     let body = json!({"name": "U", "email": "User1@gmail.com", "password": "password"});
-    app.post("/signup").json(&body).send().await.expect(StatusCode::CREATED);
+    app.post("/signup")
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::CREATED);
     for name in ["User1@gmail.com", "user1@GMAIL.com"] {
         log_in(&app, name, "password").await.expect(StatusCode::OK);
     }
@@ -52,12 +59,25 @@ async fn unknown_wrong_and_disabled_are_answered_alike() {
     app.user("test").await;
     app.user("gone").await;
     let name = names::username("gone").expect("name");
-    let gone = app.app.accounts.find_by_name(Realm::Default, &name).await.expect("store");
-    app.app.sessions.disable_account(&gone.expect("account")).await.expect("disabled");
+    let gone = app
+        .app
+        .accounts
+        .find_by_name(Realm::Default, &name)
+        .await
+        .expect("store");
+    app.app
+        .sessions
+        .disable_account(&gone.expect("account"))
+        .await
+        .expect("disabled");
     let mut answers = Vec::new();
-    for (name, password) in
-        [("test", "wrong"), ("nobody", "pw"), ("gone", "pw"), ("no name", "pw"), ("a\0b", "pw")]
-    {
+    for (name, password) in [
+        ("test", "wrong"),
+        ("nobody", "pw"),
+        ("gone", "pw"),
+        ("no name", "pw"),
+        ("a\0b", "pw"),
+    ] {
         let answer = log_in(&app, name, password).await;
         let mut answer = answer.expect_problem(StatusCode::UNAUTHORIZED, "wrong");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
@@ -75,21 +95,43 @@ async fn a_login_that_is_not_well_formed_says_which_member_is_wrong() {
     for (body, part) in [
         ("{}", "username is missing"),
         (r#"{"username":"u"}"#, "password is missing"),
-        (r#"{"username":"","password":"p"}"#, "username must not be empty"),
-        (r#"{"username":"u","password":""}"#, "password must not be empty"),
+        (
+            r#"{"username":"","password":"p"}"#,
+            "username must not be empty",
+        ),
+        (
+            r#"{"username":"u","password":""}"#,
+            "password must not be empty",
+        ),
         (r#"{"username":"u","password":null}"#, "password is missing"),
-        (r#"{"username":5,"password":"p"}"#, "username must be a string"),
-        (r#"{"username":"u","password":12345}"#, "password must be a string"),
-        (r#"{"username":"u","password":["p"]}"#, "password must be a string"),
+        (
+            r#"{"username":5,"password":"p"}"#,
+            "username must be a string",
+        ),
+        (
+            r#"{"username":"u","password":12345}"#,
+            "password must be a string",
+        ),
+        (
+            r#"{"username":"u","password":["p"]}"#,
+            "password must be a string",
+        ),
         (r#"{"username":"u","password":"p","role":"admin"}"#, "role"),
-        (r#"{"username":"u","username":"v","password":"p"}"#, "duplicate"),
+        (
+            r#"{"username":"u","username":"v","password":"p"}"#,
+            "duplicate",
+        ),
         (r#"{"username":"u","password":"\ud800"}"#, "surrogate"),
         (&long, "password must be at most 1024 bytes"),
         ("[]", "object"),
         ("", "JSON"),
         ("username=u", "JSON"),
     ] {
-        let answer = app.post(LOGIN).body("application/json", body.to_owned()).send().await;
+        let answer = app
+            .post(LOGIN)
+            .body("application/json", body.to_owned())
+            .send()
+            .await;
         let answer = answer.expect_problem(StatusCode::BAD_REQUEST, part);
         assert!(!answer.text().contains("12345"), "a password is repeated");
     }
@@ -107,22 +149,44 @@ async fn a_login_that_is_not_well_formed_says_which_member_is_wrong() {
 #[tokio::test]
 async fn logins_are_limited_by_account_and_by_address() {
     let policy = limits::Policy::default();
-    let per_account = limits::Policy { logins_per_account: 2, ..policy.clone() };
-    let app = TestApp::with(Options { limits: per_account, ..Options::default() }).await;
+    let per_account = limits::Policy {
+        logins_per_account: 2,
+        ..policy.clone()
+    };
+    let app = TestApp::with(Options {
+        limits: per_account,
+        ..Options::default()
+    })
+    .await;
     for _ in 0..2 {
-        log_in(&app, "test", "x").await.expect(StatusCode::UNAUTHORIZED);
+        log_in(&app, "test", "x")
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
     }
     let answer = log_in(&app, "TEST", "x").await;
     let answer = answer.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too many");
     assert_eq!(answer.header("retry-after"), "30");
-    log_in(&app, "other", "x").await.expect(StatusCode::UNAUTHORIZED);
+    log_in(&app, "other", "x")
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 
-    let per_address = limits::Policy { logins_per_address: 2, ..policy };
-    let app = TestApp::with(Options { limits: per_address, ..Options::default() }).await;
+    let per_address = limits::Policy {
+        logins_per_address: 2,
+        ..policy
+    };
+    let app = TestApp::with(Options {
+        limits: per_address,
+        ..Options::default()
+    })
+    .await;
     for name in ["a", "b"] {
-        log_in(&app, name, "x").await.expect(StatusCode::UNAUTHORIZED);
+        log_in(&app, name, "x")
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
     }
-    log_in(&app, "c", "x").await.expect(StatusCode::TOO_MANY_REQUESTS);
+    log_in(&app, "c", "x")
+        .await
+        .expect(StatusCode::TOO_MANY_REQUESTS);
     let elsewhere = SocketAddr::from(([192, 0, 2, 1], 1));
     let body = json!({"username": "d", "password": "x"});
     let answer = app.post(LOGIN).from(elsewhere).json(&body).send().await;
@@ -140,7 +204,9 @@ async fn a_logout_by_either_token_ends_both() {
         let answer = answer.expect(StatusCode::NO_CONTENT);
         assert!(answer.body.is_empty());
         assert!(!is_good(&app, &access).await);
-        refresh(&app, &renewing).await.expect_problem(StatusCode::UNAUTHORIZED, "not valid");
+        refresh(&app, &renewing)
+            .await
+            .expect_problem(StatusCode::UNAUTHORIZED, "not valid");
         for token in [&access, &renewing] {
             let answer = app.post(LOGOUT).bearer(token).send().await;
             answer.expect_problem(StatusCode::UNAUTHORIZED, "not valid");
@@ -153,7 +219,11 @@ async fn a_logout_by_either_token_ends_both() {
 async fn a_logout_closes_sessions_of_the_other_contracts_too() {
     let app = TestApp::start().await;
     let single = app.user("test").await;
-    app.post(LOGOUT).bearer(&single).send().await.expect(StatusCode::NO_CONTENT);
+    app.post(LOGOUT)
+        .bearer(&single)
+        .send()
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert!(!is_good(&app, &single).await);
 }
 
@@ -163,7 +233,11 @@ async fn a_logout_without_a_good_token_is_refused() {
     let (access, _) = app.pair("test").await;
     let answer = app.post(LOGOUT).send().await;
     answer.expect_problem(StatusCode::UNAUTHORIZED, "send a token");
-    let notary = app.post("/generateToken").json(&json!({"user_data": "x"})).send().await;
+    let notary = app
+        .post("/generateToken")
+        .json(&json!({"user_data": "x"}))
+        .send()
+        .await;
     let notary = notary.text_at("/JWT Token");
     let padded = format!("{access}=");
     for token in ["x", "a.b.c", &notary, &padded, &access[1..]] {
@@ -177,11 +251,17 @@ async fn a_logout_without_a_good_token_is_refused() {
 async fn a_logout_holds_through_a_restart() {
     let app = TestApp::start().await;
     let (access, renewing) = app.pair("test").await;
-    app.post(LOGOUT).bearer(&access).send().await.expect(StatusCode::NO_CONTENT);
+    app.post(LOGOUT)
+        .bearer(&access)
+        .send()
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let app = app.restart().await;
     let answer = app.get(CUSTOMERS).bearer(&access).send().await;
     answer.expect_problem(StatusCode::UNAUTHORIZED, "not valid");
-    refresh(&app, &renewing).await.expect(StatusCode::UNAUTHORIZED);
+    refresh(&app, &renewing)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -189,12 +269,22 @@ async fn no_answer_repeats_a_password_or_its_hash() {
     let app = TestApp::start().await;
     let secret = "correct horse battery staple";
     let body = json!({"username": "test", "password": secret});
-    app.post("/register").json(&body).send().await.expect(StatusCode::OK);
+    app.post("/register")
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     let answers = [
         log_in(&app, "test", secret).await,
         log_in(&app, "nobody", secret).await,
-        app.post(LOGIN).json(&json!({"username": 1, "password": secret})).send().await,
-        app.post(LOGIN).json(&json!({"password": secret, "x": Value::Null})).send().await,
+        app.post(LOGIN)
+            .json(&json!({"username": 1, "password": secret}))
+            .send()
+            .await,
+        app.post(LOGIN)
+            .json(&json!({"password": secret, "x": Value::Null}))
+            .send()
+            .await,
     ];
     for answer in answers {
         let text = answer.text();

@@ -18,30 +18,64 @@ fn wrong_bodies() -> Vec<(String, &'static str)> {
         (r#"{"name":"A","dob":"2000-01-01","admin":true}"#, "admin"),
         (r#"{"name":"A","dob":"2000-01-01","version":1}"#, "version"),
         (r#"{"name":"A","dob":"2000-01-01","Name":"B"}"#, "Name"),
-        (r#"{"name":"A","dob":"2000-01-01","name":"B"}"#, "duplicate member name"),
-        (r#"{"name":"A","dob":"2000-01-01","n\u0061me":"B"}"#, "duplicate member name"),
+        (
+            r#"{"name":"A","dob":"2000-01-01","name":"B"}"#,
+            "duplicate member name",
+        ),
+        (
+            r#"{"name":"A","dob":"2000-01-01","n\u0061me":"B"}"#,
+            "duplicate member name",
+        ),
         (r#"{"name":"\ud800","dob":"2000-01-01"}"#, "lone surrogate"),
-        (r#"{"name":"\udc00\ud800","dob":"2000-01-01"}"#, "lone surrogate"),
-        (r#"{"name":"A\u0000","dob":"2000-01-01"}"#, "name must not contain the NUL"),
+        (
+            r#"{"name":"\udc00\ud800","dob":"2000-01-01"}"#,
+            "lone surrogate",
+        ),
+        (
+            r#"{"name":"A\u0000","dob":"2000-01-01"}"#,
+            "name must not contain the NUL",
+        ),
         (r#"{"name":"","dob":"2000-01-01"}"#, "name must be 1 to 255"),
         (r#"{"name":"A","dob":"2000-01-01",}"#, "not good JSON"),
         (r#"{"name":"A","dob":"2000-01-01"} {}"#, "not good JSON"),
         (r#"{"name":"A" "dob":"2000-01-01"}"#, "not good JSON"),
-        (r#"{"name":"A","dob":"2000-01-01","updated_at":NaN}"#, "not good JSON"),
+        (
+            r#"{"name":"A","dob":"2000-01-01","updated_at":NaN}"#,
+            "not good JSON",
+        ),
         ("\u{feff}{}", "not good JSON"),
         ("", "not good JSON"),
         ("name=A&dob=2000-01-01", "not good JSON"),
         ("null", "must be a JSON object"),
         ("[]", "must be a JSON object"),
-        (r#"[{"name":"A","dob":"2000-01-01"}]"#, "must be a JSON object"),
+        (
+            r#"[{"name":"A","dob":"2000-01-01"}]"#,
+            "must be a JSON object",
+        ),
         (r#""{}""#, "must be a JSON object"),
     ]
     .map(|(body, part)| (body.to_owned(), part))
     .into();
-    for value in ["5", "9007199254740993", "-0", "1.5", "true", "[]", "{}", r#"["A"]"#, r#"{"a":1}"#] {
+    for value in [
+        "5",
+        "9007199254740993",
+        "-0",
+        "1.5",
+        "true",
+        "[]",
+        "{}",
+        r#"["A"]"#,
+        r#"{"a":1}"#,
+    ] {
         bodies.extend([
-            (format!(r#"{{"name":{value},"dob":"2000-01-01"}}"#), "name must be a string"),
-            (format!(r#"{{"name":"A","dob":{value}}}"#), "dob must be a string"),
+            (
+                format!(r#"{{"name":{value},"dob":"2000-01-01"}}"#),
+                "name must be a string",
+            ),
+            (
+                format!(r#"{{"name":"A","dob":{value}}}"#),
+                "dob must be a string",
+            ),
             (
                 format!(r#"{{"name":"A","dob":"2000-01-01","updated_at":{value}}}"#),
                 "updated_at must be a string",
@@ -50,26 +84,60 @@ fn wrong_bodies() -> Vec<(String, &'static str)> {
     }
     bodies.push((r#"{"name":1e400,"dob":"2000-01-01"}"#.to_owned(), "name"));
     for name in ["é".repeat(256), "x".repeat(256), "👩".repeat(256)] {
-        bodies.push((json!({"name": name, "dob": "2000-01-01"}).to_string(), "name must be 1 to 255"));
+        bodies.push((
+            json!({"name": name, "dob": "2000-01-01"}).to_string(),
+            "name must be 1 to 255",
+        ));
     }
     for dob in [
-        "", "2021-02-29", "2020-13-01", "2020-00-10", "2020-01-32", "20200708", "2020-7-8", "08/07/2020",
-        "2020-07-08T00:00:00Z", " 2020-07-08", "2020-07-08\n", "-001-01-01", "2020-07-0é", "２０２０-07-08",
+        "",
+        "2021-02-29",
+        "2020-13-01",
+        "2020-00-10",
+        "2020-01-32",
+        "20200708",
+        "2020-7-8",
+        "08/07/2020",
+        "2020-07-08T00:00:00Z",
+        " 2020-07-08",
+        "2020-07-08\n",
+        "-001-01-01",
+        "2020-07-0é",
+        "２０２０-07-08",
     ] {
-        bodies.push((json!({"name": "A", "dob": dob}).to_string(), "dob must be a day"));
+        bodies.push((
+            json!({"name": "A", "dob": dob}).to_string(),
+            "dob must be a day",
+        ));
     }
     for dob in ["2026-01-02", "2027-01-01", "9999-12-31"] {
-        bodies.push((json!({"name": "A", "dob": dob}).to_string(), "dob must not lie in the future"));
+        bodies.push((
+            json!({"name": "A", "dob": dob}).to_string(),
+            "dob must not lie in the future",
+        ));
     }
     for time in [
-        "", "now", "2020-07-08", "2020-07-08 12:00:00Z", "2020-07-08T12:00:00", "2020-07-08T25:00:00Z",
-        "2020-02-30T00:00:00Z", "2020-07-08T12:00:00+0200", "0000-01-01T00:00:00+00:01",
-        "9999-12-31T23:59:59-01:00", "1594212949930", "2020-07-08T12:00:00Z[UTC]",
+        "",
+        "now",
+        "2020-07-08",
+        "2020-07-08 12:00:00Z",
+        "2020-07-08T12:00:00",
+        "2020-07-08T25:00:00Z",
+        "2020-02-30T00:00:00Z",
+        "2020-07-08T12:00:00+0200",
+        "0000-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-01:00",
+        "1594212949930",
+        "2020-07-08T12:00:00Z[UTC]",
     ] {
         let body = json!({"name": "A", "dob": "2000-01-01", "updated_at": time});
         bodies.push((body.to_string(), "updated_at must be an RFC 3339 time"));
     }
-    let deep = format!(r#"{{"name":{}1{},"dob":"2000-01-01"}}"#, "[".repeat(9_000), "]".repeat(9_000));
+    let deep = format!(
+        r#"{{"name":{}1{},"dob":"2000-01-01"}}"#,
+        "[".repeat(9_000),
+        "]".repeat(9_000)
+    );
     bodies.push((deep, "nested too deep"));
     bodies
 }
@@ -98,7 +166,12 @@ async fn bytes_that_are_no_utf_8_are_refused() {
     let app = TestApp::start().await;
     let token = app.user("test").await;
     let body = b"{\"name\":\"\xff\",\"dob\":\"2000-01-01\"}".to_vec();
-    let answer = app.post(CUSTOMERS).bearer(&token).body("application/json", body).send().await;
+    let answer = app
+        .post(CUSTOMERS)
+        .bearer(&token)
+        .body("application/json", body)
+        .send()
+        .await;
     answer.expect_problem(StatusCode::BAD_REQUEST, "UTF-8");
 }
 
@@ -110,18 +183,35 @@ async fn another_type_or_too_large_a_body_is_refused() {
     let body = json!({"name": "A", "dob": "2000-01-01"}).to_string();
     let large = json!({"name": "A".repeat(70_000), "dob": "2000-01-01"});
     for (method, path) in [(Method::POST, CUSTOMERS), (Method::PUT, &one)] {
-        for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+        for content_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "",
+        ] {
             let request = app.request(method.clone(), path).bearer(&token);
             let answer = request.body(content_type, body.clone()).send().await;
             answer.expect_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json");
         }
-        let answer = app.request(method.clone(), path).bearer(&token).send().await;
+        let answer = app
+            .request(method.clone(), path)
+            .bearer(&token)
+            .send()
+            .await;
         answer.expect_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json");
-        let answer = app.request(method, path).bearer(&token).json(&large).send().await;
+        let answer = app
+            .request(method, path)
+            .bearer(&token)
+            .json(&large)
+            .send()
+            .await;
         answer.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "larger");
     }
     let request = app.post(CUSTOMERS).bearer(&token);
-    let answer = request.body("Application/JSON; charset=utf-8", body).send().await;
+    let answer = request
+        .body("Application/JSON; charset=utf-8", body)
+        .send()
+        .await;
     answer.expect(StatusCode::CREATED);
 }
 
@@ -134,15 +224,34 @@ async fn an_id_is_taken_by_a_put_alone_and_only_that_of_the_path() {
     let path = format!("{CUSTOMERS}/{id}");
     let answer = app.post(CUSTOMERS).bearer(&token).json(&added).send().await;
     answer.expect_problem(StatusCode::BAD_REQUEST, "id");
-    for other in ["0", "99", "9007199254740993", "1e400", "1.0", "\"1\"", "true", "[1]", "-0"] {
+    for other in [
+        "0",
+        "99",
+        "9007199254740993",
+        "1e400",
+        "1.0",
+        "\"1\"",
+        "true",
+        "[1]",
+        "-0",
+    ] {
         let body = format!(r#"{{"id":{other},"name":"B","dob":"2000-01-01"}}"#);
-        let answer = app.put(&path).bearer(&token).body("application/json", body).send().await;
+        let answer = app
+            .put(&path)
+            .bearer(&token)
+            .body("application/json", body)
+            .send()
+            .await;
         answer.expect_problem(StatusCode::BAD_REQUEST, "id");
     }
     let answer = app.get(&path).bearer(&token).send().await;
     assert_eq!(answer.json(), added);
     let answer = app.put(&path).bearer(&token).json(&added).send().await;
-    assert_eq!(answer.expect(StatusCode::OK).json(), added, "what was read may be sent back");
+    assert_eq!(
+        answer.expect(StatusCode::OK).json(),
+        added,
+        "what was read may be sent back"
+    );
 }
 
 #[tokio::test]
@@ -159,7 +268,12 @@ async fn a_name_is_up_to_255_characters_of_any_kind_and_kept_as_sent() {
     ] {
         let added = add(&app, &token, &name, "2000-01-01").await;
         let path = format!("{CUSTOMERS}/{}", added["id"]);
-        let answer = app.get(&path).bearer(&token).send().await.expect(StatusCode::OK);
+        let answer = app
+            .get(&path)
+            .bearer(&token)
+            .send()
+            .await
+            .expect(StatusCode::OK);
         assert_eq!(answer.text_at("/name"), name);
         assert_eq!(answer.header("content-type"), "application/json");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
@@ -187,11 +301,23 @@ async fn any_rfc_3339_time_is_stored_in_utc_to_the_millisecond() {
     let app = TestApp::start().await;
     let token = app.user("test").await;
     for (sent, stored) in [
-        (json!("2020-07-08T12:55:49.930Z"), "2020-07-08T12:55:49.930Z"),
+        (
+            json!("2020-07-08T12:55:49.930Z"),
+            "2020-07-08T12:55:49.930Z",
+        ),
         (json!("2020-07-08t12:55:49z"), "2020-07-08T12:55:49.000Z"),
-        (json!("2020-07-08T12:55:49.9309999Z"), "2020-07-08T12:55:49.930Z"),
-        (json!("2020-07-08T01:25:49.5+05:30"), "2020-07-07T19:55:49.500Z"),
-        (json!("1969-12-31T23:59:59.9999-00:00"), "1969-12-31T23:59:59.999Z"),
+        (
+            json!("2020-07-08T12:55:49.9309999Z"),
+            "2020-07-08T12:55:49.930Z",
+        ),
+        (
+            json!("2020-07-08T01:25:49.5+05:30"),
+            "2020-07-07T19:55:49.500Z",
+        ),
+        (
+            json!("1969-12-31T23:59:59.9999-00:00"),
+            "1969-12-31T23:59:59.999Z",
+        ),
         (json!("0000-01-01T00:00:00Z"), "0000-01-01T00:00:00.000Z"),
         (json!("9999-12-30T00:00:00Z"), "9999-12-30T00:00:00.000Z"),
         (json!(null), "2026-01-01T00:00:00.000Z"),

@@ -16,12 +16,18 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The pair of a refresh that worked.
 async fn renew(app: &TestApp, token: &str) -> (String, String) {
     let answer = refresh(app, token).await.expect(StatusCode::OK);
-    (answer.text_at("/access_token"), answer.text_at("/refresh_token"))
+    (
+        answer.text_at("/access_token"),
+        answer.text_at("/refresh_token"),
+    )
 }
 
 async fn expect_dead(app: &TestApp, access: &[&str], renewing: &[&str]) {
     for token in access {
-        assert!(!is_good(app, token).await, "an access token of a dead family is good");
+        assert!(
+            !is_good(app, token).await,
+            "an access token of a dead family is good"
+        );
     }
     for token in renewing {
         let answer = refresh(app, token).await;
@@ -58,9 +64,14 @@ async fn a_refresh_yields_a_new_pair_of_the_same_session() {
     let answer = refresh(&app, &renewing).await.expect(StatusCode::OK);
     assert_eq!(answer.header("cache-control"), "no-store");
     let body = answer.json();
-    assert_eq!((&body["token_type"], &body["expires_in"]), (&"Bearer".into(), &600.into()));
-    let (next_access, next_renewing) =
-        (answer.text_at("/access_token"), answer.text_at("/refresh_token"));
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"]),
+        (&"Bearer".into(), &600.into())
+    );
+    let (next_access, next_renewing) = (
+        answer.text_at("/access_token"),
+        answer.text_at("/refresh_token"),
+    );
     assert_ne!(access, next_access);
     assert_ne!(renewing, next_renewing);
     assert_eq!(claims(&access)["sid"], claims(&next_access)["sid"]);
@@ -94,7 +105,9 @@ async fn a_token_used_before_a_restart_is_a_replay_after_it() {
     let (access, renewing) = app.pair("test").await;
     let (next_access, next_renewing) = renew(&app, &renewing).await;
     let app = app.restart().await;
-    refresh(&app, &renewing).await.expect(StatusCode::UNAUTHORIZED);
+    refresh(&app, &renewing)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     expect_dead(&app, &[&access, &next_access], &[&next_renewing]).await;
 }
 
@@ -103,13 +116,17 @@ async fn of_50_refreshes_of_one_token_at_once_one_wins_and_its_family_is_dead() 
     let app = Arc::new(TestApp::start().await);
     let (access, renewing) = app.pair("test").await;
     let answers = at_once(&app, &renewing, 50).await;
-    let (won, lost): (Vec<_>, Vec<_>) =
-        answers.into_iter().partition(|answer| answer.status == StatusCode::OK);
+    let (won, lost): (Vec<_>, Vec<_>) = answers
+        .into_iter()
+        .partition(|answer| answer.status == StatusCode::OK);
     assert_eq!((won.len(), lost.len()), (1, 49));
     for answer in lost {
         answer.expect_problem(StatusCode::UNAUTHORIZED, "the token is not valid");
     }
-    let winner = (won[0].text_at("/access_token"), won[0].text_at("/refresh_token"));
+    let winner = (
+        won[0].text_at("/access_token"),
+        won[0].text_at("/refresh_token"),
+    );
     expect_dead(&app, &[&access, &winner.0], &[&winner.1]).await;
 }
 
@@ -136,7 +153,9 @@ async fn after_the_grace_a_retry_is_a_replay() {
     let (access, renewing) = app.pair("test").await;
     let (next_access, next_renewing) = renew(&app, &renewing).await;
     app.clock.advance(Duration::from_secs(31));
-    refresh(&app, &renewing).await.expect(StatusCode::UNAUTHORIZED);
+    refresh(&app, &renewing)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     expect_dead(&app, &[&access, &next_access], &[&next_renewing]).await;
 }
 
@@ -177,7 +196,9 @@ async fn a_refresh_token_is_good_for_30_days_and_renewed_by_each_refresh() {
     app.clock.advance(30 * DAY - Duration::from_secs(1));
     let (_, renewing) = renew(&app, &renewing).await;
     app.clock.advance(30 * DAY + Duration::from_secs(5));
-    refresh(&app, &renewing).await.expect_problem(StatusCode::UNAUTHORIZED, "not valid");
+    refresh(&app, &renewing)
+        .await
+        .expect_problem(StatusCode::UNAUTHORIZED, "not valid");
 }
 
 #[tokio::test]
@@ -188,11 +209,17 @@ async fn a_session_ends_for_good_however_often_it_is_refreshed() {
     let (_, renewing) = renew(&app, &renewing).await;
     app.clock.advance(11 * DAY - Duration::from_secs(60));
     let answer = refresh(&app, &renewing).await.expect(StatusCode::OK);
-    assert_eq!(answer.json()["expires_in"], 60, "no token outlives the session");
+    assert_eq!(
+        answer.json()["expires_in"],
+        60,
+        "no token outlives the session"
+    );
     app.clock.advance(Duration::from_secs(65));
     assert!(!is_good(&app, &answer.text_at("/access_token")).await);
     let renewing = answer.text_at("/refresh_token");
-    refresh(&app, &renewing).await.expect(StatusCode::UNAUTHORIZED);
+    refresh(&app, &renewing)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -201,8 +228,12 @@ async fn a_clock_set_back_does_not_revive_a_used_token() {
     let (_, renewing) = app.pair("test").await;
     app.clock.advance(Duration::from_secs(3_600));
     let (access, next) = renew(&app, &renewing).await;
-    app.clock.set(keyward_core::clock::Timestamp::from_seconds(crate::app::START));
-    refresh(&app, &renewing).await.expect(StatusCode::UNAUTHORIZED);
+    app.clock.set(keyward_core::clock::Timestamp::from_seconds(
+        crate::app::START,
+    ));
+    refresh(&app, &renewing)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     expect_dead(&app, &[&access], &[&next]).await;
 }
 
@@ -211,7 +242,9 @@ async fn only_a_whole_refresh_token_refreshes_and_a_damaged_one_harms_nothing() 
     let app = TestApp::start().await;
     let (access, renewing) = app.pair("test").await;
     let single = app.user("other").await;
-    let operator = app.post("/generateToken").json(&serde_json::json!({"user_data": "x"}));
+    let operator = app
+        .post("/generateToken")
+        .json(&serde_json::json!({"user_data": "x"}));
     let notary = operator.send().await.text_at("/JWT Token");
     let [header, payload, signature] = renewing.split('.').collect::<Vec<_>>()[..] else {
         panic!("three parts")
@@ -241,20 +274,37 @@ async fn only_a_whole_refresh_token_refreshes_and_a_damaged_one_harms_nothing() 
     let answer = answer.expect_problem(StatusCode::UNAUTHORIZED, "send a token");
     assert_eq!(answer.header("www-authenticate"), "Bearer");
     let basic = format!("Basic {renewing}");
-    let answer = app.post(REFRESH).header("authorization", &basic).send().await;
+    let answer = app
+        .post(REFRESH)
+        .header("authorization", &basic)
+        .send()
+        .await;
     answer.expect(StatusCode::UNAUTHORIZED);
-    let twice = app.post(REFRESH).bearer(&renewing).header("authorization", "Bearer x");
+    let twice = app
+        .post(REFRESH)
+        .bearer(&renewing)
+        .header("authorization", "Bearer x");
     twice.send().await.expect(StatusCode::UNAUTHORIZED);
     let in_query = format!("{REFRESH}?access_token={renewing}");
-    app.post(&in_query).send().await.expect(StatusCode::UNAUTHORIZED);
+    app.post(&in_query)
+        .send()
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     assert!(is_good(&app, &access).await);
     renew(&app, &renewing).await;
 }
 
 #[tokio::test]
 async fn refreshes_from_one_address_are_limited() {
-    let limits = limits::Policy { refreshes_per_address: 2, ..limits::Policy::default() };
-    let app = TestApp::with(Options { limits, ..Options::default() }).await;
+    let limits = limits::Policy {
+        refreshes_per_address: 2,
+        ..limits::Policy::default()
+    };
+    let app = TestApp::with(Options {
+        limits,
+        ..Options::default()
+    })
+    .await;
     for _ in 0..2 {
         refresh(&app, "x").await.expect(StatusCode::UNAUTHORIZED);
     }

@@ -27,19 +27,44 @@ async fn a_customer_is_added_shown_replaced_and_deleted() {
     });
     assert_eq!(answer.json(), created);
 
-    let answer = app.get(&path).bearer(&token).send().await.expect(StatusCode::OK);
+    let answer = app
+        .get(&path)
+        .bearer(&token)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     assert_eq!((answer.header("etag"), answer.json()), ("\"1\"", created));
 
-    let body = json!({"name": "Ada", "dob": "1815-12-11", "updated_at": "2020-07-08T14:55:49.93+02:00"});
-    let answer = app.put(&path).bearer(&token).json(&body).send().await.expect(StatusCode::OK);
+    let body =
+        json!({"name": "Ada", "dob": "1815-12-11", "updated_at": "2020-07-08T14:55:49.93+02:00"});
+    let answer = app
+        .put(&path)
+        .bearer(&token)
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     let replaced = json!({
         "id": id, "name": "Ada", "dob": "1815-12-11", "updated_at": "2020-07-08T12:55:49.930Z",
     });
-    assert_eq!((answer.header("etag"), answer.json()), ("\"2\"", replaced.clone()));
-    let answer = app.get(&path).bearer(&token).send().await.expect(StatusCode::OK);
+    assert_eq!(
+        (answer.header("etag"), answer.json()),
+        ("\"2\"", replaced.clone())
+    );
+    let answer = app
+        .get(&path)
+        .bearer(&token)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     assert_eq!((answer.header("etag"), answer.json()), ("\"2\"", replaced));
 
-    let answer = app.delete(&path).bearer(&token).send().await.expect(StatusCode::NO_CONTENT);
+    let answer = app
+        .delete(&path)
+        .bearer(&token)
+        .send()
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert!(answer.body.is_empty());
     for method in [Method::GET, Method::DELETE] {
         let answer = app.request(method, &path).bearer(&token).send().await;
@@ -57,7 +82,12 @@ async fn customers_outlive_a_restart() {
     let token = app.user("test").await;
     let added = add(&app, &token, "Ada", "1815-12-10").await;
     let app = app.restart().await;
-    let answer = app.get(CUSTOMERS).bearer(&token).send().await.expect(StatusCode::OK);
+    let answer = app
+        .get(CUSTOMERS)
+        .bearer(&token)
+        .send()
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(answer.json(), json!([added]));
 }
 
@@ -68,7 +98,11 @@ async fn every_call_wants_an_access_token_of_realm_default() {
     let (_, renewing) = app.pair("other").await;
     let added = add(&app, &token, "Ada", "1815-12-10").await;
     let path = format!("{CUSTOMERS}/{}", added["id"]);
-    let minted = app.post("/generateToken").json(&json!({"user_data": "x"})).send().await;
+    let minted = app
+        .post("/generateToken")
+        .json(&json!({"user_data": "x"}))
+        .send()
+        .await;
     let mut refused = vec![
         None,
         Some("x".to_owned()),
@@ -94,8 +128,15 @@ async fn every_call_wants_an_access_token_of_realm_default() {
                 Some(token) => request.bearer(token),
                 None => request,
             };
-            let part = if token.is_some() { "the token is not valid" } else { "send a token" };
-            let answer = request.send().await.expect_problem(StatusCode::UNAUTHORIZED, part);
+            let part = if token.is_some() {
+                "the token is not valid"
+            } else {
+                "send a token"
+            };
+            let answer = request
+                .send()
+                .await
+                .expect_problem(StatusCode::UNAUTHORIZED, part);
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }
@@ -111,9 +152,13 @@ async fn who_calls_is_asked_before_what_is_sent() {
         app.get(&format!("{CUSTOMERS}?limit=0")),
         app.get(YOUNGEST),
         app.post(CUSTOMERS).body("text/plain", "x"),
-        app.put(&format!("{CUSTOMERS}/%ff")).body("application/json", "{"),
+        app.put(&format!("{CUSTOMERS}/%ff"))
+            .body("application/json", "{"),
     ] {
-        request.send().await.expect_problem(StatusCode::UNAUTHORIZED, "send a token");
+        request
+            .send()
+            .await
+            .expect_problem(StatusCode::UNAUTHORIZED, "send a token");
     }
 }
 
@@ -122,15 +167,36 @@ async fn a_path_that_ends_in_no_id_is_not_found() {
     let app = TestApp::start().await;
     let token = app.user("test").await;
     for id in [
-        "0", "-1", "99", "abc", "1.0", "1e3", "+1", "01", "%31%00", "%ff", "9223372036854775808",
-        "9223372036854775807", "1%20OR%201=1", "..%2f1",
+        "0",
+        "-1",
+        "99",
+        "abc",
+        "1.0",
+        "1e3",
+        "+1",
+        "01",
+        "%31%00",
+        "%ff",
+        "9223372036854775808",
+        "9223372036854775807",
+        "1%20OR%201=1",
+        "..%2f1",
     ] {
         for method in [Method::GET, Method::DELETE] {
-            let answer = app.request(method, &format!("{CUSTOMERS}/{id}")).bearer(&token);
-            answer.send().await.expect_problem(StatusCode::NOT_FOUND, "there is no");
+            let answer = app
+                .request(method, &format!("{CUSTOMERS}/{id}"))
+                .bearer(&token);
+            answer
+                .send()
+                .await
+                .expect_problem(StatusCode::NOT_FOUND, "there is no");
         }
     }
-    for path in [format!("{CUSTOMERS}/"), format!("{CUSTOMERS}/1/2"), "/api/v1/customers".into()] {
+    for path in [
+        format!("{CUSTOMERS}/"),
+        format!("{CUSTOMERS}/1/2"),
+        "/api/v1/customers".into(),
+    ] {
         let answer = app.get(&path).bearer(&token).send().await;
         answer.expect_problem(StatusCode::NOT_FOUND, "nothing at this path");
     }
@@ -162,25 +228,74 @@ async fn a_change_is_made_only_while_if_match_holds() {
     let body = json!({"name": "Eve", "dob": "2000-01-01"});
     // The version is 1: none of these names it strongly.
     for tag in [
-        "\"0\"", "\"2\"", "W/\"1\"", "\"01\"", "\"+1\"", "\"\"", "\"x\", W/\"1\"", "1", "\"1", "*, *",
+        "\"0\"",
+        "\"2\"",
+        "W/\"1\"",
+        "\"01\"",
+        "\"+1\"",
+        "\"\"",
+        "\"x\", W/\"1\"",
+        "1",
+        "\"1",
+        "*, *",
         "\"1\" \"2\"",
     ] {
-        let answer = app.put(&path).bearer(&token).header("if-match", tag).json(&body).send().await;
+        let answer = app
+            .put(&path)
+            .bearer(&token)
+            .header("if-match", tag)
+            .json(&body)
+            .send()
+            .await;
         answer.expect_problem(StatusCode::PRECONDITION_FAILED, "changed since");
-        let answer = app.delete(&path).bearer(&token).header("if-match", tag).send().await;
+        let answer = app
+            .delete(&path)
+            .bearer(&token)
+            .header("if-match", tag)
+            .send()
+            .await;
         answer.expect_problem(StatusCode::PRECONDITION_FAILED, "changed since");
     }
     let answer = app.get(&path).bearer(&token).send().await;
     assert_eq!((answer.header("etag"), answer.json()), ("\"1\"", added));
-    for (version, tag) in [(2, "\"1\""), (3, "*"), (4, "\"9\", \"3\""), (5, "W/\"4\", \"4\"")] {
-        let answer = app.put(&path).bearer(&token).header("if-match", tag).json(&body).send().await;
-        assert_eq!(answer.expect(StatusCode::OK).header("etag"), format!("\"{version}\""));
+    for (version, tag) in [
+        (2, "\"1\""),
+        (3, "*"),
+        (4, "\"9\", \"3\""),
+        (5, "W/\"4\", \"4\""),
+    ] {
+        let answer = app
+            .put(&path)
+            .bearer(&token)
+            .header("if-match", tag)
+            .json(&body)
+            .send()
+            .await;
+        assert_eq!(
+            answer.expect(StatusCode::OK).header("etag"),
+            format!("\"{version}\"")
+        );
     }
     let lines = app.put(&path).bearer(&token).header("if-match", "\"1\"");
-    lines.header("if-match", "\"5\"").json(&body).send().await.expect(StatusCode::OK);
-    let answer = app.delete(&path).bearer(&token).header("if-match", "\"6\"").send().await;
+    lines
+        .header("if-match", "\"5\"")
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::OK);
+    let answer = app
+        .delete(&path)
+        .bearer(&token)
+        .header("if-match", "\"6\"")
+        .send()
+        .await;
     answer.expect(StatusCode::NO_CONTENT);
-    let answer = app.delete(&path).bearer(&token).header("if-match", "*").send().await;
+    let answer = app
+        .delete(&path)
+        .bearer(&token)
+        .header("if-match", "*")
+        .send()
+        .await;
     answer.expect(StatusCode::NOT_FOUND);
 }
 
@@ -191,13 +306,23 @@ async fn a_known_customer_is_not_sent_again() {
     let added = add(&app, &token, "Ada", "1815-12-10").await;
     let path = format!("{CUSTOMERS}/{}", added["id"]);
     for tag in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
-        let answer = app.get(&path).bearer(&token).header("if-none-match", tag).send().await;
+        let answer = app
+            .get(&path)
+            .bearer(&token)
+            .header("if-none-match", tag)
+            .send()
+            .await;
         let answer = answer.expect(StatusCode::NOT_MODIFIED);
         assert_eq!(answer.header("etag"), "\"1\"");
         assert!(answer.body.is_empty());
     }
     for tag in ["\"2\"", "1", "\"01\""] {
-        let answer = app.get(&path).bearer(&token).header("if-none-match", tag).send().await;
+        let answer = app
+            .get(&path)
+            .bearer(&token)
+            .header("if-none-match", tag)
+            .send()
+            .await;
         assert_eq!(answer.expect(StatusCode::OK).json(), added);
     }
 }
@@ -206,7 +331,10 @@ async fn a_known_customer_is_not_sent_again() {
 async fn of_20_changes_of_one_version_at_once_one_is_made() {
     let app = Arc::new(TestApp::start().await);
     let token = app.user("test").await;
-    let path = format!("{CUSTOMERS}/{}", add(&app, &token, "Ada", "1815-12-10").await["id"]);
+    let path = format!(
+        "{CUSTOMERS}/{}",
+        add(&app, &token, "Ada", "1815-12-10").await["id"]
+    );
     let tasks: Vec<_> = (0..20)
         .map(|number| {
             let (app, token, path) = (Arc::clone(&app), token.clone(), path.clone());
@@ -226,20 +354,38 @@ async fn of_20_changes_of_one_version_at_once_one_is_made() {
         }
     }
     let answer = app.get(&path).bearer(&token).send().await;
-    assert_eq!((answer.header("etag"), made), ("\"2\"", vec![answer.json()]));
+    assert_eq!(
+        (answer.header("etag"), made),
+        ("\"2\"", vec![answer.json()])
+    );
 }
 
 #[tokio::test]
 async fn an_accounts_calls_are_limited() {
-    let limits = limits::Policy { guarded_per_account: 2, ..limits::Policy::default() };
-    let app = TestApp::with(Options { limits, ..Options::default() }).await;
+    let limits = limits::Policy {
+        guarded_per_account: 2,
+        ..limits::Policy::default()
+    };
+    let app = TestApp::with(Options {
+        limits,
+        ..Options::default()
+    })
+    .await;
     let (token, other) = (app.user("test").await, app.user("other").await);
     assert_ne!(claims(&token)["sub"], claims(&other)["sub"]);
     for _ in 0..2 {
-        app.get(CUSTOMERS).bearer(&token).send().await.expect(StatusCode::OK);
+        app.get(CUSTOMERS)
+            .bearer(&token)
+            .send()
+            .await
+            .expect(StatusCode::OK);
     }
     let answer = app.get(CUSTOMERS).bearer(&token).send().await;
     let answer = answer.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too many");
     assert_eq!(answer.header("retry-after"), "30");
-    app.get(CUSTOMERS).bearer(&other).send().await.expect(StatusCode::OK);
+    app.get(CUSTOMERS)
+        .bearer(&other)
+        .send()
+        .await
+        .expect(StatusCode::OK);
 }
