@@ -1,5 +1,10 @@
 //! The whole server over HTTP, through its router: a folder a contract.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod api;
 mod app;
 mod customers;

@@ -8,137 +8,147 @@ use serde_json::json;
 use super::{CUSTOMERS, add};
 use crate::app::TestApp;
 
+/// What is no customer at all, or has a member too many, missing or twice.
+const MALFORMED: &[(&str, &str)] = &[
+    ("{}", "name is missing"),
+    (r#"{"dob":"2000-01-01"}"#, "name is missing"),
+    (r#"{"name":"A"}"#, "dob is missing"),
+    (r#"{"name":null,"dob":"2000-01-01"}"#, "name is missing"),
+    (r#"{"name":"A","dob":"2000-01-01","admin":true}"#, "admin"),
+    (r#"{"name":"A","dob":"2000-01-01","version":1}"#, "version"),
+    (r#"{"name":"A","dob":"2000-01-01","Name":"B"}"#, "Name"),
+    (
+        r#"{"name":"A","dob":"2000-01-01","name":"B"}"#,
+        "duplicate member name",
+    ),
+    (
+        r#"{"name":"A","dob":"2000-01-01","n\u0061me":"B"}"#,
+        "duplicate member name",
+    ),
+    (r#"{"name":"\ud800","dob":"2000-01-01"}"#, "lone surrogate"),
+    (
+        r#"{"name":"\udc00\ud800","dob":"2000-01-01"}"#,
+        "lone surrogate",
+    ),
+    (
+        r#"{"name":"A\u0000","dob":"2000-01-01"}"#,
+        "name must not contain the NUL",
+    ),
+    (r#"{"name":"","dob":"2000-01-01"}"#, "name must be 1 to 255"),
+    (r#"{"name":"A","dob":"2000-01-01",}"#, "not good JSON"),
+    (r#"{"name":"A","dob":"2000-01-01"} {}"#, "not good JSON"),
+    (r#"{"name":"A" "dob":"2000-01-01"}"#, "not good JSON"),
+    (
+        r#"{"name":"A","dob":"2000-01-01","updated_at":NaN}"#,
+        "not good JSON",
+    ),
+    ("\u{feff}{}", "not good JSON"),
+    ("", "not good JSON"),
+    ("name=A&dob=2000-01-01", "not good JSON"),
+    ("null", "must be a JSON object"),
+    ("[]", "must be a JSON object"),
+    (
+        r#"[{"name":"A","dob":"2000-01-01"}]"#,
+        "must be a JSON object",
+    ),
+    (r#""{}""#, "must be a JSON object"),
+];
+
+/// What is no string.
+const OTHER_TYPES: &[&str] = &[
+    "5",
+    "9007199254740993",
+    "-0",
+    "1.5",
+    "true",
+    "[]",
+    "{}",
+    r#"["A"]"#,
+    r#"{"a":1}"#,
+];
+
+/// What is no day.
+const NO_DAYS: &[&str] = &[
+    "",
+    "2021-02-29",
+    "2020-13-01",
+    "2020-00-10",
+    "2020-01-32",
+    "20200708",
+    "2020-7-8",
+    "08/07/2020",
+    "2020-07-08T00:00:00Z",
+    " 2020-07-08",
+    "2020-07-08\n",
+    "-001-01-01",
+    "2020-07-0é",
+    "２０２０-07-08",
+];
+
+/// What is no RFC 3339 time, or one that UTC puts outside the years 0 to 9999.
+const NO_TIMES: &[&str] = &[
+    "",
+    "now",
+    "2020-07-08",
+    "2020-07-08 12:00:00Z",
+    "2020-07-08T12:00:00",
+    "2020-07-08T25:00:00Z",
+    "2020-02-30T00:00:00Z",
+    "2020-07-08T12:00:00+0200",
+    "0000-01-01T00:00:00+00:01",
+    "9999-12-31T23:59:59-01:00",
+    "1594212949930",
+    "2020-07-08T12:00:00Z[UTC]",
+];
+
 /// Bodies that are wrong for a new customer and for a replaced one alike, and what the answer says.
 fn wrong_bodies() -> Vec<(String, &'static str)> {
-    let mut bodies: Vec<(String, &'static str)> = [
-        ("{}", "name is missing"),
-        (r#"{"dob":"2000-01-01"}"#, "name is missing"),
-        (r#"{"name":"A"}"#, "dob is missing"),
-        (r#"{"name":null,"dob":"2000-01-01"}"#, "name is missing"),
-        (r#"{"name":"A","dob":"2000-01-01","admin":true}"#, "admin"),
-        (r#"{"name":"A","dob":"2000-01-01","version":1}"#, "version"),
-        (r#"{"name":"A","dob":"2000-01-01","Name":"B"}"#, "Name"),
+    let customer = |member: &str, value: serde_json::Value| {
+        let mut body = json!({"name": "A", "dob": "2000-01-01"});
+        body[member] = value;
+        body.to_string()
+    };
+    let mut bodies = vec![
+        (r#"{"name":1e400,"dob":"2000-01-01"}"#.to_owned(), "name"),
         (
-            r#"{"name":"A","dob":"2000-01-01","name":"B"}"#,
-            "duplicate member name",
+            format!(r#"{{"name":{}1{}}}"#, "[".repeat(9_000), "]".repeat(9_000)),
+            "nested too deep",
         ),
-        (
-            r#"{"name":"A","dob":"2000-01-01","n\u0061me":"B"}"#,
-            "duplicate member name",
-        ),
-        (r#"{"name":"\ud800","dob":"2000-01-01"}"#, "lone surrogate"),
-        (
-            r#"{"name":"\udc00\ud800","dob":"2000-01-01"}"#,
-            "lone surrogate",
-        ),
-        (
-            r#"{"name":"A\u0000","dob":"2000-01-01"}"#,
-            "name must not contain the NUL",
-        ),
-        (r#"{"name":"","dob":"2000-01-01"}"#, "name must be 1 to 255"),
-        (r#"{"name":"A","dob":"2000-01-01",}"#, "not good JSON"),
-        (r#"{"name":"A","dob":"2000-01-01"} {}"#, "not good JSON"),
-        (r#"{"name":"A" "dob":"2000-01-01"}"#, "not good JSON"),
-        (
-            r#"{"name":"A","dob":"2000-01-01","updated_at":NaN}"#,
-            "not good JSON",
-        ),
-        ("\u{feff}{}", "not good JSON"),
-        ("", "not good JSON"),
-        ("name=A&dob=2000-01-01", "not good JSON"),
-        ("null", "must be a JSON object"),
-        ("[]", "must be a JSON object"),
-        (
-            r#"[{"name":"A","dob":"2000-01-01"}]"#,
-            "must be a JSON object",
-        ),
-        (r#""{}""#, "must be a JSON object"),
-    ]
-    .map(|(body, part)| (body.to_owned(), part))
-    .into();
-    for value in [
-        "5",
-        "9007199254740993",
-        "-0",
-        "1.5",
-        "true",
-        "[]",
-        "{}",
-        r#"["A"]"#,
-        r#"{"a":1}"#,
+    ];
+    bodies.extend(
+        MALFORMED
+            .iter()
+            .map(|(body, part)| ((*body).to_owned(), *part)),
+    );
+    for (member, part) in [
+        ("name", "name must be a string"),
+        ("dob", "dob must be a string"),
+        ("updated_at", "updated_at must be a string"),
     ] {
-        bodies.extend([
-            (
-                format!(r#"{{"name":{value},"dob":"2000-01-01"}}"#),
-                "name must be a string",
-            ),
-            (
-                format!(r#"{{"name":"A","dob":{value}}}"#),
-                "dob must be a string",
-            ),
-            (
-                format!(r#"{{"name":"A","dob":"2000-01-01","updated_at":{value}}}"#),
-                "updated_at must be a string",
-            ),
-        ]);
+        let wrong = |value: &&str| (customer(member, json!("?")).replace("\"?\"", value), part);
+        bodies.extend(OTHER_TYPES.iter().map(wrong));
     }
-    bodies.push((r#"{"name":1e400,"dob":"2000-01-01"}"#.to_owned(), "name"));
-    for name in ["é".repeat(256), "x".repeat(256), "👩".repeat(256)] {
+    for name in ["é", "x", "👩"] {
         bodies.push((
-            json!({"name": name, "dob": "2000-01-01"}).to_string(),
+            customer("name", name.repeat(256).into()),
             "name must be 1 to 255",
         ));
     }
-    for dob in [
-        "",
-        "2021-02-29",
-        "2020-13-01",
-        "2020-00-10",
-        "2020-01-32",
-        "20200708",
-        "2020-7-8",
-        "08/07/2020",
-        "2020-07-08T00:00:00Z",
-        " 2020-07-08",
-        "2020-07-08\n",
-        "-001-01-01",
-        "2020-07-0é",
-        "２０２０-07-08",
-    ] {
-        bodies.push((
-            json!({"name": "A", "dob": dob}).to_string(),
-            "dob must be a day",
-        ));
+    for &day in NO_DAYS {
+        bodies.push((customer("dob", day.into()), "dob must be a day"));
     }
-    for dob in ["2026-01-02", "2027-01-01", "9999-12-31"] {
+    for day in ["2026-01-02", "2027-01-01", "9999-12-31"] {
         bodies.push((
-            json!({"name": "A", "dob": dob}).to_string(),
+            customer("dob", day.into()),
             "dob must not lie in the future",
         ));
     }
-    for time in [
-        "",
-        "now",
-        "2020-07-08",
-        "2020-07-08 12:00:00Z",
-        "2020-07-08T12:00:00",
-        "2020-07-08T25:00:00Z",
-        "2020-02-30T00:00:00Z",
-        "2020-07-08T12:00:00+0200",
-        "0000-01-01T00:00:00+00:01",
-        "9999-12-31T23:59:59-01:00",
-        "1594212949930",
-        "2020-07-08T12:00:00Z[UTC]",
-    ] {
-        let body = json!({"name": "A", "dob": "2000-01-01", "updated_at": time});
-        bodies.push((body.to_string(), "updated_at must be an RFC 3339 time"));
+    for &time in NO_TIMES {
+        bodies.push((
+            customer("updated_at", time.into()),
+            "updated_at must be an RFC 3339 time",
+        ));
     }
-    let deep = format!(
-        r#"{{"name":{}1{},"dob":"2000-01-01"}}"#,
-        "[".repeat(9_000),
-        "]".repeat(9_000)
-    );
-    bodies.push((deep, "nested too deep"));
     bodies
 }
 

@@ -3,6 +3,7 @@
 mod authentication;
 mod input;
 mod paging;
+mod preconditions;
 mod refresh;
 mod sessions;
 mod table;
