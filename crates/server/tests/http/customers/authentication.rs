@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use futures_util::future::join_all;
 use http::StatusCode;
-use keyward_core::accounts::{Realm, names};
+use keyward_core::accounts::{Realm, names, passwords};
 use keyward_core::clock::Clock;
 use keyward_server::limits;
 use serde_json::{Value, json};
@@ -191,6 +192,31 @@ async fn logins_are_limited_by_account_and_by_address() {
     let body = json!({"username": "d", "password": "x"});
     let answer = app.post(LOGIN).from(elsewhere).json(&body).send().await;
     answer.expect(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn more_logins_than_may_wait_are_told_to_come_back() {
+    let passwords = passwords::Policy {
+        memory_kib: 19_456,
+        passes: 2,
+        threads: 1,
+        queue: 1,
+    };
+    let options = Options {
+        passwords,
+        ..Options::default()
+    };
+    let app = TestApp::with(options).await;
+    let answers = join_all((0..20).map(|_| log_in(&app, "nobody", "x"))).await;
+    let busy: Vec<_> = answers
+        .into_iter()
+        .filter(|answer| answer.status != StatusCode::UNAUTHORIZED)
+        .collect();
+    assert!(!busy.is_empty());
+    for answer in busy {
+        let answer = answer.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "try again");
+        assert_eq!(answer.header("retry-after"), "1");
+    }
 }
 
 #[tokio::test]
