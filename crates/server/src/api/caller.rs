@@ -9,7 +9,8 @@ use super::Error;
 use crate::extract::bearer::{Refused, bearer, count, require};
 use crate::state::App;
 
-/// The account that calls. As the first extractor it comes before any look at the rest of the request.
+/// The account that calls. As the first extractor it comes before any look at the rest of the
+/// request.
 pub(super) struct Caller {
     /// Who it is.
     pub(super) account: Account,

@@ -64,7 +64,8 @@ async fn list(
     responses(
         (status = 204),
         (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, description = "Not an open session of yours", body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, description = "Not an open session of yours",
+            body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]

@@ -73,7 +73,8 @@ async fn log_in(
     security(("bearer" = [])),
     responses(
         (status = 200, body = TokenPairResponse),
-        (status = 401, description = "No good refresh token", body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, description = "No good refresh token",
+            body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
         (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
@@ -95,7 +96,8 @@ async fn refresh(
     security(("bearer" = [])),
     responses(
         (status = 204),
-        (status = 401, description = "No good token", body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, description = "No good token",
+            body = ProblemDocument, content_type = PROBLEM),
         (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]

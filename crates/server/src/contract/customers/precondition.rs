@@ -11,8 +11,8 @@ pub(super) fn entity_tag(version: i64) -> EntityTag {
     EntityTag::strong(version.to_string())
 }
 
-/// What `If-Match` asks for, by strong comparison. `*` asks for nothing more than the customer, whose
-/// absence is 404 anyway.
+/// What `If-Match` asks for, by strong comparison. `*` asks for nothing more than the customer,
+/// whose absence is 404 anyway.
 pub(super) fn required_version(headers: &HeaderMap) -> Precondition {
     match EntityTags::read(headers, &IF_MATCH) {
         None | Some(EntityTags::Any) => Precondition::None,

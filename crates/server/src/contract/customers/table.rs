@@ -150,7 +150,8 @@ async fn replace(
 
 /// Deletes a customer.
 #[utoipa::path(
-    delete, path = "/api/v1/customers/customers/{id}", tag = "5 customers", security(("bearer" = [])),
+    delete, path = "/api/v1/customers/customers/{id}", tag = "5 customers",
+    security(("bearer" = [])),
     params(
         ("id" = i64, Path),
         ("If-Match" = Option<String>, Header, description = "ETags of which one must still hold"),
