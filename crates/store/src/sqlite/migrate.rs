@@ -103,7 +103,7 @@ fn apply(db: &mut Connection, migration: &Migration) -> rusqlite::Result<Applied
 }
 
 fn find_checksum(db: &Connection, version: i64) -> rusqlite::Result<Option<Vec<u8>>> {
-    if !db.table_exists(None, "schema_migrations")? {
+    if !has_migrations(db)? {
         return Ok(None);
     }
     db.query_row(
@@ -114,10 +114,106 @@ fn find_checksum(db: &Connection, version: i64) -> rusqlite::Result<Option<Vec<u
     .optional()
 }
 
+/// Asked of the file itself: the connection's own idea of the schema may be older than the lock.
+fn has_migrations(db: &Connection) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'")?
+        .exists([])
+}
+
 fn compare(applied: &[u8], carried: &[u8]) -> Applied {
     if applied == carried {
         Applied::AsCarried
     } else {
         Applied::Otherwise
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::{Options, Sqlite};
+
+    fn prepare(sql: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("keyward.db");
+        if !sql.is_empty() {
+            drop(Sqlite::open(&path, Options::default()).expect("a store"));
+            Connection::open(&path)
+                .expect("a connection")
+                .execute_batch(sql)
+                .expect("the change");
+        }
+        (home, path)
+    }
+
+    fn refusal(path: &Path) -> OpenError {
+        Sqlite::open(path, Options::default())
+            .err()
+            .expect("a refusal")
+    }
+
+    #[test]
+    fn an_empty_file_is_brought_to_the_latest_version_and_stays_there() {
+        let (_home, path) = prepare("");
+        for _ in 0..2 {
+            drop(Sqlite::open(&path, Options::default()).expect("a store"));
+            let db = Connection::open(&path).expect("a connection");
+            assert_eq!(version(&db).expect("a version"), latest());
+            let count: i64 = db
+                .query_row("SELECT count(*) FROM schema_migrations", [], |row| {
+                    row.get(0)
+                })
+                .expect("a count");
+            assert_eq!(usize::try_from(count).expect("a count"), MIGRATIONS.len());
+        }
+    }
+
+    #[test]
+    fn processes_that_start_at_once_migrate_once() {
+        let (_home, path) = prepare("");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| drop(Sqlite::open(&path, Options::default()).expect("a store")));
+            }
+        });
+    }
+
+    #[test]
+    fn a_database_of_a_newer_program_is_refused() {
+        let (_home, path) = prepare("INSERT INTO schema_migrations VALUES (99, 'later', x'00', 0)");
+        let refusal = refusal(&path);
+        assert!(matches!(refusal, OpenError::Newer { found: 99, .. }));
+        assert!(refusal.to_string().contains("run the newer program"));
+    }
+
+    #[test]
+    fn a_database_with_another_text_of_a_migration_is_refused() {
+        let (_home, path) = prepare("UPDATE schema_migrations SET checksum = x'00'");
+        assert!(matches!(
+            refusal(&path),
+            OpenError::Altered { version: 1, .. }
+        ));
+    }
+
+    #[test]
+    fn a_database_of_something_else_is_refused_and_left_as_it_was() {
+        let (_home, path) = prepare("");
+        let other = Connection::open(&path).expect("a database");
+        other
+            .execute_batch("CREATE TABLE theirs (x)")
+            .expect("a table");
+        assert!(matches!(refusal(&path), OpenError::Foreign { .. }));
+        let tables: i64 = other
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .expect("a count");
+        assert_eq!(tables, 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused() {
+        let (_home, path) = prepare("");
+        std::fs::write(&path, "not a database, though it is long enough to be one")
+            .expect("a file");
+        assert!(matches!(refusal(&path), OpenError::Failed { .. }));
     }
 }

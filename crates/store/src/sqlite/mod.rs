@@ -8,6 +8,8 @@ mod customers;
 mod files;
 mod health;
 mod migrate;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod sessions;
 mod writer;

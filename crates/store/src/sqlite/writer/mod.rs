@@ -5,6 +5,8 @@
 //! that failed none is answered with success again: what the kernel dropped cannot be synced later.
 
 mod job;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::sync::Arc;
