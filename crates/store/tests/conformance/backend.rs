@@ -1,0 +1,142 @@
+//! What a case runs on, and what cases share.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use keyward_core::accounts::names::Name;
+use keyward_core::accounts::{self, Account, NewAccount, Realm};
+use keyward_core::clock::Timestamp;
+use keyward_core::files::Blobs;
+use keyward_core::secret::SecretText;
+use keyward_core::sessions::{NewSession, Session};
+use keyward_core::{customers, files, keys, sessions};
+use keyward_store::blobs::LocalBlobs;
+use keyward_store::key_files::KeyFiles;
+use keyward_store::sqlite::{Options, Sqlite};
+use tempfile::TempDir;
+use tokio::sync::Barrier;
+
+/// Every trait of rows at once.
+pub(crate) trait Rows:
+    accounts::Store + sessions::Store + customers::Store + files::Store
+{
+}
+
+impl<T: accounts::Store + sessions::Store + customers::Store + files::Store> Rows for T {}
+
+/// The store as one process has it open.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) rows: Arc<dyn Rows>,
+    pub(crate) keys: Arc<dyn keys::Store>,
+}
+
+/// A store that is empty at first, and gone when it is dropped.
+pub(crate) struct Backend {
+    pub(crate) node: Node,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    open_node: Box<dyn Fn() -> Node + Send + Sync>,
+    open_blobs: Box<dyn Fn() -> Arc<dyn Blobs> + Send + Sync>,
+    _home: TempDir,
+}
+
+impl Backend {
+    pub(crate) fn rows(&self) -> Arc<dyn Rows> {
+        Arc::clone(&self.node.rows)
+    }
+
+    /// The same store as another process would have it open.
+    pub(crate) fn another_node(&self) -> Node {
+        (self.open_node)()
+    }
+
+    /// The same blobs as after a restart.
+    pub(crate) fn restarted_blobs(&self) -> Arc<dyn Blobs> {
+        (self.open_blobs)()
+    }
+}
+
+pub(crate) async fn sqlite() -> Backend {
+    let home = tempfile::tempdir().expect("a folder");
+    let (database, keys) = (home.path().join("keyward.db"), home.path().join("keys"));
+    let open_node = move || Node {
+        rows: Arc::new(Sqlite::open(&database, Options::default()).expect("a database")),
+        keys: Arc::new(KeyFiles::new(keys.clone())),
+    };
+    let files = home.path().join("files");
+    let open_blobs =
+        move || -> Arc<dyn Blobs> { Arc::new(LocalBlobs::open(&files).expect("a folder")) };
+    Backend {
+        node: open_node(),
+        blobs: open_blobs(),
+        open_node: Box::new(open_node),
+        open_blobs: Box::new(open_blobs),
+        _home: home,
+    }
+}
+
+/// Runs `count` tasks that set off together.
+pub(crate) async fn at_once<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let (barrier, task) = (Arc::clone(&barrier), task(index));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                task.await
+            })
+        })
+        .collect();
+    let mut results = Vec::with_capacity(count);
+    for task in tasks {
+        results.push(task.await.expect("a task"));
+    }
+    results
+}
+
+/// A moment `seconds` after a fixed one.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_700_000_000 + seconds)
+}
+
+pub(crate) fn name(shown: &str) -> Option<Name> {
+    Some(Name {
+        shown: shown.to_owned(),
+        key: shown.to_lowercase(),
+    })
+}
+
+pub(crate) fn new_account(realm: Realm, username: Option<&str>, email: Option<&str>) -> NewAccount {
+    NewAccount {
+        realm,
+        username: username.and_then(name),
+        email: email.and_then(name),
+        display_name: Some("Ada".into()),
+        password_hash: SecretText::new("hash".into()),
+        created_at: at(0),
+    }
+}
+
+pub(crate) async fn account(rows: &Arc<dyn Rows>, username: &str) -> Account {
+    rows.create_account(new_account(Realm::Default, Some(username), None))
+        .await
+        .expect("an account")
+}
+
+/// A session opened at [`at`]`(0)` that expires after 100 s and ends after 1,000 s.
+pub(crate) async fn session(rows: &Arc<dyn Rows>, account: &Account) -> Session {
+    rows.open_session(NewSession {
+        account: account.id,
+        created_at: at(0),
+        expires_at: at(100),
+        ends_at: at(1_000),
+        user_agent: Some("tests/1".into()),
+    })
+    .await
+    .expect("the store")
+    .expect("a session")
+}

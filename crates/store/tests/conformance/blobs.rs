@@ -1,0 +1,132 @@
+//! Stored bytes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use keyward_core::error::Fault;
+use keyward_core::files::{BlobId, BlobReader, Blobs};
+
+use crate::backend::Backend;
+use crate::files::blob;
+
+/// Bytes that differ at every place that matters.
+pub(crate) fn content(length: usize) -> Bytes {
+    (0..length)
+        .map(|index| (index * 31 + index / 65_521).to_le_bytes()[0])
+        .collect()
+}
+
+pub(crate) async fn write(blobs: &Arc<dyn Blobs>, id: &BlobId, content: &Bytes) {
+    let mut writer = blobs.create(id).await.expect("a writer");
+    for start in (0..content.len()).step_by(100_000) {
+        let end = content.len().min(start + 100_000);
+        writer.write(content.slice(start..end)).await.expect("room");
+    }
+    writer.finish().await.expect("the bytes");
+}
+
+pub(crate) async fn read(reader: Box<dyn BlobReader>, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+    let chunks: Vec<Bytes> = reader.read(range).try_collect().await?;
+    assert!(
+        chunks.iter().all(|chunk| chunk.len() <= 1 << 20),
+        "chunks are bounded"
+    );
+    Ok(chunks.concat())
+}
+
+async fn open(blobs: &Arc<dyn Blobs>, id: &BlobId) -> Option<Box<dyn BlobReader>> {
+    blobs.open(id).await.expect("the store")
+}
+
+async fn old(blobs: &Arc<dyn Blobs>) -> Vec<BlobId> {
+    let batches: Vec<Vec<BlobId>> = blobs.list_old().try_collect().await.expect("the store");
+    let mut all = batches.concat();
+    all.sort_unstable();
+    all
+}
+
+pub(crate) async fn finished_bytes_are_read_back_whole_and_in_ranges(backend: &Backend) {
+    let blobs = &backend.blobs;
+    for (number, length) in [0, 1, 262_144, 3_500_017].into_iter().enumerate() {
+        let (id, content) = (blob(number), content(length));
+        write(blobs, &id, &content).await;
+        let (end, middle) = (length as u64, length as u64 / 2);
+        for range in [
+            0..end,
+            middle..end,
+            0..middle,
+            middle..middle,
+            end.saturating_sub(1)..end,
+        ] {
+            let reader = open(blobs, &id).await.expect("the bytes");
+            let bytes = read(reader, range.clone()).await.expect("the range");
+            let expected = &content[to_usize(range.start)..to_usize(range.end)];
+            assert!(bytes == expected, "{range:?} of {length}");
+        }
+    }
+}
+
+fn to_usize(number: u64) -> usize {
+    number.try_into().expect("it fits")
+}
+
+pub(crate) async fn unfinished_bytes_are_not_there(backend: &Backend) {
+    let mut writer = backend.blobs.create(&blob(1)).await.expect("a writer");
+    writer.write(content(2_000_000)).await.expect("room");
+    assert!(open(&backend.blobs, &blob(1)).await.is_none());
+    writer.finish().await.expect("the bytes");
+    assert!(open(&backend.blobs, &blob(1)).await.is_some());
+}
+
+pub(crate) async fn an_abandoned_upload_leaves_nothing(backend: &Backend) {
+    for length in [0, 10, 5_000_000] {
+        let mut writer = backend.blobs.create(&blob(1)).await.expect("a writer");
+        writer.write(content(length)).await.expect("room");
+        drop(writer);
+        assert!(open(&backend.blobs, &blob(1)).await.is_none());
+    }
+    assert_eq!(old(&backend.restarted_blobs()).await, []);
+}
+
+pub(crate) async fn a_reader_of_deleted_bytes_reads_to_their_end(backend: &Backend) {
+    let content = content(2_000_000);
+    write(&backend.blobs, &blob(1), &content).await;
+    let reader = open(&backend.blobs, &blob(1)).await.expect("the bytes");
+    backend.blobs.delete(&blob(1)).await.expect("the store");
+    assert!(open(&backend.blobs, &blob(1)).await.is_none());
+    assert!(read(reader, 0..2_000_000).await.expect("the bytes") == content);
+}
+
+pub(crate) async fn bytes_shorter_than_promised_are_an_error(backend: &Backend) {
+    write(&backend.blobs, &blob(1), &content(1_000)).await;
+    for range in [0..1_001, 1_000..1_001, 500_000..500_001] {
+        let reader = open(&backend.blobs, &blob(1)).await.expect("the bytes");
+        let result = read(reader, range).await;
+        assert!(matches!(result, Err(Fault::Internal(_))), "{result:?}");
+    }
+}
+
+pub(crate) async fn deleting_what_is_not_there_is_nothing(backend: &Backend) {
+    backend.blobs.delete(&blob(1)).await.expect("the store");
+    assert!(open(&backend.blobs, &blob(1)).await.is_none());
+}
+
+pub(crate) async fn only_what_was_there_at_the_start_is_listed_as_old(backend: &Backend) {
+    let ids = [
+        BlobId::parse(&"f".repeat(32)).expect("an id"),
+        blob(1),
+        blob(2),
+    ];
+    for id in &ids {
+        write(&backend.blobs, id, &content(10)).await;
+    }
+    assert_eq!(old(&backend.blobs).await, []);
+    let restarted = backend.restarted_blobs();
+    write(&restarted, &blob(3), &content(10)).await;
+    restarted.delete(&blob(2)).await.expect("the store");
+    let mut expected = vec![ids[0].clone(), blob(1)];
+    expected.sort_unstable();
+    assert_eq!(old(&restarted).await, expected);
+}

@@ -1,0 +1,177 @@
+//! Files: which exist.
+
+use std::sync::Arc;
+
+use keyward_core::files::{BlobId, File, Finished, NewFile};
+use keyward_core::id::AccountId;
+
+use crate::backend::{Backend, Rows, account, at, at_once};
+
+pub(crate) fn blob(number: usize) -> BlobId {
+    BlobId::parse(&format!("{number:032x}")).expect("an id")
+}
+
+fn new_file(owner: AccountId, name: &str, number: usize) -> NewFile {
+    let file = File {
+        name: name.to_owned(),
+        size: number as u64,
+        sha256: [number.to_le_bytes()[0]; 32],
+        content_type: "text/plain".into(),
+        uploaded_at: at(3),
+        blob: blob(number),
+    };
+    NewFile { owner, file }
+}
+
+async fn find(rows: &Arc<dyn Rows>, owner: AccountId, name: &str) -> Option<File> {
+    rows.find_file(owner, name).await.expect("the store")
+}
+
+pub(crate) async fn a_finished_upload_is_found_as_it_was_described(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await.id;
+    let mut new = new_file(owner, "Zoë 🦀.txt", 1);
+    new.file.size = 5 << 40;
+    assert_eq!(find(&rows, owner, "Zoë 🦀.txt").await, None);
+    let finished = rows.finish_upload(new.clone(), false).await;
+    assert_eq!(
+        finished.expect("the store"),
+        Finished::Stored { replaced: None }
+    );
+    assert_eq!(find(&rows, owner, "Zoë 🦀.txt").await, Some(new.file));
+    assert_eq!(find(&rows, owner, "zoë 🦀.txt").await, None);
+    assert_eq!(
+        find(&rows, AccountId(owner.0 + 1), "Zoë 🦀.txt").await,
+        None
+    );
+}
+
+pub(crate) async fn a_name_is_taken_unless_it_is_overwritten(backend: &Backend) {
+    let rows = backend.rows();
+    let (ada, eve) = (
+        account(&rows, "ada").await.id,
+        account(&rows, "eve").await.id,
+    );
+    let finish =
+        |owner, number, overwrite| rows.finish_upload(new_file(owner, "a.txt", number), overwrite);
+    let stored = |replaced| Finished::Stored { replaced };
+    assert_eq!(finish(ada, 1, true).await.expect("the store"), stored(None));
+    assert_eq!(
+        finish(ada, 2, false).await.expect("the store"),
+        Finished::NameTaken
+    );
+    assert_eq!(
+        find(&rows, ada, "a.txt").await.map(|file| file.blob),
+        Some(blob(1))
+    );
+    assert_eq!(
+        finish(eve, 3, false).await.expect("the store"),
+        stored(None)
+    );
+    let replaced = finish(ada, 4, true).await.expect("the store");
+    assert_eq!(replaced, stored(Some(blob(1))));
+    assert_eq!(
+        find(&rows, ada, "a.txt").await,
+        Some(new_file(ada, "a.txt", 4).file)
+    );
+    assert_eq!(
+        find(&rows, eve, "a.txt").await,
+        Some(new_file(eve, "a.txt", 3).file)
+    );
+}
+
+pub(crate) async fn files_are_listed_by_owner_and_the_bytes_of_their_names(backend: &Backend) {
+    let rows = backend.rows();
+    let (ada, eve) = (
+        account(&rows, "ada").await.id,
+        account(&rows, "eve").await.id,
+    );
+    let mut names = vec![
+        "b",
+        "a",
+        "B",
+        "é",
+        "\u{10000}",
+        "\u{ffee}",
+        "a b",
+        "a-b",
+        "Z",
+        "10",
+        "9",
+    ];
+    for (number, name) in names.iter().enumerate() {
+        let new = new_file(ada, name, number);
+        rows.finish_upload(new, false).await.expect("the store");
+    }
+    let other = new_file(eve, "c", 99);
+    rows.finish_upload(other.clone(), false)
+        .await
+        .expect("the store");
+    names.sort_unstable();
+    let listed = rows.list_files(ada).await.expect("the store");
+    let listed: Vec<_> = listed.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(listed, names);
+    assert_eq!(rows.list_files(eve).await.expect("the store"), [other.file]);
+    let nobody = AccountId(eve.0 + 1);
+    assert_eq!(rows.list_files(nobody).await.expect("the store"), []);
+}
+
+async fn finish_fifty(backend: &Backend, owner: AccountId, overwrite: bool) -> Vec<Finished> {
+    let other = backend.another_node();
+    at_once(50, |index| {
+        let rows = if index % 2 == 0 {
+            backend.rows()
+        } else {
+            other.rows.clone()
+        };
+        let new = new_file(owner, "a.txt", index);
+        async move { rows.finish_upload(new, overwrite).await.expect("the store") }
+    })
+    .await
+}
+
+pub(crate) async fn of_fifty_uploads_under_one_name_one_wins(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await.id;
+    let outcomes = finish_fifty(backend, owner, false).await;
+    let stored = |outcome: &Finished| *outcome == Finished::Stored { replaced: None };
+    let winner = outcomes.iter().position(stored).expect("a winner");
+    let taken = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Finished::NameTaken);
+    assert_eq!(taken.count(), 49);
+    let found = find(&rows, owner, "a.txt").await.expect("a file");
+    assert_eq!(found.blob, blob(winner));
+}
+
+pub(crate) async fn of_fifty_overwriting_uploads_every_replaced_blob_is_told_once(
+    backend: &Backend,
+) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await.id;
+    let outcomes = finish_fifty(backend, owner, true).await;
+    let mut blobs: Vec<_> = outcomes
+        .into_iter()
+        .filter_map(|outcome| match outcome {
+            Finished::Stored { replaced } => replaced,
+            Finished::NameTaken => panic!("it may be replaced"),
+        })
+        .collect();
+    blobs.push(find(&rows, owner, "a.txt").await.expect("a file").blob);
+    blobs.sort_unstable();
+    assert_eq!(blobs, (0..50).map(blob).collect::<Vec<_>>());
+}
+
+pub(crate) async fn blobs_that_no_file_names_are_told(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await.id;
+    for (name, number) in [("a", 1), ("b", 2), ("a", 3)] {
+        let new = new_file(owner, name, number);
+        rows.finish_upload(new, true).await.expect("the store");
+    }
+    let asked = [0, 1, 2, 3].map(blob).to_vec();
+    let unnamed = rows.list_unnamed_blobs(asked).await.expect("the store");
+    assert_eq!(unnamed, [blob(0), blob(1)]);
+    let none = rows.list_unnamed_blobs(Vec::new()).await;
+    assert_eq!(none.expect("the store"), []);
+}

@@ -1,0 +1,21 @@
+//! One list of cases that every backend must pass, each under its own name, races included.
+//!
+//! A case takes a [`backend::Backend`] and knows no database. `suite.rs` is the list.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod accounts;
+mod backend;
+mod blobs;
+mod coverage;
+mod customers;
+mod files;
+mod keys;
+mod local_disk;
+mod session_feed;
+mod session_races;
+mod sessions;
+mod suite;

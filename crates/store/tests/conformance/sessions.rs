@@ -1,0 +1,348 @@
+//! Sessions and their refresh tokens, one caller at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyward_core::id::{AccountId, SessionId};
+use keyward_core::page::Page;
+use keyward_core::secret::SecretText;
+use keyward_core::sessions::{NewSession, Reason, Rotate, Rotation, Session};
+
+use crate::backend::{Backend, Rows, account, at, session};
+
+const ALL: Page = Page {
+    after: 0,
+    limit: 100,
+};
+
+/// Presents the refresh token of `counter` at `now` seconds, with a minute's life and ten seconds' grace.
+pub(crate) fn rotate(session: &Session, counter: i64, now: i64) -> Rotate {
+    Rotate {
+        session: session.id,
+        counter,
+        now: at(now),
+        ttl: Duration::from_secs(60),
+        grace: Duration::from_secs(10),
+    }
+}
+
+pub(crate) async fn find(rows: &Arc<dyn Rows>, id: SessionId) -> Session {
+    let found = rows.find_session(id).await.expect("the store");
+    found.expect("a session")
+}
+
+async fn rotated(rows: &Arc<dyn Rows>, rotate: Rotate) -> Session {
+    match rows.rotate_refresh_token(rotate).await.expect("the store") {
+        Rotation::Rotated(session) => session,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn a_session_is_opened_as_asked(backend: &Backend) {
+    let rows = backend.rows();
+    let account = account(&rows, "ada").await;
+    let opened = session(&rows, &account).await;
+    assert_eq!(
+        opened,
+        Session {
+            id: opened.id,
+            account: account.id,
+            created_at: at(0),
+            expires_at: at(100),
+            ends_at: at(1_000),
+            refresh_counter: 0,
+            refreshed_at: at(0),
+            closed_at: None,
+            user_agent: Some("tests/1".into()),
+        }
+    );
+    assert_eq!(find(&rows, opened.id).await, opened);
+    let other = rows.find_session(SessionId(opened.id.0 + 1)).await;
+    assert_eq!(other.expect("the store"), None);
+}
+
+pub(crate) async fn a_missing_or_disabled_account_opens_no_session(backend: &Backend) {
+    let rows = backend.rows();
+    let account = account(&rows, "ada").await;
+    rows.disable_account(account.id, at(0))
+        .await
+        .expect("the store");
+    for id in [account.id, AccountId(account.id.0 + 1)] {
+        let new = NewSession {
+            account: id,
+            created_at: at(1),
+            expires_at: at(2),
+            ends_at: at(3),
+            user_agent: None,
+        };
+        assert_eq!(rows.open_session(new).await.expect("the store"), None);
+    }
+}
+
+pub(crate) async fn a_rotation_advances_the_counter_and_slides_the_end(backend: &Backend) {
+    let rows = backend.rows();
+    let opened = session(&rows, &account(&rows, "ada").await).await;
+    let bystander = session(&rows, &account(&rows, "eve").await).await;
+    let now = rotated(&rows, rotate(&opened, 0, 90)).await;
+    let expected = Session {
+        expires_at: at(150),
+        refresh_counter: 1,
+        refreshed_at: at(90),
+        ..opened
+    };
+    assert_eq!(now, expected);
+    assert_eq!(find(&rows, now.id).await, expected);
+    assert_eq!(find(&rows, bystander.id).await, bystander);
+}
+
+pub(crate) async fn a_session_never_outlives_its_end_nor_a_token_it_has_issued(backend: &Backend) {
+    let rows = backend.rows();
+    let opened = session(&rows, &account(&rows, "ada").await).await;
+    // Its first tokens live to 100 s: a successor with a shorter life must not hide that.
+    assert_eq!(
+        rotated(&rows, rotate(&opened, 0, 20)).await.expires_at,
+        at(100)
+    );
+    let long = |counter, now| Rotate {
+        ttl: Duration::from_secs(5_000),
+        ..rotate(&opened, counter, now)
+    };
+    assert_eq!(rotated(&rows, long(1, 90)).await.expires_at, at(1_000));
+    assert_eq!(rotated(&rows, long(2, 999)).await.expires_at, at(1_000));
+    let ended = rows.rotate_refresh_token(long(3, 1_000)).await;
+    assert_eq!(ended.expect("the store"), Rotation::Refused);
+}
+
+pub(crate) async fn a_token_used_twice_closes_its_session(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let opened = session(&rows, &owner).await;
+    rotated(&rows, rotate(&opened, 0, 10)).await;
+    let replay = Rotate {
+        grace: Duration::ZERO,
+        ..rotate(&opened, 0, 10)
+    };
+    let outcome = rows.rotate_refresh_token(replay).await.expect("the store");
+    assert_eq!(outcome, Rotation::Replayed(owner.id));
+    assert_eq!(find(&rows, opened.id).await.closed_at, Some(at(10)));
+    for counter in [0, 1] {
+        let outcome = rows
+            .rotate_refresh_token(rotate(&opened, counter, 11))
+            .await;
+        assert_eq!(outcome.expect("the store"), Rotation::Refused);
+    }
+}
+
+pub(crate) async fn within_the_grace_the_predecessor_is_repeated(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let opened = session(&rows, &owner).await;
+    rotated(&rows, rotate(&opened, 0, 50)).await;
+    let current = rotated(&rows, rotate(&opened, 1, 60)).await;
+    // A request that was read earlier may come later.
+    for now in [60, 69, 55] {
+        let outcome = rows.rotate_refresh_token(rotate(&opened, 1, now)).await;
+        assert_eq!(
+            outcome.expect("the store"),
+            Rotation::Repeated(current.clone()),
+            "{now}"
+        );
+    }
+    assert_eq!(find(&rows, opened.id).await, current);
+    for (counter, now) in [(1, 70), (1, 50), (0, 61)] {
+        let victim = session(&rows, &owner).await;
+        rotated(&rows, rotate(&victim, 0, 50)).await;
+        rotated(&rows, rotate(&victim, 1, 60)).await;
+        let outcome = rows
+            .rotate_refresh_token(rotate(&victim, counter, now))
+            .await;
+        let expected = Rotation::Replayed(owner.id);
+        assert_eq!(outcome.expect("the store"), expected, "{counter} at {now}");
+    }
+}
+
+pub(crate) async fn what_belongs_to_no_open_session_is_refused(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let opened = session(&rows, &owner).await;
+    let closed = session(&rows, &owner).await;
+    rows.close_session(closed.id, Reason::Logout, at(1))
+        .await
+        .expect("the store");
+    let unknown = Session {
+        id: SessionId(closed.id.0 + 1),
+        ..opened.clone()
+    };
+    let of_disabled = session(&rows, &account(&rows, "eve").await).await;
+    rows.disable_account(of_disabled.account, at(1))
+        .await
+        .expect("the store");
+    for (case, request) in [
+        ("closed", rotate(&closed, 0, 2)),
+        ("unknown", rotate(&unknown, 0, 2)),
+        ("never issued", rotate(&opened, 1, 2)),
+        ("ended", rotate(&opened, 0, 100)),
+        ("disabled", rotate(&of_disabled, 0, 2)),
+    ] {
+        let outcome = rows.rotate_refresh_token(request).await;
+        assert_eq!(outcome.expect("the store"), Rotation::Refused, "{case}");
+    }
+    assert_eq!(find(&rows, opened.id).await, opened);
+}
+
+pub(crate) async fn a_session_is_closed_once(backend: &Backend) {
+    let rows = backend.rows();
+    let opened = session(&rows, &account(&rows, "ada").await).await;
+    for (now, closes) in [(5, true), (6, false)] {
+        let closed = rows
+            .close_session(opened.id, Reason::Operator, at(now))
+            .await;
+        assert_eq!(closed.expect("the store"), closes);
+    }
+    assert_eq!(find(&rows, opened.id).await.closed_at, Some(at(5)));
+    let unknown = SessionId(opened.id.0 + 1);
+    let closed = rows.close_session(unknown, Reason::Logout, at(7)).await;
+    assert!(!closed.expect("the store"));
+}
+
+pub(crate) async fn changing_a_password_closes_all_sessions_but_the_kept_one(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let bystander = session(&rows, &account(&rows, "eve").await).await;
+    let mut opened = Vec::new();
+    for _ in 0..3 {
+        opened.push(session(&rows, &owner).await.id);
+    }
+    rows.close_session(opened[2], Reason::Logout, at(1))
+        .await
+        .expect("the store");
+    let change =
+        |id, hash: &str, keep| rows.change_password(id, SecretText::new(hash.into()), keep, at(2));
+    let closed = change(owner.id, "second", Some(opened[1])).await;
+    assert_eq!(closed.expect("the store"), Some(vec![opened[0]]));
+    assert_eq!(find(&rows, opened[0]).await.closed_at, Some(at(2)));
+    assert_eq!(find(&rows, opened[1]).await.closed_at, None);
+    let closed = change(owner.id, "third", None).await;
+    assert_eq!(closed.expect("the store"), Some(vec![opened[1]]));
+    let hash = rows.find_password_hash(owner.id).await.expect("the store");
+    assert_eq!(hash.expect("a hash").expose(), "third");
+    assert_eq!(find(&rows, bystander.id).await, bystander);
+    let unknown = AccountId(owner.id.0 + 100);
+    assert_eq!(change(unknown, "x", None).await.expect("the store"), None);
+}
+
+pub(crate) async fn disabling_an_account_closes_its_sessions(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let (first, second) = (session(&rows, &owner).await, session(&rows, &owner).await);
+    // Also what has ended by the clock: it would revive if the clock were set back.
+    let closed = rows
+        .disable_account(owner.id, at(500))
+        .await
+        .expect("the store");
+    assert_eq!(closed, Some(vec![first.id, second.id]));
+    assert_eq!(find(&rows, second.id).await.closed_at, Some(at(500)));
+    let again = rows
+        .disable_account(owner.id, at(600))
+        .await
+        .expect("the store");
+    assert_eq!(again, Some(vec![]));
+    let found = rows.find_account(owner.id).await.expect("the store");
+    assert_eq!(found.expect("an account").disabled_at, Some(at(500)));
+    let unknown = AccountId(owner.id.0 + 1);
+    let none = rows.disable_account(unknown, at(0)).await;
+    assert_eq!(none.expect("the store"), None);
+}
+
+pub(crate) async fn only_sessions_that_are_open_and_not_ended_are_listed(backend: &Backend) {
+    let rows = backend.rows();
+    let (ada, eve) = (account(&rows, "ada").await, account(&rows, "eve").await);
+    let mut opened = Vec::new();
+    for index in 0..6 {
+        opened.push(session(&rows, if index % 2 == 0 { &ada } else { &eve }).await);
+    }
+    rows.close_session(opened[0].id, Reason::Logout, at(1))
+        .await
+        .expect("the store");
+    opened[2] = rotated(&rows, rotate(&opened[2], 0, 90)).await;
+    let list = |account, now, page| rows.list_sessions(account, at(now), page);
+    assert_eq!(list(None, 99, ALL).await.expect("the store"), opened[1..]);
+    assert_eq!(list(None, 100, ALL).await.expect("the store"), opened[2..3]);
+    let of_ada = list(Some(ada.id), 99, ALL).await.expect("the store");
+    assert_eq!(of_ada, [opened[2].clone(), opened[4].clone()]);
+    let page = Page {
+        after: opened[2].id.0,
+        limit: 1,
+    };
+    assert_eq!(list(None, 99, page).await.expect("the store"), opened[3..4]);
+    let page_of_ada = list(Some(ada.id), 99, page).await.expect("the store");
+    assert_eq!(page_of_ada, opened[4..5]);
+}
+
+pub(crate) async fn forgetting_deletes_what_ended_and_remembers_the_horizon(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let mut opened = Vec::new();
+    for _ in 0..4 {
+        opened.push(session(&rows, &owner).await.id);
+    }
+    let alive = session(&rows, &owner).await;
+    rotated(&rows, rotate(&alive, 0, 90)).await;
+    rows.close_session(opened[1], Reason::Logout, at(1))
+        .await
+        .expect("the store");
+    rows.close_session(alive.id, Reason::Logout, at(95))
+        .await
+        .expect("the store");
+    assert_eq!(rows.find_horizon().await.expect("the store"), None);
+    let forget = |horizon, limit| rows.forget_ended_sessions(at(horizon), limit);
+    assert_eq!(
+        forget(100, 100).await.expect("the store"),
+        [],
+        "not before its end"
+    );
+    let mut forgotten = forget(101, 3).await.expect("the store");
+    assert_eq!(forgotten.len(), 3);
+    forgotten.extend(forget(101, 3).await.expect("the store"));
+    forgotten.sort_unstable();
+    assert_eq!(forgotten, opened);
+    for id in opened {
+        assert_eq!(rows.find_session(id).await.expect("the store"), None);
+    }
+    let closures = rows.list_closures(0, 100).await.expect("the store");
+    assert_eq!(closures.sessions, [alive.id]);
+    assert_eq!(rows.find_horizon().await.expect("the store"), Some(at(101)));
+    assert_eq!(forget(50, 3).await.expect("the store"), []);
+    let horizon = backend.another_node().rows.find_horizon().await;
+    assert_eq!(
+        horizon.expect("the store"),
+        Some(at(101)),
+        "it never goes back"
+    );
+}
+
+pub(crate) async fn session_ids_are_never_reused(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let first = session(&rows, &owner).await;
+    rows.close_session(first.id, Reason::Logout, at(1))
+        .await
+        .expect("the store");
+    let before = rows.list_closures(0, 10).await.expect("the store");
+    let gone = rows.forget_ended_sessions(at(10_000), 10).await;
+    assert_eq!(gone.expect("the store"), [first.id]);
+    let second = session(&rows, &owner).await;
+    assert!(second.id > first.id);
+    rows.close_session(second.id, Reason::Logout, at(2))
+        .await
+        .expect("the store");
+    let after = rows
+        .list_closures(before.cursor, 10)
+        .await
+        .expect("the store");
+    assert_eq!(
+        after.sessions,
+        [second.id],
+        "the feed goes on from where it was"
+    );
+}

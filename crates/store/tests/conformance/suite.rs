@@ -1,0 +1,97 @@
+//! The list of cases, stamped out for each backend.
+
+macro_rules! cases {
+    ($open:path => $($topic:ident { $($case:ident)* })*) => {$(
+        mod $topic {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $case() {
+                    let backend = $open().await;
+                    crate::$topic::$case(&backend).await;
+                }
+            )*
+        }
+    )*};
+}
+
+/// All cases, on the backend that the path opens.
+macro_rules! conformance_suite {
+    ($name:ident, $open:path) => {
+        mod $name {
+            cases! { $open =>
+                accounts {
+                    a_created_account_is_found_by_its_id_and_each_of_its_names
+                    a_name_in_use_as_username_or_address_is_taken_as_either
+                    an_account_may_have_its_address_for_a_username
+                    of_fifty_sign_ups_under_one_name_one_wins
+                    credentials_are_found_by_name_with_the_hash
+                    accounts_are_listed_by_id_and_realm_a_page_at_a_time
+                    only_default_accounts_with_an_address_are_listed_with_email
+                    a_hash_is_renewed_only_where_it_is_still_the_old_one
+                    a_disabled_account_is_enabled_again
+                }
+                sessions {
+                    a_session_is_opened_as_asked
+                    a_missing_or_disabled_account_opens_no_session
+                    a_rotation_advances_the_counter_and_slides_the_end
+                    a_session_never_outlives_its_end_nor_a_token_it_has_issued
+                    a_token_used_twice_closes_its_session
+                    within_the_grace_the_predecessor_is_repeated
+                    what_belongs_to_no_open_session_is_refused
+                    a_session_is_closed_once
+                    changing_a_password_closes_all_sessions_but_the_kept_one
+                    disabling_an_account_closes_its_sessions
+                    only_sessions_that_are_open_and_not_ended_are_listed
+                    forgetting_deletes_what_ended_and_remembers_the_horizon
+                    session_ids_are_never_reused
+                }
+                session_races {
+                    of_fifty_rotations_of_one_token_one_wins_and_the_session_dies
+                    of_fifty_rotations_within_the_grace_one_wins_and_the_rest_repeat
+                    once_a_session_is_closed_no_rotation_succeeds
+                    once_an_account_is_disabled_it_has_no_open_session
+                    of_fifty_closings_one_closes
+                }
+                session_feed {
+                    closures_are_read_in_order_from_the_cursor_on
+                    everything_that_closes_feeds_the_closures
+                    a_follower_misses_nothing_while_two_nodes_close
+                }
+                customers {
+                    a_customer_is_found_as_it_was_created
+                    customers_are_listed_by_id_a_page_at_a_time
+                    the_youngest_come_first_and_equal_ones_by_id
+                    a_replacement_advances_the_version
+                    a_change_is_made_only_where_its_precondition_holds
+                    of_fifty_replacements_of_one_version_one_wins
+                    of_a_deletion_and_a_replacement_of_one_version_one_wins
+                    customer_ids_are_never_reused
+                    an_answered_write_is_seen_by_another_node_at_once
+                }
+                files {
+                    a_finished_upload_is_found_as_it_was_described
+                    a_name_is_taken_unless_it_is_overwritten
+                    files_are_listed_by_owner_and_the_bytes_of_their_names
+                    of_fifty_uploads_under_one_name_one_wins
+                    of_fifty_overwriting_uploads_every_replaced_blob_is_told_once
+                    blobs_that_no_file_names_are_told
+                }
+                keys {
+                    the_first_key_is_kept_and_purposes_are_apart
+                    of_fifty_fresh_keys_one_is_kept
+                }
+                blobs {
+                    finished_bytes_are_read_back_whole_and_in_ranges
+                    unfinished_bytes_are_not_there
+                    an_abandoned_upload_leaves_nothing
+                    a_reader_of_deleted_bytes_reads_to_their_end
+                    bytes_shorter_than_promised_are_an_error
+                    deleting_what_is_not_there_is_nothing
+                    only_what_was_there_at_the_start_is_listed_as_old
+                }
+            }
+        }
+    };
+}
+
+conformance_suite!(sqlite, crate::backend::sqlite);
