@@ -1,1 +1,196 @@
+//! Ids, headers, panics and the log, on a router without a server.
 
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request};
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderValue, StatusCode};
+use keyward_core::random::SeededRandom;
+use tower::ServiceExt;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use super::*;
+use crate::address::{ClientAddress, Peer};
+
+fn router(access_log: bool) -> Router {
+    let routes = Router::new()
+        .route("/", get(|request: Request| async move {
+            let id = request.extensions().get::<RequestId>().unwrap().as_str().to_owned();
+            let ClientAddress(address) = request.extensions().get().unwrap();
+            format!("{id} {address}")
+        }))
+        .route("/customers/{id}", get(|Path(id): Path<String>| async move { id }))
+        .route("/page", get(|| async { ([("content-security-policy", "default-src 'self'")], "") }))
+        .route("/panic", get(panics))
+        .fallback(|| async { StatusCode::NOT_FOUND });
+    let proxies = Arc::new(TrustedProxies::parse(["10.0.0.1"]).unwrap());
+    around(routes, Edge { random: Arc::new(SeededRandom::new(7)), proxies, access_log })
+}
+
+async fn panics() {
+    panic!("a secret of the handler");
+}
+
+/// Sends `GET path` from `peer` with headers `name: value`.
+async fn send(router: &Router, peer: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = Request::builder().uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    let mut request = request.body(Body::empty()).unwrap();
+    let address = SocketAddr::new(peer.parse().unwrap(), 4711);
+    request.extensions_mut().insert(Peer(address));
+    router.clone().oneshot(request).await.unwrap()
+}
+
+async fn text(response: Response) -> String {
+    String::from_utf8(to_bytes(response.into_body(), 10_000).await.unwrap().to_vec()).unwrap()
+}
+
+fn id(response: &Response) -> String {
+    response.headers()["x-request-id"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn each_request_has_an_id_of_its_own_that_handler_and_client_both_see() {
+    let router = router(false);
+    let first = send(&router, "203.0.113.9", "/", &[]).await;
+    let second = send(&router, "203.0.113.9", "/nowhere", &[]).await;
+    assert_ne!(id(&first), id(&second));
+    for id in [id(&first), id(&second)] {
+        assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    }
+    let seen = id(&first);
+    assert_eq!(text(first).await, format!("{seen} 203.0.113.9"));
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_the_request_and_the_client_but_nobody_else_does() {
+    let router = router(false);
+    let headers = [("x-request-id", "Edge-1_a.b"), ("x-forwarded-for", "1.1.1.1")];
+    let vouched = send(&router, "10.0.0.1", "/", &headers).await;
+    assert_eq!(text(vouched).await, "Edge-1_a.b 1.1.1.1");
+    let spoofed = send(&router, "203.0.113.9", "/", &headers).await;
+    assert_ne!(id(&spoofed), "Edge-1_a.b");
+    assert!(text(spoofed).await.ends_with(" 203.0.113.9"));
+}
+
+#[tokio::test]
+async fn an_id_that_is_none_is_replaced_even_if_a_proxy_sends_it() {
+    let router = router(false);
+    let long = "x".repeat(65);
+    for sent in ["", "a b", "a\"b", "a/b", "ä", &long] {
+        let answer = send(&router, "10.0.0.1", "/", &[("x-request-id", sent)]).await;
+        assert_eq!(id(&answer).len(), 16, "{sent}");
+    }
+    let twice = [("x-request-id", "one"), ("x-request-id", "two")];
+    assert_eq!(id(&send(&router, "10.0.0.1", "/", &twice).await).len(), 16);
+    let longest = send(&router, "10.0.0.1", "/", &[("x-request-id", &long[1..])]).await;
+    assert_eq!(id(&longest), long[1..]);
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers_that_protect_browsers() {
+    let router = router(false);
+    for path in ["/", "/nowhere", "/panic"] {
+        let answer = send(&router, "203.0.113.9", path, &[]).await;
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+        ] {
+            assert_eq!(answer.headers()[name], value, "{path}");
+        }
+    }
+    let page = send(&router, "203.0.113.9", "/page", &[]).await;
+    let policies: Vec<_> = page.headers().get_all("content-security-policy").iter().collect();
+    assert_eq!(policies, ["default-src 'self'"]);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_answered_500_without_a_word_of_it() {
+    let router = router(false);
+    let answer = send(&router, "203.0.113.9", "/panic", &[]).await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let body = text(answer).await;
+    assert!(body.contains("\"status\":500") && !body.contains("secret"), "{body}");
+}
+
+#[tokio::test]
+async fn the_log_has_a_line_a_request_with_the_route_and_without_query_or_credentials() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let router = router(true);
+    let secrets = [("authorization", "Bearer secret"), ("cookie", "secret")];
+    send(&router, "203.0.113.9", "/customers/secret?token=secret", &secrets).await;
+    let long = format!("/nowhere/%0a{}?secret", "x".repeat(1_000));
+    send(&router, "203.0.113.9", &long, &secrets).await;
+    send(&router, "203.0.113.9", "/panic", &secrets).await;
+
+    let lines = log.0.lock().unwrap();
+    let access: Vec<_> = lines.iter().filter(|line| line.starts_with("access INFO ")).collect();
+    assert_eq!(access.len(), 3, "{lines:#?}");
+    for expected in ["path=/customers/{id} status=200 ", "address=203.0.113.9 method=GET "] {
+        assert!(access[0].contains(expected), "{}", access[0]);
+    }
+    assert!(access[1].contains("path=/nowhere/%0ax"), "{}", access[1]);
+    assert!(access[1].contains(" status=404 ") && access[1].len() < 400, "{}", access[1]);
+    assert!(access[2].contains("path=/panic status=500 "), "{}", access[2]);
+    assert!(access.iter().all(|line| !line.contains("secret")), "{access:#?}");
+}
+
+#[tokio::test]
+async fn the_log_can_be_switched_off() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    send(&router(false), "203.0.113.9", "/", &[]).await;
+    assert_eq!(*log.0.lock().unwrap(), Vec::<String>::new());
+}
+
+/// Every event as a line: target, level, then its fields.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        write!(self.0, " {field}={value}").unwrap();
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && !metadata.target().starts_with("axum")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(format!("{} {}", event.metadata().target(), event.metadata().level()));
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}

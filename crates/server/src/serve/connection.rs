@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,6 +21,7 @@ use super::Settings;
 use super::body::{RequestBody, ResponseBody};
 use super::io::Noted;
 use super::pulse::{Pulse, Wait, Watch};
+use super::strict;
 use crate::address::Peer;
 
 /// The headers hyper parses without an allocation; its own default.
@@ -123,18 +125,21 @@ impl hyper::service::Service<Request<Incoming>> for ToRouter {
 
     fn call(&self, request: Request<Incoming>) -> Answer {
         self.pulse.begin_request();
-        let mut request = request.map(|body| RequestBody::wrap(body, &self.pulse));
-        request.extensions_mut().insert(self.peer);
-        Answer {
-            routed: self.router.clone().call(request),
-            pulse: Arc::clone(&self.pulse),
-        }
+        let answer = match strict::refusal(&request) {
+            Some(refusal) => Err(refusal),
+            None => {
+                let mut request = request.map(|body| RequestBody::wrap(body, &self.pulse));
+                request.extensions_mut().insert(self.peer);
+                Ok(self.router.clone().call(request))
+            }
+        };
+        Answer { answer: answer.map_err(Some), pulse: Arc::clone(&self.pulse) }
     }
 }
 
-/// The answer to come.
+/// The answer to come: from a route, or a refusal, which is there at once.
 struct Answer {
-    routed: RouteFuture<Infallible>,
+    answer: Result<RouteFuture<Infallible>, Option<Response<Body>>>,
     pulse: Arc<Pulse>,
 }
 
@@ -142,9 +147,10 @@ impl Future for Answer {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(Pin::new(&mut self.routed).poll(context))?;
-        Poll::Ready(Ok(
-            response.map(|body| ResponseBody::new(body, Arc::clone(&self.pulse)))
-        ))
+        let response = match &mut self.answer {
+            Ok(routed) => ready!(Pin::new(routed).poll(context))?,
+            Err(refusal) => refusal.take().unwrap_or_default(),
+        };
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, Arc::clone(&self.pulse)))))
     }
 }

@@ -8,6 +8,7 @@ mod connection;
 mod io;
 mod pulse;
 mod slots;
+mod strict;
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
