@@ -91,10 +91,10 @@ pub struct Limits {
 impl Limits {
     /// Limiters that all start with full buckets.
     #[must_use]
-    pub fn new(policy: &Policy, clock: &Arc<dyn Clock>) -> Self {
-        let limiter = |a_minute: u32| {
+    pub fn new(policy: &Policy, clock: Arc<dyn Clock>) -> Self {
+        let limiter = move |a_minute: u32| {
             let a_minute = if policy.enabled { a_minute } else { 0 };
-            Limiter::new(a_minute, policy.table, Arc::clone(clock))
+            Limiter::new(a_minute, policy.table, Arc::clone(&clock))
         };
         Self {
             logins_to: limiter(policy.logins_per_account),

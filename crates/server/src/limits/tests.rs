@@ -16,7 +16,7 @@ fn limits(change: impl FnOnce(&mut Policy)) -> (Limits, Arc<ManualClock>) {
     change(&mut policy);
     let clock = Arc::new(ManualClock::new(Timestamp::default()));
     let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-    (Limits::new(&policy, &shared), clock)
+    (Limits::new(&policy, shared), clock)
 }
 
 /// The outcome of a call, which in memory is there at once.

@@ -20,17 +20,38 @@ use crate::address::{ClientAddress, Peer};
 
 fn router(access_log: bool) -> Router {
     let routes = Router::new()
-        .route("/", get(|request: Request| async move {
-            let id = request.extensions().get::<RequestId>().unwrap().as_str().to_owned();
-            let ClientAddress(address) = request.extensions().get().unwrap();
-            format!("{id} {address}")
-        }))
-        .route("/customers/{id}", get(|Path(id): Path<String>| async move { id }))
-        .route("/page", get(|| async { ([("content-security-policy", "default-src 'self'")], "") }))
+        .route(
+            "/",
+            get(|request: Request| async move {
+                let id = request
+                    .extensions()
+                    .get::<RequestId>()
+                    .unwrap()
+                    .as_str()
+                    .to_owned();
+                let ClientAddress(address) = request.extensions().get().unwrap();
+                format!("{id} {address}")
+            }),
+        )
+        .route(
+            "/customers/{id}",
+            get(|Path(id): Path<String>| async move { id }),
+        )
+        .route(
+            "/page",
+            get(|| async { ([("content-security-policy", "default-src 'self'")], "") }),
+        )
         .route("/panic", get(panics))
         .fallback(|| async { StatusCode::NOT_FOUND });
     let proxies = Arc::new(TrustedProxies::parse(["10.0.0.1"]).unwrap());
-    around(routes, Edge { random: Arc::new(SeededRandom::new(7)), proxies, access_log })
+    around(
+        routes,
+        Edge {
+            random: Arc::new(SeededRandom::new(7)),
+            proxies,
+            access_log,
+        },
+    )
 }
 
 async fn panics() {
@@ -50,11 +71,20 @@ async fn send(router: &Router, peer: &str, path: &str, headers: &[(&str, &str)])
 }
 
 async fn text(response: Response) -> String {
-    String::from_utf8(to_bytes(response.into_body(), 10_000).await.unwrap().to_vec()).unwrap()
+    String::from_utf8(
+        to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap()
+            .to_vec(),
+    )
+    .unwrap()
 }
 
 fn id(response: &Response) -> String {
-    response.headers()["x-request-id"].to_str().unwrap().to_owned()
+    response.headers()["x-request-id"]
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -64,7 +94,10 @@ async fn each_request_has_an_id_of_its_own_that_handler_and_client_both_see() {
     let second = send(&router, "203.0.113.9", "/nowhere", &[]).await;
     assert_ne!(id(&first), id(&second));
     for id in [id(&first), id(&second)] {
-        assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        assert!(
+            id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{id}"
+        );
     }
     let seen = id(&first);
     assert_eq!(text(first).await, format!("{seen} 203.0.113.9"));
@@ -73,7 +106,10 @@ async fn each_request_has_an_id_of_its_own_that_handler_and_client_both_see() {
 #[tokio::test]
 async fn a_trusted_proxy_names_the_request_and_the_client_but_nobody_else_does() {
     let router = router(false);
-    let headers = [("x-request-id", "Edge-1_a.b"), ("x-forwarded-for", "1.1.1.1")];
+    let headers = [
+        ("x-request-id", "Edge-1_a.b"),
+        ("x-forwarded-for", "1.1.1.1"),
+    ];
     let vouched = send(&router, "10.0.0.1", "/", &headers).await;
     assert_eq!(text(vouched).await, "Edge-1_a.b 1.1.1.1");
     let spoofed = send(&router, "203.0.113.9", "/", &headers).await;
@@ -110,7 +146,11 @@ async fn every_answer_has_the_headers_that_protect_browsers() {
         }
     }
     let page = send(&router, "203.0.113.9", "/page", &[]).await;
-    let policies: Vec<_> = page.headers().get_all("content-security-policy").iter().collect();
+    let policies: Vec<_> = page
+        .headers()
+        .get_all("content-security-policy")
+        .iter()
+        .collect();
     assert_eq!(policies, ["default-src 'self'"]);
 }
 
@@ -121,7 +161,10 @@ async fn a_handler_that_panics_is_answered_500_without_a_word_of_it() {
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let body = text(answer).await;
-    assert!(body.contains("\"status\":500") && !body.contains("secret"), "{body}");
+    assert!(
+        body.contains("\"status\":500") && !body.contains("secret"),
+        "{body}"
+    );
 }
 
 #[tokio::test]
@@ -130,21 +173,44 @@ async fn the_log_has_a_line_a_request_with_the_route_and_without_query_or_creden
     let _guard = tracing::subscriber::set_default(log.clone());
     let router = router(true);
     let secrets = [("authorization", "Bearer secret"), ("cookie", "secret")];
-    send(&router, "203.0.113.9", "/customers/secret?token=secret", &secrets).await;
+    send(
+        &router,
+        "203.0.113.9",
+        "/customers/secret?token=secret",
+        &secrets,
+    )
+    .await;
     let long = format!("/nowhere/%0a{}?secret", "x".repeat(1_000));
     send(&router, "203.0.113.9", &long, &secrets).await;
     send(&router, "203.0.113.9", "/panic", &secrets).await;
 
     let lines = log.0.lock().unwrap();
-    let access: Vec<_> = lines.iter().filter(|line| line.starts_with("access INFO ")).collect();
+    let access: Vec<_> = lines
+        .iter()
+        .filter(|line| line.starts_with("access INFO "))
+        .collect();
     assert_eq!(access.len(), 3, "{lines:#?}");
-    for expected in ["path=/customers/{id} status=200 ", "address=203.0.113.9 method=GET "] {
+    for expected in [
+        "path=/customers/{id} status=200 ",
+        "address=203.0.113.9 method=GET ",
+    ] {
         assert!(access[0].contains(expected), "{}", access[0]);
     }
     assert!(access[1].contains("path=/nowhere/%0ax"), "{}", access[1]);
-    assert!(access[1].contains(" status=404 ") && access[1].len() < 400, "{}", access[1]);
-    assert!(access[2].contains("path=/panic status=500 "), "{}", access[2]);
-    assert!(access.iter().all(|line| !line.contains("secret")), "{access:#?}");
+    assert!(
+        access[1].contains(" status=404 ") && access[1].len() < 400,
+        "{}",
+        access[1]
+    );
+    assert!(
+        access[2].contains("path=/panic status=500 "),
+        "{}",
+        access[2]
+    );
+    assert!(
+        access.iter().all(|line| !line.contains("secret")),
+        "{access:#?}"
+    );
 }
 
 #[tokio::test]
@@ -177,7 +243,11 @@ impl Subscriber for Log {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(format!("{} {}", event.metadata().target(), event.metadata().level()));
+        let mut line = Line(format!(
+            "{} {}",
+            event.metadata().target(),
+            event.metadata().level()
+        ));
         event.record(&mut line);
         self.0.lock().unwrap().push(line.0);
     }

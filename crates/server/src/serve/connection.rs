@@ -133,7 +133,10 @@ impl hyper::service::Service<Request<Incoming>> for ToRouter {
                 Ok(self.router.clone().call(request))
             }
         };
-        Answer { answer: answer.map_err(Some), pulse: Arc::clone(&self.pulse) }
+        Answer {
+            answer: answer.map_err(Some),
+            pulse: Arc::clone(&self.pulse),
+        }
     }
 }
 
@@ -151,6 +154,8 @@ impl Future for Answer {
             Ok(routed) => ready!(Pin::new(routed).poll(context))?,
             Err(refusal) => refusal.take().unwrap_or_default(),
         };
-        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, Arc::clone(&self.pulse)))))
+        Poll::Ready(Ok(
+            response.map(|body| ResponseBody::new(body, Arc::clone(&self.pulse)))
+        ))
     }
 }

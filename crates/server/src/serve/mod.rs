@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -174,8 +174,9 @@ impl Server {
     }
 }
 
-/// Reads until the client has closed its side too, for a while.
+/// Closes the stream for writing and reads until the client has closed its side too, for a while.
 async fn linger(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
     let mut discarded = vec![0; 16 * 1_024];
     let to_the_end = async { while stream.read(&mut discarded).await.is_ok_and(|n| n > 0) {} };
     let _ = timeout(LINGER, to_the_end).await;

@@ -1,7 +1,5 @@
 //! What HTTP/1.1 forbids, or lets two servers read differently, is refused with the connection.
 
-use tokio::io::AsyncWriteExt;
-
 use super::*;
 
 /// Sends `request` followed by a second one, which must never be read as such, and returns all answers.
@@ -21,18 +19,54 @@ async fn exchange(server: &Running, request: &[u8]) -> String {
 async fn ambiguous_or_malformed_requests_are_answered_400_and_the_connection_closed() {
     let server = Running::start(router(), Settings::default()).await;
     for (what, request) in [
-        ("two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
-        ("a list of lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nab"),
-        ("a signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na"),
-        ("a negative length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"),
-        ("a hexadecimal length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na"),
-        ("an empty length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n"),
-        ("a length beyond u64", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n"),
-        ("an encoding that is not chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n"),
-        ("chunked not last", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
-        ("chunked misspelt", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
-        ("chunked in HTTP/1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("a folded line", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n"),
+        (
+            "two lengths",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        ),
+        (
+            "a list of lengths",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nab",
+        ),
+        (
+            "a signed length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
+        ),
+        (
+            "a negative length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        ),
+        (
+            "a hexadecimal length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na",
+        ),
+        (
+            "an empty length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
+        ),
+        (
+            "a length beyond u64",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n",
+        ),
+        (
+            "an encoding that is not chunked",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
+        ),
+        (
+            "chunked not last",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunked misspelt",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunked in HTTP/1.0",
+            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "a folded line",
+            "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+        ),
         ("a folded first line", "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
         (
             "a space before the colon",
@@ -50,17 +84,34 @@ async fn ambiguous_or_malformed_requests_are_answered_400_and_the_connection_clo
         ("a NUL", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n"),
         ("no host", "GET / HTTP/1.1\r\n\r\n"),
         ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
-        ("another coding before chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
-        ("another coding in a line before", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("two spaces in the first line", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (
+            "another coding before chunked",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "another coding in a line before",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "two spaces in the first line",
+            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ),
         ("no version", "GET /\r\n\r\n"),
         ("another version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
-        ("HTTP/2 unannounced", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ] {
         let answers = exchange(&server, request.as_bytes()).await;
         assert!(answers.starts_with("HTTP/1.1 400 "), "{what}: {answers}");
         assert_eq!(answers.matches("HTTP/1.").count(), 1, "{what}: {answers}");
     }
+}
+
+#[tokio::test]
+async fn a_client_of_http_2_is_hung_up_on_as_it_would_not_understand_an_answer() {
+    let server = Running::start(router(), Settings::default()).await;
+    assert_eq!(
+        exchange(&server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
+        ""
+    );
 }
 
 /// hyper reads such a request by its chunks alone, as RFC 9112 §6.3 allows, and drops the length before

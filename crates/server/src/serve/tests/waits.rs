@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use futures_util::StreamExt;
 use http::StatusCode;
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
 
