@@ -15,90 +15,93 @@ async fn exchange(server: &Running, request: &[u8]) -> String {
         .unwrap()
 }
 
+/// What is wrong with it, and the request.
+const MALFORMED: &[(&str, &str)] = &[
+    (
+        "two lengths",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    ),
+    (
+        "a list of lengths",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nab",
+    ),
+    (
+        "a signed length",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
+    ),
+    (
+        "a negative length",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+    ),
+    (
+        "a hexadecimal length",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na",
+    ),
+    (
+        "an empty length",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
+    ),
+    (
+        "a length beyond u64",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n",
+    ),
+    (
+        "an encoding that is not chunked",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
+    ),
+    (
+        "chunked not last",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked misspelt",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked in HTTP/1.0",
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "a folded line",
+        "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+    ),
+    ("a folded first line", "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
+    (
+        "a space before the colon",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\na",
+    ),
+    (
+        "a tab before the colon",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    ("no colon", "GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n"),
+    (
+        "a bare CR",
+        "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n",
+    ),
+    ("a NUL", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n"),
+    ("no host", "GET / HTTP/1.1\r\n\r\n"),
+    ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
+    (
+        "another coding before chunked",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "another coding in a line before",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "two spaces in the first line",
+        "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ),
+    ("no version", "GET /\r\n\r\n"),
+    ("another version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
+];
+
 #[tokio::test]
 async fn ambiguous_or_malformed_requests_are_answered_400_and_the_connection_closed() {
     let server = Running::start(router(), Settings::default()).await;
-    for (what, request) in [
-        (
-            "two lengths",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        ),
-        (
-            "a list of lengths",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nab",
-        ),
-        (
-            "a signed length",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
-        ),
-        (
-            "a negative length",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-        ),
-        (
-            "a hexadecimal length",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na",
-        ),
-        (
-            "an empty length",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
-        ),
-        (
-            "a length beyond u64",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n",
-        ),
-        (
-            "an encoding that is not chunked",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
-        ),
-        (
-            "chunked not last",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "chunked misspelt",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "chunked in HTTP/1.0",
-            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "a folded line",
-            "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
-        ),
-        ("a folded first line", "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
-        (
-            "a space before the colon",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\na",
-        ),
-        (
-            "a tab before the colon",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        ("no colon", "GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n"),
-        (
-            "a bare CR",
-            "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n",
-        ),
-        ("a NUL", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n"),
-        ("no host", "GET / HTTP/1.1\r\n\r\n"),
-        ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
-        (
-            "another coding before chunked",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "another coding in a line before",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "two spaces in the first line",
-            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-        ),
-        ("no version", "GET /\r\n\r\n"),
-        ("another version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
-    ] {
+    for (what, request) in MALFORMED {
         let answers = exchange(&server, request.as_bytes()).await;
         assert!(answers.starts_with("HTTP/1.1 400 "), "{what}: {answers}");
         assert_eq!(answers.matches("HTTP/1.").count(), 1, "{what}: {answers}");
