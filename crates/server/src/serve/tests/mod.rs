@@ -55,11 +55,17 @@ impl Running {
     }
 }
 
-/// Reads until the other side closes.
+/// Reads until the other side closes, which it does sooner than it would stop lingering.
 async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
+    rest_within(Duration::from_secs(4), stream).await
+}
+
+async fn rest_within(limit: Duration, stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     // A reset after an answer leaves what was read.
-    let _ = stream.read_to_end(&mut bytes).await;
+    let _ = timeout(limit, stream.read_to_end(&mut bytes))
+        .await
+        .expect("an end in time");
     String::from_utf8(bytes).unwrap()
 }
 

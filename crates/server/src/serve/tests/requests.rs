@@ -10,9 +10,7 @@ async fn exchange(server: &Running, request: &[u8]) -> String {
     let _ = client
         .write_all(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
-    timeout(Duration::from_secs(10), rest(&mut client))
-        .await
-        .unwrap()
+    rest(&mut client).await
 }
 
 /// What is wrong with it, and the request.
