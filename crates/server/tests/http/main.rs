@@ -9,6 +9,7 @@ mod api;
 mod app;
 mod customers;
 mod directory;
+mod exchange;
 mod notary;
 mod purposes;
 mod vectors;

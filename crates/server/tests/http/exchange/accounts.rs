@@ -16,30 +16,53 @@ async fn either_role_signs_up_and_logs_in_by_either_form_or_json() {
     let app = TestApp::start().await;
     for role in ["ops", "client"] {
         for (index, (content_type, body)) in [
-            (FORM.to_owned(), b"username=NAME&password=p%20w%26%C3%A9".to_vec()),
+            (
+                FORM.to_owned(),
+                b"username=NAME&password=p%20w%26%C3%A9".to_vec(),
+            ),
             (
                 content_type(),
-                form(&[field("username", b"NAME"), field("password", "p w&é".as_bytes())]),
+                form(&[
+                    field("username", b"NAME"),
+                    field("password", "p w&é".as_bytes()),
+                ]),
             ),
-            ("application/json".into(), r#"{"username":"NAME","password":"p w&é"}"#.into()),
+            (
+                "application/json".into(),
+                r#"{"username":"NAME","password":"p w&é"}"#.into(),
+            ),
         ]
         .into_iter()
         .enumerate()
         {
             let name = format!("user{index}");
-            let body = String::from_utf8(body).expect("UTF-8").replace("NAME", &name);
+            let body = String::from_utf8(body)
+                .expect("UTF-8")
+                .replace("NAME", &name);
             let path = format!("/{role}/signup");
-            let answer = app.post(&path).body(&content_type, body.clone()).send().await;
+            let answer = app
+                .post(&path)
+                .body(&content_type, body.clone())
+                .send()
+                .await;
             let answer = answer.expect(StatusCode::CREATED);
             let json = answer.json();
             assert_eq!(json.as_object().expect("object").len(), 2, "{json}");
             assert_eq!(json["username"], name);
-            assert!(json["message"].as_str().is_some_and(|text| !text.is_empty()));
+            assert!(
+                json["message"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty())
+            );
             let path = format!("/{role}/login");
             let answer = app.post(&path).body(&content_type, body).send().await;
             answer.expect(StatusCode::OK);
             let same = json!({"username": name, "password": "p w&é", "other": [1]});
-            app.post(&path).json(&same).send().await.expect(StatusCode::OK);
+            app.post(&path)
+                .json(&same)
+                .send()
+                .await
+                .expect(StatusCode::OK);
         }
     }
 }
@@ -55,7 +78,11 @@ async fn a_username_is_unique_within_its_role_alone_and_in_its_case() {
         ("ops", "Sbeve72", StatusCode::CREATED),
     ] {
         let body = json!({"username": username, "password": "a"});
-        let answer = app.post(&format!("/{role}/signup")).json(&body).send().await;
+        let answer = app
+            .post(&format!("/{role}/signup"))
+            .json(&body)
+            .send()
+            .await;
         if expected == StatusCode::CONFLICT {
             answer.expect_problem(expected, "username is taken");
         } else {
@@ -69,9 +96,19 @@ async fn of_many_sign_ups_for_one_name_at_once_one_succeeds() {
     let app = TestApp::start().await;
     let body = json!({"username": "sbeve72", "password": "a"});
     let all = (0..16).map(|_| app.post("/ops/signup").json(&body).send());
-    let statuses: Vec<_> = join_all(all).await.into_iter().map(|answer| answer.status).collect();
-    let created = statuses.iter().filter(|&&status| status == StatusCode::CREATED).count();
-    let conflicts = statuses.iter().filter(|&&status| status == StatusCode::CONFLICT).count();
+    let statuses: Vec<_> = join_all(all)
+        .await
+        .into_iter()
+        .map(|answer| answer.status)
+        .collect();
+    let created = statuses
+        .iter()
+        .filter(|&&status| status == StatusCode::CREATED)
+        .count();
+    let conflicts = statuses
+        .iter()
+        .filter(|&&status| status == StatusCode::CONFLICT)
+        .count();
     assert_eq!((created, conflicts), (1, 15), "{statuses:?}");
 }
 
@@ -86,12 +123,27 @@ async fn bad_usernames_and_passwords_are_400_and_say_why() {
     }
     for (body, part) in [
         (json!({"password": "a"}), "username is missing"),
-        (json!({"username": null, "password": "a"}), "username is missing"),
-        (json!({"username": 5, "password": "a"}), "username must be a string"),
+        (
+            json!({"username": null, "password": "a"}),
+            "username is missing",
+        ),
+        (
+            json!({"username": 5, "password": "a"}),
+            "username must be a string",
+        ),
         (json!({"username": "a"}), "password is missing"),
-        (json!({"username": "a", "password": ""}), "password must not be empty"),
-        (json!({"username": "a", "password": "a".repeat(1_025)}), "password must be at most"),
-        (json!({"username": "a", "password": ["a"]}), "password must be a string"),
+        (
+            json!({"username": "a", "password": ""}),
+            "password must not be empty",
+        ),
+        (
+            json!({"username": "a", "password": "a".repeat(1_025)}),
+            "password must be at most",
+        ),
+        (
+            json!({"username": "a", "password": ["a"]}),
+            "password must be a string",
+        ),
     ] {
         for path in ["/client/signup", "/client/login"] {
             let answer = app.post(path).json(&body).send().await;
@@ -99,13 +151,21 @@ async fn bad_usernames_and_passwords_are_400_and_say_why() {
         }
     }
     let body = json!({"username": "a".repeat(64), "password": "a".repeat(1_024)});
-    app.post("/ops/signup").json(&body).send().await.expect(StatusCode::CREATED);
+    app.post("/ops/signup")
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::CREATED);
 }
 
 #[tokio::test]
 async fn a_body_is_read_strictly_whatever_its_form() {
     let app = TestApp::start().await;
-    let twice = form(&[field("username", b"a"), field("password", b"a"), field("username", b"a")]);
+    let twice = form(&[
+        field("username", b"a"),
+        field("password", b"a"),
+        field("username", b"a"),
+    ]);
     let many = form(&vec![field("x", b""); 17]);
     let broken = form(&[field("username", b"a"), field("password", b"a")]);
     let broken = broken[..broken.len() - 4].to_vec();
@@ -118,17 +178,37 @@ async fn a_body_is_read_strictly_whatever_its_form() {
         (&content_type(), twice, bad),
         (&content_type(), many, bad),
         (&content_type(), broken, bad),
-        (&content_type(), form(&[large]), StatusCode::PAYLOAD_TOO_LARGE),
+        (
+            &content_type(),
+            form(&[large]),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
         (&content_type(), b"username=a&password=a".to_vec(), bad),
         ("multipart/form-data", form(&[]), bad),
-        (&content_type(), form(&[field("username", b"a"), field("password", b"\xff")]), bad),
-        ("application/json", br#"{"username":"a","password":"a","usern\u0061me":"b"}"#.to_vec(), bad),
+        (
+            &content_type(),
+            form(&[field("username", b"a"), field("password", b"\xff")]),
+            bad,
+        ),
+        (
+            "application/json",
+            br#"{"username":"a","password":"a","usern\u0061me":"b"}"#.to_vec(),
+            bad,
+        ),
         ("application/json", b"username=a&password=a".to_vec(), bad),
         ("application/json", b"[]".to_vec(), bad),
         ("application/json", b"".to_vec(), bad),
         (FORM, vec![b'a'; 65_537], StatusCode::PAYLOAD_TOO_LARGE),
-        ("text/plain", b"username=a&password=a".to_vec(), StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        ("multipart/mixed; boundary=a", form(&[]), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (
+            "text/plain",
+            b"username=a&password=a".to_vec(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ),
+        (
+            "multipart/mixed; boundary=a",
+            form(&[]),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ),
     ] {
         for path in ["/ops/signup", "/client/login"] {
             let answer = app.post(path).body(content_type, body.clone()).send().await;
@@ -145,7 +225,12 @@ async fn a_body_is_read_strictly_whatever_its_form() {
 #[tokio::test]
 async fn credentials_do_not_belong_in_an_address() {
     let app = TestApp::start().await;
-    for path in ["/ops/signup", "/client/signup", "/ops/login", "/client/login"] {
+    for path in [
+        "/ops/signup",
+        "/client/signup",
+        "/ops/login",
+        "/client/login",
+    ] {
         for method in [Method::GET, Method::PUT, Method::DELETE] {
             let with_query = format!("{path}?username=a&password=a");
             let answer = app.request(method, &with_query).send().await;
@@ -162,11 +247,19 @@ async fn a_login_answers_the_bare_token_with_the_claims_of_the_contract() {
         (Algorithm::HS384, r#"{"alg":"HS384","typ":"JWT"}"#),
         (Algorithm::HS512, r#"{"alg":"HS512","typ":"JWT"}"#),
     ] {
-        let app = TestApp::with(Options { algorithm, ..Options::default() }).await;
+        let app = TestApp::with(Options {
+            algorithm,
+            ..Options::default()
+        })
+        .await;
         for role in ["ops", "client"] {
             app.exchange_user(role, "sbeve72").await;
             let body = "username=sbeve72&password=pw";
-            let answer = app.post(&format!("/{role}/login")).body(FORM, body).send().await;
+            let answer = app
+                .post(&format!("/{role}/login"))
+                .body(FORM, body)
+                .send()
+                .await;
             let answer = answer.expect(StatusCode::OK);
             assert_eq!(answer.header("content-type"), "text/plain");
             assert_eq!(answer.header("cache-control"), "no-store");
@@ -175,7 +268,10 @@ async fn a_login_answers_the_bare_token_with_the_claims_of_the_contract() {
             assert_eq!(parts.len(), 3, "{token}");
             assert_eq!(String::from_utf8_lossy(&parts[0]), header);
             let claims: Value = serde_json::from_slice(&parts[1]).expect("claims");
-            assert!(claims["sid"].is_i64() && claims["jti"].is_string(), "{claims}");
+            assert!(
+                claims["sid"].is_i64() && claims["jti"].is_string(),
+                "{claims}"
+            );
             let expected = json!({
                 "iss": "EzWorks", "sub": "sbeve72", "aud": role, "sid": claims["sid"],
                 "exp": START + 365 * 86_400, "iat": START, "jti": claims["jti"],
@@ -194,13 +290,49 @@ async fn an_unknown_username_is_404_and_a_wrong_password_401() {
     let app = TestApp::start().await;
     app.exchange_user("ops", "sbeve72").await;
     for (role, username, password, status, part) in [
-        ("client", "sbeve72", "pw", StatusCode::NOT_FOUND, "no such username"),
-        ("ops", "Sbeve72", "pw", StatusCode::NOT_FOUND, "no such username"),
-        ("ops", "../etc", "pw", StatusCode::NOT_FOUND, "no such username"),
+        (
+            "client",
+            "sbeve72",
+            "pw",
+            StatusCode::NOT_FOUND,
+            "no such username",
+        ),
+        (
+            "ops",
+            "Sbeve72",
+            "pw",
+            StatusCode::NOT_FOUND,
+            "no such username",
+        ),
+        (
+            "ops",
+            "../etc",
+            "pw",
+            StatusCode::NOT_FOUND,
+            "no such username",
+        ),
         ("ops", "", "pw", StatusCode::BAD_REQUEST, "username"),
-        ("ops", "sbeve72", "pw ", StatusCode::UNAUTHORIZED, "password is wrong"),
-        ("ops", "sbeve72", "PW", StatusCode::UNAUTHORIZED, "password is wrong"),
-        ("ops", "sbeve72", "ｐｗ", StatusCode::UNAUTHORIZED, "password is wrong"),
+        (
+            "ops",
+            "sbeve72",
+            "pw ",
+            StatusCode::UNAUTHORIZED,
+            "password is wrong",
+        ),
+        (
+            "ops",
+            "sbeve72",
+            "PW",
+            StatusCode::UNAUTHORIZED,
+            "password is wrong",
+        ),
+        (
+            "ops",
+            "sbeve72",
+            "ｐｗ",
+            StatusCode::UNAUTHORIZED,
+            "password is wrong",
+        ),
     ] {
         let body = json!({"username": username, "password": password});
         let answer = app.post(&format!("/{role}/login")).json(&body).send().await;
@@ -213,7 +345,10 @@ async fn an_unknown_username_is_404_and_a_wrong_password_401() {
 }
 
 fn limited() -> Options {
-    Options { limits: limits::Policy::default(), ..Options::default() }
+    Options {
+        limits: limits::Policy::default(),
+        ..Options::default()
+    }
 }
 
 #[tokio::test]
@@ -229,7 +364,10 @@ async fn logins_are_counted_for_each_account_whether_it_exists_or_not() {
         let left = if role == "client" { 9 } else { 10 };
         let all = (0..left + 3).map(|_| app.post(&path).json(&body).send());
         let answers = join_all(all).await;
-        let passed = answers.iter().filter(|answer| answer.status == status).count();
+        let passed = answers
+            .iter()
+            .filter(|answer| answer.status == status)
+            .count();
         assert_eq!(passed, left, "{role}");
         for answer in answers.into_iter().filter(|answer| answer.status != status) {
             let answer = answer.expect_problem(StatusCode::TOO_MANY_REQUESTS, "Retry-After");
@@ -238,7 +376,11 @@ async fn logins_are_counted_for_each_account_whether_it_exists_or_not() {
     }
     app.clock.advance(std::time::Duration::from_secs(6));
     let body = json!({"username": "sbeve72", "password": "pw"});
-    app.post("/client/login").json(&body).send().await.expect(StatusCode::OK);
+    app.post("/client/login")
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -255,7 +397,12 @@ async fn sign_ups_and_logins_are_counted_for_each_address() {
     assert_eq!(passed, (20, 60));
     let elsewhere = ([192, 0, 2, 1], 1).into();
     let body = json!({"username": "u99", "password": "a"});
-    let sign_up = app.post("/ops/signup").json(&body).from(elsewhere).send().await;
+    let sign_up = app
+        .post("/ops/signup")
+        .json(&body)
+        .from(elsewhere)
+        .send()
+        .await;
     sign_up.expect(StatusCode::CREATED);
 }
 
@@ -264,6 +411,10 @@ async fn a_boundary_may_be_quoted_and_the_type_be_in_any_case() {
     let app = TestApp::start().await;
     let body = form(&[field("username", b"a"), field("password", b"a")]);
     let content_type = format!("Multipart/Form-Data; charset=utf-8; boundary=\"{BOUNDARY}\"");
-    let answer = app.post("/ops/signup").body(&content_type, body).send().await;
+    let answer = app
+        .post("/ops/signup")
+        .body(&content_type, body)
+        .send()
+        .await;
     answer.expect(StatusCode::CREATED);
 }

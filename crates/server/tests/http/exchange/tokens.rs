@@ -47,7 +47,10 @@ async fn pair(app: &TestApp) -> (String, String) {
         user_agent: None,
     };
     let issued = app.app.tokens.log_in(attempt).await.expect("login");
-    (issued.access_token, issued.refresh_token.expect("refresh token"))
+    (
+        issued.access_token,
+        issued.refresh_token.expect("refresh token"),
+    )
 }
 
 #[tokio::test]
@@ -57,11 +60,21 @@ async fn a_token_opens_only_what_its_realm_and_purpose_are_for() {
     exchange.upload("a.txt", b"hello").await;
     let other = app.exchange_user("ops", "other").await;
     let (default, refresh) = pair(app).await;
-    let minted = app.post("/generateToken").json(&json!({"user_data": "x"})).send().await;
+    let minted = app
+        .post("/generateToken")
+        .json(&json!({"user_data": "x"}))
+        .send()
+        .await;
     let notary = minted.expect(StatusCode::OK).text_at("/JWT Token");
     let mut forged = exchange.ops.clone();
     forged.replace_range(forged.len() - 8..forged.len() - 4, "AAAA");
-    let unsigned = exchange.ops.rsplit_once('.').expect("signature").0.to_owned() + ".";
+    let unsigned = exchange
+        .ops
+        .rsplit_once('.')
+        .expect("signature")
+        .0
+        .to_owned()
+        + ".";
     for (who, token, expected) in [
         ("ops", exchange.ops.as_str(), [201, 200, 200, 200]),
         ("other ops", &other, [201, 403, 403, 403]),
@@ -103,12 +116,20 @@ async fn whoever_is_not_let_in_does_not_learn_what_is_there() {
         (nobody, &other, StatusCode::FORBIDDEN),
         ("/client/files/sbeve72/none", &other, StatusCode::FORBIDDEN),
         ("/client/files/other/none", &other, StatusCode::NOT_FOUND),
-        ("/client/files/%2e%2e", &exchange.client, StatusCode::NOT_FOUND),
+        (
+            "/client/files/%2e%2e",
+            &exchange.client,
+            StatusCode::NOT_FOUND,
+        ),
         ("/client/files/%ff", &exchange.client, StatusCode::NOT_FOUND),
         ("/client/files/%ff", "", StatusCode::UNAUTHORIZED),
         (nobody, "", StatusCode::UNAUTHORIZED),
     ] {
-        app.get(path).bearer(token).send().await.expect_problem(status, "");
+        app.get(path)
+            .bearer(token)
+            .send()
+            .await
+            .expect_problem(status, "");
     }
 }
 
@@ -120,14 +141,22 @@ async fn one_credential_in_one_place_is_what_counts() {
     let get = |path: &str| exchange.app.get(path);
     for request in [
         get(path),
-        get(&format!("{path}?token={0}&access_token={0}", exchange.client)),
+        get(&format!(
+            "{path}?token={0}&access_token={0}",
+            exchange.client
+        )),
         get(path).header("x-access-token", &exchange.client),
         get(path).header("cookie", &format!("token={}", exchange.client)),
         get(path).header("authorization", &exchange.client),
-        get(path).header("authorization", &bearer).header("authorization", &bearer),
+        get(path)
+            .header("authorization", &bearer)
+            .header("authorization", &bearer),
         get(path).header("x_authorization", &bearer),
     ] {
-        request.send().await.expect_problem(StatusCode::UNAUTHORIZED, "token");
+        request
+            .send()
+            .await
+            .expect_problem(StatusCode::UNAUTHORIZED, "token");
     }
     let answer = get(path).header("authorization", &bearer).send().await;
     answer.expect(StatusCode::OK);
@@ -138,7 +167,10 @@ async fn a_token_is_good_for_365_days_and_not_longer() {
     let leeway = Options::default().tokens.leeway;
     let exchange = Exchange::start().await;
     exchange.upload("a.txt", b"hello").await;
-    exchange.app.clock.advance(Duration::from_secs(365 * 86_400 - 1));
+    exchange
+        .app
+        .clock
+        .advance(Duration::from_secs(365 * 86_400 - 1));
     for (method, path, status) in &PATHS[..4] {
         let answer = call(&exchange.app, method, path, &exchange.ops).await;
         assert_eq!(answer.status.as_u16(), *status, "{path}");
@@ -149,7 +181,9 @@ async fn a_token_is_good_for_365_days_and_not_longer() {
         answer.expect(StatusCode::UNAUTHORIZED);
     }
     let again = log_in(&exchange.app, "ops").await;
-    call(&exchange.app, "GET", "/client/files/sbeve72", &again).await.expect(StatusCode::OK);
+    call(&exchange.app, "GET", "/client/files/sbeve72", &again)
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -157,17 +191,25 @@ async fn a_token_is_refused_from_the_answer_to_its_logout_on() {
     for method in ["GET", "POST"] {
         let exchange = Exchange::start().await;
         let Exchange { app, ops, client } = exchange;
-        call(&app, PATHS[0].0, PATHS[0].1, &ops).await.expect(StatusCode::CREATED);
+        call(&app, PATHS[0].0, PATHS[0].1, &ops)
+            .await
+            .expect(StatusCode::CREATED);
         let second = log_in(&app, "ops").await;
-        let answer = call(&app, method, "/logout", &ops).await.expect(StatusCode::OK);
+        let answer = call(&app, method, "/logout", &ops)
+            .await
+            .expect(StatusCode::OK);
         let json = answer.json();
         assert!(json["message"].is_string() && json.as_object().expect("object").len() == 1);
         for (method, path, _) in PATHS {
-            call(&app, method, path, &ops).await.expect(StatusCode::UNAUTHORIZED);
+            call(&app, method, path, &ops)
+                .await
+                .expect(StatusCode::UNAUTHORIZED);
         }
         let app = app.restart().await;
         for (method, path, _) in PATHS {
-            call(&app, method, path, &ops).await.expect(StatusCode::UNAUTHORIZED);
+            call(&app, method, path, &ops)
+                .await
+                .expect(StatusCode::UNAUTHORIZED);
         }
         // The other session of the account and the client of the same name stay.
         for token in [&second, &client] {
@@ -184,17 +226,32 @@ async fn a_token_of_any_realm_can_be_logged_out() {
     let default = app.user("someone").await;
     let other = pair_of(app, "someone").await;
     for token in [&exchange.client, &default, &other] {
-        call(app, "POST", "/logout", token).await.expect(StatusCode::OK);
-        call(app, "GET", "/logout", token).await.expect(StatusCode::UNAUTHORIZED);
+        call(app, "POST", "/logout", token)
+            .await
+            .expect(StatusCode::OK);
+        call(app, "GET", "/logout", token)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
     }
-    let answer = app.get("/users").header("x-access-token", &default).send().await;
+    let answer = app
+        .get("/users")
+        .header("x-access-token", &default)
+        .send()
+        .await;
     answer.expect(StatusCode::UNAUTHORIZED);
-    call(app, "GET", "/client/files/sbeve72", &exchange.ops).await.expect(StatusCode::OK);
+    call(app, "GET", "/client/files/sbeve72", &exchange.ops)
+        .await
+        .expect(StatusCode::OK);
 }
 
 async fn pair_of(app: &TestApp, username: &str) -> String {
     let body = json!({"username": username, "password": "pw"});
-    app.post("/login").json(&body).send().await.expect(StatusCode::OK).text_at("/token")
+    app.post("/login")
+        .json(&body)
+        .send()
+        .await
+        .expect(StatusCode::OK)
+        .text_at("/token")
 }
 
 #[tokio::test]
@@ -203,7 +260,11 @@ async fn guarded_paths_are_counted_for_each_account_of_each_role() {
         guarded_per_account: 4,
         ..keyward_server::limits::Policy::default()
     };
-    let exchange = Exchange::with(Options { limits, ..Options::default() }).await;
+    let exchange = Exchange::with(Options {
+        limits,
+        ..Options::default()
+    })
+    .await;
     let list = "/client/files/sbeve72";
     for (method, path, status) in PATHS[..4].iter().copied() {
         let answer = call(&exchange.app, method, path, &exchange.ops).await;
@@ -214,14 +275,25 @@ async fn guarded_paths_are_counted_for_each_account_of_each_role() {
         let answer = answer.expect(StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(answer.header("retry-after"), "15");
     }
-    call(&exchange.app, "GET", list, &exchange.client).await.expect(StatusCode::OK);
+    call(&exchange.app, "GET", list, &exchange.client)
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
 async fn the_logout_of_a_switched_off_exchange_is_not_there() {
-    let contracts = keyward_server::Contracts { exchange: false, ..keyward_server::Contracts::ALL };
-    let app = TestApp::with(Options { contracts, ..Options::default() }).await;
+    let contracts = keyward_server::Contracts {
+        exchange: false,
+        ..keyward_server::Contracts::ALL
+    };
+    let app = TestApp::with(Options {
+        contracts,
+        ..Options::default()
+    })
+    .await;
     for (method, path, _) in PATHS {
-        call(&app, method, path, "a.b.c").await.expect(StatusCode::NOT_FOUND);
+        call(&app, method, path, "a.b.c")
+            .await
+            .expect(StatusCode::NOT_FOUND);
     }
 }
