@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::{Body, Bytes};
+use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 use http_body_util::BodyExt;
@@ -170,7 +171,7 @@ async fn of_uploads_of_one_name_at_once_one_is_stored() {
     let all = contents
         .iter()
         .map(|content| exchange.upload_body(form(&[file("a.txt", content.as_bytes())])));
-    let answers = futures_util::future::join_all(all).await;
+    let answers = join_all(all).await;
     let created: Vec<_> = (0..8)
         .filter(|&index| answers[index].status == 201)
         .collect();
@@ -217,22 +218,23 @@ async fn a_file_is_replaced_at_once_while_its_readers_read_on() {
 async fn a_file_is_there_at_every_moment_of_its_replacement() {
     let exchange = Exchange::start().await;
     exchange.upload("a.txt", b"hello").await;
-    let replace = async {
-        for _ in 0..100 {
-            let body = form(&[file("a.txt", b"hello")]);
-            let answer = exchange.upload_to("/ops/upload?overwrite=true", body).await;
-            answer.expect(StatusCode::CREATED);
+    // The file is replaced when the reader has come each of these many steps of its way.
+    for steps in 0..8 {
+        let mut reading = exchange.fetch("a.txt").boxed();
+        let mut read = None;
+        for _ in 0..steps {
+            read = read.or_else(|| (&mut reading).now_or_never());
+            exchange.names().await;
         }
-    };
-    let read = async {
-        for _ in 0..1_000 {
-            assert_eq!(
-                exchange.fetch("a.txt").await.expect(StatusCode::OK).text(),
-                "hello"
-            );
-        }
-    };
-    tokio::join!(replace, read);
+        let body = form(&[file("a.txt", b"hello")]);
+        let answer = exchange.upload_to("/ops/upload?overwrite=true", body).await;
+        answer.expect(StatusCode::CREATED);
+        let read = match read {
+            Some(read) => read,
+            None => reading.await,
+        };
+        assert_eq!(read.expect(StatusCode::OK).text(), "hello", "{steps} steps");
+    }
     assert_eq!(exchange.stored(), 1);
 }
 
