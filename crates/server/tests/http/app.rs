@@ -158,7 +158,7 @@ impl TestApp {
                 options.largest_file,
             ),
             customers: Customers::new(store.clone(), clock.clone()),
-            limits: Arc::new(Limits::new(&options.limits, &clock)),
+            limits: Arc::new(Limits::new(&options.limits, clock)),
             proxies: Arc::new(TrustedProxies::parse(&options.proxies).expect("proxies")),
             health: store.clone(),
             accounts,
