@@ -1,7 +1,7 @@
 //! Every row trait of core on one SQLite file.
 //!
-//! Invariant: all writes of this process pass through one writer thread ([`writer`]), which answers
-//! after a synced commit; reads go to connections that cannot write ([`readers`]).
+//! Invariant: all writes of this process pass through one writer thread (`writer`), which answers
+//! after a synced commit; reads go to connections that cannot write (`readers`).
 
 mod accounts;
 mod customers;
