@@ -26,6 +26,7 @@ fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_read_is_judged_in_the_order_of_rfc_9110() {
     for (fields, expected) in [
         (&[][..], Verdict::Proceed),

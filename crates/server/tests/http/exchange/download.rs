@@ -248,6 +248,7 @@ fn not_modified(answer: &Answer) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn ranges_are_those_of_rfc_9110() {
     let exchange = hello().await;
     for (headers, expected, content_range) in [

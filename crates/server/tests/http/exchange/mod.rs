@@ -1,6 +1,7 @@
 //! Contract 3, the file exchange.
 
 mod accounts;
+mod connection;
 mod download;
 mod form;
 mod tokens;
