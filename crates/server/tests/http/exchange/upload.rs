@@ -285,6 +285,21 @@ async fn a_file_of_the_largest_size_is_taken_and_one_byte_more_is_413() {
     answer.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "larger than");
     assert_eq!(exchange.names().await, ["largest"]);
     assert_eq!(exchange.stored(), 1);
+    // Nor does one whose parts are all within their own bounds.
+    let headers = format!(
+        "Content-Disposition: form-data; name=x\r\nX: {}",
+        "x".repeat(30_000)
+    );
+    let mut parts = vec![part(&headers, &vec![0; 64 * 1024]); 15];
+    parts.push(file("many", b"hello"));
+    let pieces: Vec<_> = form(&parts)
+        .chunks(50_000)
+        .map(Bytes::copy_from_slice)
+        .collect();
+    let pieces = stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+    let answer = exchange.upload_body(Body::from_stream(pieces)).await;
+    answer.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than");
+    assert_eq!(exchange.names().await, ["largest"]);
     // The stored file of that name stays where its replacement is too large.
     let body = form(&[file("largest", &vec![1; LARGEST + 1])]);
     let answer = exchange.upload_to("/ops/upload?overwrite=true", body).await;
