@@ -17,6 +17,7 @@ use keyward_core::{accounts, customers, files, sessions, tokens};
 use serde::Serialize;
 
 use crate::limits::Exceeded;
+use crate::serve::BodyTimeout;
 
 /// A request that failed: the status, what to tell the person, and what only the log may know.
 #[derive(Debug)]
@@ -57,6 +58,14 @@ impl Failure {
             message,
             retry_after,
             cause,
+        }
+    }
+
+    /// A body that could not be read to its end.
+    pub(crate) fn of_body(error: &(dyn StdError + 'static)) -> Self {
+        match BodyTimeout::caused(error) {
+            true => Self::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"),
+            false => Self::bad_request("the body broke off"),
         }
     }
 

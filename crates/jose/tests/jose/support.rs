@@ -1,5 +1,6 @@
 //! Keys, tokens and vectors that the tests share.
 
+use std::io::Write;
 use std::path::Path;
 
 use keyward_jose::jws::{EncodedHeader, Envelope, Limits};
@@ -66,7 +67,9 @@ pub(crate) fn file(name: &str) -> String {
 )]
 pub(crate) fn shared(path: &str) -> Option<Value> {
     let Ok(folder) = std::env::var("KEYWARD_SHARED") else {
-        eprintln!("skipped: {path}: KEYWARD_SHARED is not set");
+        // Past the test runner's capture, so that it is seen.
+        writeln!(std::io::stderr(), "skipped: {path}: KEYWARD_SHARED is not set")
+            .unwrap();
         return None;
     };
     let text = std::fs::read_to_string(Path::new(&folder).join(path)).unwrap();

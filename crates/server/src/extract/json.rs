@@ -62,7 +62,7 @@ pub(crate) async fn bytes<A: Send + Sync>(request: Request, state: &A) -> Result
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the body is larger than allowed",
             ),
-            _ => Failure::bad_request("the body broke off or came too slowly"),
+            _ => Failure::of_body(&rejection),
         })
 }
 

@@ -1,6 +1,7 @@
 //! The whole server in one process: the router on SQLite in a temporary folder, a clock that stands
 //! still, seeded randomness. No sockets.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +89,16 @@ fn token_policy() -> tokens::Policy {
     }
 }
 
+async fn load_keys(folder: &TempDir, options: &Options, random: &dyn Random) -> Arc<Keys> {
+    let policy = keys::Policy {
+        algorithm: options.algorithm,
+        login: options.login_key.clone(),
+        notary: Some(SecretText::new(NOTARY_KEY.to_owned())),
+    };
+    let files = KeyFiles::new(folder.path().join("keys"));
+    Arc::new(Keys::load(policy, &files, random).await.expect("keys"))
+}
+
 /// A running server.
 pub(crate) struct TestApp {
     pub(crate) router: Router,
@@ -122,19 +133,9 @@ impl TestApp {
         let store = Sqlite::open(&path.join("keyward.db"), sqlite::Options::default());
         let store = Arc::new(store.expect("database"));
         let blobs = Arc::new(LocalBlobs::open(&path.join("files")).expect("files"));
-        let key_files = KeyFiles::new(path.join("keys"));
         let clock: Arc<dyn Clock> = manual.clone();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(options.seed));
-        let policy = keys::Policy {
-            algorithm: options.algorithm,
-            login: options.login_key.clone(),
-            notary: Some(SecretText::new(NOTARY_KEY.to_owned())),
-        };
-        let keys = Arc::new(
-            Keys::load(policy, &key_files, &*random)
-                .await
-                .expect("keys"),
-        );
+        let keys = load_keys(&folder, &options, &*random).await;
         let hashing = passwords::Passwords::start(options.passwords, random.clone());
         let accounts = Accounts::new(store.clone(), hashing.expect("threads"), clock.clone());
         let sessions = Sessions::load(store.clone(), accounts.clone(), clock.clone());
@@ -431,7 +432,9 @@ pub(crate) fn shared() -> Option<std::path::PathBuf> {
     )]
     let folder = std::env::var_os("KEYWARD_SHARED").map(Into::into);
     if folder.is_none() {
-        eprintln!("skipped: golden vectors, as KEYWARD_SHARED is not set");
+        // Past the test runner's capture, so that it is seen.
+        writeln!(std::io::stderr(), "skipped: golden vectors: KEYWARD_SHARED is not set")
+            .expect("standard error");
     }
     folder
 }

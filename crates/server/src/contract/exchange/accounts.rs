@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use keyward_core::accounts::names::{self, Name};
 use keyward_core::accounts::{Realm, SignUp};
 use keyward_core::tokens::{Grant, LogIn, Tokens};
@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::credentials::Credentials;
 use super::error::{Error, login_error, refused, sign_up_error, unknown_username};
 use super::wire::{CredentialsRequest, MessageResponse, SignedUpResponse};
-use crate::error::{Failure, ProblemDocument};
+use crate::error::{Failure, ProblemDocument, method_not_allowed};
 use crate::extract::bearer::{Refused, bearer, count, require};
 use crate::extract::client::Client;
 use crate::limits::Limits;
@@ -133,8 +133,13 @@ async fn log_in_client(
 async fn log_out(
     State(tokens): State<Tokens>,
     State(limits): State<Arc<Limits>>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    if method == Method::HEAD {
+        // The router lets HEAD run what serves GET, but asking for headers must not end a session.
+        return Err(method_not_allowed().await);
+    }
     let credential = bearer(&headers);
     let token = require(&credential).map_err(refused)?;
     let principal = tokens

@@ -139,21 +139,22 @@ impl Part {
 }
 
 /// Why the parser is fed no further.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("the body is larger than allowed")]
     TooLarge,
     #[error("the headers of a part are larger than allowed")]
     TooFarAhead,
-    #[error("the body broke off or came too slowly")]
-    BrokenOff,
+    #[error("the body cannot be read to its end")]
+    Body(#[source] axum::Error),
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::TooFarAhead | Refusal::BrokenOff => StatusCode::BAD_REQUEST,
+            Refusal::TooFarAhead => StatusCode::BAD_REQUEST,
+            Refusal::Body(error) => return Self::of_body(&error),
         };
         Self::new(status, refusal.to_string())
     }
@@ -161,9 +162,9 @@ impl From<Refusal> for Failure {
 
 fn failure(error: multer::Error) -> Failure {
     match error {
-        multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<Refusal>() {
-            Some(refusal) => (*refusal).into(),
-            None => Refusal::BrokenOff.into(),
+        multer::Error::StreamReadFailed(cause) => match cause.downcast::<Refusal>() {
+            Ok(refusal) => (*refusal).into(),
+            Err(cause) => Failure::of_body(&*cause),
         },
         _ => Failure::bad_request("the body is not good multipart/form-data, or it broke off"),
     }
@@ -190,7 +191,7 @@ impl Stream for Pieces {
         while self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_next(context)) {
                 None => return Poll::Ready(None),
-                Some(Err(_)) => return Poll::Ready(Some(Err(Refusal::BrokenOff))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(Refusal::Body(error)))),
                 Some(Ok(chunk)) => {
                     let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
                         return Poll::Ready(Some(Err(Refusal::TooLarge)));

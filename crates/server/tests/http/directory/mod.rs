@@ -72,123 +72,84 @@ async fn sign_up_answers_the_exact_envelope_and_never_a_hash() {
     }
 }
 
+/// Bodies and the field that each answer must name; `LONG` stands for 1,100 letters.
+const BAD_SIGN_UPS: [(&str, &str); 16] = [
+    (r#"{"name":"n","password":"p"}"#, "email"),
+    (r#"{"name":"n","email":null,"password":"p"}"#, "email"),
+    (r#"{"name":"n","email":"","password":"p"}"#, "email"),
+    (r#"{"name":"n","email":"nobody","password":"p"}"#, "email"),
+    (r#"{"name":"n","email":"a@b\r\nc","password":"p"}"#, "email"),
+    (r#"{"name":"n","email":5,"password":"p"}"#, "email"),
+    (
+        r#"{"name":"n","email":"LONG@a.de","password":"p"}"#,
+        "email",
+    ),
+    (r#"{"email":"a@b.c","password":"p"}"#, "name"),
+    (r#"{"name":"","email":"a@b.c","password":"p"}"#, "name"),
+    (r#"{"name":"  ","email":"a@b.c","password":"p"}"#, "name"),
+    (
+        r#"{"name":"a\u0000","email":"a@b.c","password":"p"}"#,
+        "name",
+    ),
+    (r#"{"name":["n"],"email":"a@b.c","password":"p"}"#, "name"),
+    (r#"{"name":"n","email":"a@b.c"}"#, "password"),
+    (r#"{"name":"n","email":"a@b.c","password":""}"#, "password"),
+    (
+        r#"{"name":"n","email":"a@b.c","password":"LONG"}"#,
+        "password",
+    ),
+    (
+        r#"{"name":"n","email":"a@b.c","password":{"$ne":1}}"#,
+        "password",
+    ),
+];
+
 #[tokio::test]
 async fn bad_sign_ups_are_400_and_name_the_field() {
     let app = TestApp::start().await;
-    let (long_email, long_password) = (format!("{}@a.de", "a".repeat(300)), "p".repeat(1025));
-    let cases = [
-        (json!({"name": "n", "password": "p"}), "email"),
-        (
-            json!({"name": "n", "email": null, "password": "p"}),
-            "email",
-        ),
-        (json!({"name": "n", "email": "", "password": "p"}), "email"),
-        (
-            json!({"name": "n", "email": "nobody", "password": "p"}),
-            "email",
-        ),
-        (
-            json!({"name": "n", "email": "a@b\r\nc", "password": "p"}),
-            "email",
-        ),
-        (json!({"name": "n", "email": 5, "password": "p"}), "email"),
-        (
-            json!({"name": "n", "email": long_email, "password": "p"}),
-            "email",
-        ),
-        (json!({"email": "a@b.c", "password": "p"}), "name"),
-        (
-            json!({"name": "", "email": "a@b.c", "password": "p"}),
-            "name",
-        ),
-        (
-            json!({"name": "  ", "email": "a@b.c", "password": "p"}),
-            "name",
-        ),
-        (
-            json!({"name": "a\u{0}", "email": "a@b.c", "password": "p"}),
-            "name",
-        ),
-        (
-            json!({"name": ["n"], "email": "a@b.c", "password": "p"}),
-            "name",
-        ),
-        (json!({"name": "n", "email": "a@b.c"}), "password"),
-        (
-            json!({"name": "n", "email": "a@b.c", "password": ""}),
-            "password",
-        ),
-        (
-            json!({"name": "n", "email": "a@b.c", "password": long_password}),
-            "password",
-        ),
-        (
-            json!({"name": "n", "email": "a@b.c", "password": {"$ne": 1}}),
-            "password",
-        ),
-    ];
-    for (body, field) in cases {
-        let answer = app
-            .post("/signup")
-            .json(&body)
-            .send()
-            .await
-            .expect(StatusCode::BAD_REQUEST);
+    for (body, field) in BAD_SIGN_UPS {
+        let body = body.replace("LONG", &"p".repeat(1_100));
+        let request = app.post("/signup").body("application/json", body);
+        let answer = request.send().await.expect(StatusCode::BAD_REQUEST);
         let message = answer.text_at("/message");
         assert!(message.contains(field), "{message:?} should name {field}");
         assert_eq!(answer.json(), failure(400, &message));
     }
-    for body in [
-        "",
-        "[]",
-        "nonsense",
-        "{\"name\":\"a\",\"name\":\"b\"}",
-        "{\"name\":1e400}",
-    ] {
-        let answer = app
-            .post("/signup")
-            .body("application/json", body)
-            .send()
-            .await;
-        assert_eq!(
-            answer.expect(StatusCode::BAD_REQUEST).json()["code"],
-            400,
-            "{body}"
-        );
-    }
-    let form = app
-        .post("/signup")
-        .body("application/x-www-form-urlencoded", "name=a")
-        .send()
-        .await;
-    assert_eq!(
-        form.expect(StatusCode::UNSUPPORTED_MEDIA_TYPE).json()["code"],
-        415
-    );
-    let large = json!({"name": "n".repeat(70_000)});
-    let large = app
-        .post("/signup")
-        .json(&large)
-        .send()
-        .await
-        .expect(StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(large.json()["code"], 413);
-    let wrong = app
-        .get("/signup")
-        .send()
-        .await
-        .expect(StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(
-        (wrong.header("allow"), &wrong.json()["code"]),
-        ("POST", &json!(405))
-    );
     let token = token(&app, "first@gmail.com").await;
     let users = app.get("/users").bearer(&token).send().await.json();
-    assert_eq!(
-        users,
-        json!({"users": [{"email": "first@gmail.com", "id": 1}]}),
-        "nothing was stored"
-    );
+    let first = json!({"users": [{"email": "first@gmail.com", "id": 1}]});
+    assert_eq!(users, first, "nothing was stored");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_sign_up_have_the_envelope_too() {
+    let app = TestApp::start().await;
+    let with_code = |answer: Answer, status: StatusCode| {
+        let answer = answer.expect(status);
+        assert_eq!(answer.json()["code"], status.as_u16());
+        answer
+    };
+    let json_type = "application/json";
+    let large = format!(r#"{{"name":"{}"}}"#, "n".repeat(70_000));
+    for (content_type, body, status) in [
+        (json_type, "", StatusCode::BAD_REQUEST),
+        (json_type, "[]", StatusCode::BAD_REQUEST),
+        (json_type, "nonsense", StatusCode::BAD_REQUEST),
+        (
+            json_type,
+            r#"{"name":"a","name":"b"}"#,
+            StatusCode::BAD_REQUEST,
+        ),
+        (json_type, r#"{"name":1e400}"#, StatusCode::BAD_REQUEST),
+        (json_type, &large, StatusCode::PAYLOAD_TOO_LARGE),
+        ("text/plain", "{}", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let request = app.post("/signup").body(content_type, body.to_owned());
+        with_code(request.send().await, status);
+    }
+    let wrong = app.get("/signup").send().await;
+    let wrong = with_code(wrong, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(wrong.header("allow"), "POST");
 }
 
 #[tokio::test]
@@ -363,40 +324,19 @@ async fn users_without_a_good_token_is_401_with_the_two_messages() {
     let good = token(&app, "user1@gmail.com").await;
     let missing = failure(401, "auth failed - token is missing");
     let invalid = failure(401, "auth failed - token is invalid");
-    assert_eq!(
-        app.get("/users")
-            .send()
-            .await
-            .expect(StatusCode::UNAUTHORIZED)
-            .json(),
-        missing
-    );
-    for (name, value) in [
+    let anonymous = app.get("/users").send().await;
+    assert_eq!(anonymous.expect(StatusCode::UNAUTHORIZED).json(), missing);
+    let blank = [
         ("x-access-token", ""),
         ("x-access-token", "  "),
         ("authorization", "Bearer "),
-    ] {
+    ];
+    for (name, value) in blank {
         let answer = app.get("/users").header(name, value).send().await;
         assert_eq!(answer.expect(StatusCode::UNAUTHORIZED).json(), missing);
     }
     let forged = format!("{}A", &good[..good.len() - 1]);
-    let notary = app
-        .post("/generateToken")
-        .json(&json!({"user_data": "x"}))
-        .send()
-        .await;
-    let (_, refresh) = app.pair("pair").await;
-    let ops = app.exchange_user("ops", "ops1").await;
-    let bad = [
-        "x",
-        "a.b.c",
-        &forged,
-        &notary.text_at("/JWT Token"),
-        &refresh,
-        &ops,
-        &"a".repeat(20_000),
-    ];
-    for token in bad {
+    for token in ["x", "a.b.c", &forged, &"a".repeat(20_000)] {
         let answer = app
             .get("/users")
             .header("x-access-token", token)
@@ -404,25 +344,22 @@ async fn users_without_a_good_token_is_401_with_the_two_messages() {
             .await;
         assert_eq!(answer.expect(StatusCode::UNAUTHORIZED).json(), invalid);
     }
-    app.get("/users")
-        .bearer(&good)
-        .send()
-        .await
-        .expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_of_the_directory_lives_a_day() {
+    let app = TestApp::start().await;
+    let token = token(&app, "user1@gmail.com").await;
     app.clock.advance(Duration::from_secs(86_400 + 4));
     app.get("/users")
-        .bearer(&good)
+        .bearer(&token)
         .send()
         .await
         .expect(StatusCode::OK);
     app.clock.advance(Duration::from_secs(1));
-    let expired = app
-        .get("/users")
-        .bearer(&good)
-        .send()
-        .await
-        .expect(StatusCode::UNAUTHORIZED);
-    assert_eq!(expired.json(), invalid);
+    let expired = app.get("/users").bearer(&token).send().await;
+    let expired = expired.expect(StatusCode::UNAUTHORIZED).json();
+    assert_eq!(expired, failure(401, "auth failed - token is invalid"));
 }
 
 #[tokio::test]
@@ -454,17 +391,31 @@ async fn login_limits_count_before_the_work_and_answer_429() {
     log_in(&app, "test@gmail.com", "test123")
         .await
         .expect(StatusCode::CREATED);
-    for index in 0..19 {
-        sign_up(&app, &format!("u{index}@gmail.com"))
-            .await
-            .expect(StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn sign_ups_are_limited_for_each_address() {
+    let limits = keyward_server::limits::Policy::default();
+    let app = TestApp::with(Options {
+        limits,
+        ..Options::default()
+    })
+    .await;
+    for index in 0..20 {
+        let email = format!("user{index}@gmail.com");
+        sign_up(&app, &email).await.expect(StatusCode::CREATED);
     }
-    let answer = sign_up(&app, "late@gmail.com").await;
-    app.clock.advance(Duration::from_secs(0));
-    assert!(matches!(
-        answer.status,
-        StatusCode::CREATED | StatusCode::TOO_MANY_REQUESTS
-    ));
+    let answer = sign_up(&app, "late@gmail.com")
+        .await
+        .expect(StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        (answer.header("retry-after"), &answer.json()["code"]),
+        ("3", &json!(429))
+    );
+    let elsewhere = std::net::SocketAddr::from(([127, 0, 0, 2], 40_000));
+    let body = json!({"name": "n", "email": "late@gmail.com", "password": "p"});
+    let answer = app.post("/signup").json(&body).from(elsewhere).send().await;
+    answer.expect(StatusCode::CREATED);
 }
 
 #[tokio::test]

@@ -297,3 +297,16 @@ async fn the_logout_of_a_switched_off_exchange_is_not_there() {
             .expect(StatusCode::NOT_FOUND);
     }
 }
+
+#[tokio::test]
+async fn asking_for_the_headers_of_logout_ends_nothing() {
+    let app = TestApp::start().await;
+    let token = app.user("user").await;
+    let head = app.request(Method::HEAD, "/logout").bearer(&token);
+    head.send().await.expect(StatusCode::METHOD_NOT_ALLOWED);
+    app.get("/logout")
+        .bearer(&token)
+        .send()
+        .await
+        .expect(StatusCode::OK);
+}

@@ -4,7 +4,7 @@ use http::StatusCode;
 use keyward_jose::Algorithm;
 use serde_json::{Value, json};
 
-use crate::app::{NOTARY_KEY, Options, START, TestApp};
+use crate::app::{Answer, NOTARY_KEY, Options, START, TestApp};
 
 const HEADER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiJ9";
 
@@ -150,15 +150,16 @@ async fn the_errors_in_the_2xx_range_are_exact() {
     }
 }
 
+#[track_caller]
+fn bad(status: StatusCode, answer: Answer) {
+    let answer = answer.expect(status);
+    assert_eq!(answer.json()["status"], status.as_u16());
+    assert!(!answer.text_at("/description").is_empty());
+}
+
 #[tokio::test]
 async fn bad_input_is_400_in_the_contracts_shape() {
     let app = TestApp::start().await;
-    let token = mint(&app, "x").await;
-    let bad = |status: StatusCode, answer: crate::app::Answer| {
-        let answer = answer.expect(status);
-        assert_eq!(answer.json()["status"], status.as_u16());
-        assert!(!answer.text_at("/description").is_empty());
-    };
     for body in [
         "",
         "{}",
@@ -177,59 +178,50 @@ async fn bad_input_is_400_in_the_contracts_shape() {
         let request = app.post("/generateToken").body("application/json", body);
         bad(StatusCode::BAD_REQUEST, request.send().await);
     }
+    let long = json!({"user_data": "a".repeat(64 * 1024 + 1)});
+    let long = app.post("/generateToken").json(&long).send().await;
+    bad(StatusCode::PAYLOAD_TOO_LARGE, long);
+    let huge = json!({"user_data": "a".repeat(2 * 1024 * 1024)});
+    let huge = app.post("/generateToken").json(&huge).send().await;
+    bad(StatusCode::PAYLOAD_TOO_LARGE, huge);
+    let wrong_method = app.get("/generateToken").send().await;
+    assert_eq!(wrong_method.header("allow"), "POST");
+    bad(StatusCode::METHOD_NOT_ALLOWED, wrong_method);
+}
+
+#[tokio::test]
+async fn tokens_and_keys_that_cannot_be_judged_are_400() {
+    let app = TestApp::start().await;
+    let token = mint(&app, "x").await;
     let (head, rest) = token.split_once('.').expect("token");
-    for token in [
+    let twice = keyward_jose::base64url::encode(r#"{"a":1,"a":2}"#);
+    let malformed = [
         "a".to_owned(),
         "a.b".to_owned(),
         "..".to_owned(),
         format!("{token}.x"),
         format!("{token}="),
-        format!("{head}.W10.{}", "AA"),
+        format!("{head}.W10.AA"),
         format!("{head} .{rest}"),
         token.replace('.', ".\n"),
-        format!(
-            "{}.e30.",
-            keyward_jose::base64url::encode(r#"{"a":1,"a":2}"#)
-        ),
-        format!(
-            "e30.{}.",
-            keyward_jose::base64url::encode(r#"{"a":1,"a":2}"#)
-        ),
-    ] {
-        let body = json!({"Token": token, "Signing_key": "k"});
-        bad(
-            StatusCode::BAD_REQUEST,
-            app.get("/verifyToken").json(&body).send().await,
-        );
-    }
-    for body in [
+        format!("{twice}.e30."),
+        format!("e30.{twice}."),
+    ];
+    let bodies = malformed.map(|token| json!({"Token": token, "Signing_key": "k"}));
+    let private = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----";
+    let private_jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#;
+    let others = [
         json!({"Token": 1, "Signing_key": "k"}),
         json!({"Token": token, "Signing_key": 1}),
-        json!({"Token": token, "Signing_key": "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----"}),
-        json!({"Token": token, "Signing_key": r#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#}),
-    ] {
+        json!({"Token": token, "Signing_key": private}),
+        json!({"Token": token, "Signing_key": private_jwk}),
+    ];
+    for body in bodies.into_iter().chain(others) {
         bad(
             StatusCode::BAD_REQUEST,
             app.get("/verifyToken").json(&body).send().await,
         );
     }
-    let long = json!({"user_data": "a".repeat(64 * 1024 + 1)});
-    bad(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        app.post("/generateToken").json(&long).send().await,
-    );
-    let huge = json!({"user_data": "a".repeat(2 * 1024 * 1024)});
-    bad(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        app.post("/generateToken").json(&huge).send().await,
-    );
-    let wrong_method = app
-        .get("/generateToken")
-        .send()
-        .await
-        .expect(StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(wrong_method.header("allow"), "POST");
-    bad(StatusCode::METHOD_NOT_ALLOWED, wrong_method);
 }
 
 #[tokio::test]
