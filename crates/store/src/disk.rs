@@ -52,3 +52,17 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .map_err(|ended| Fault::Internal(ended.into()))?
         .map_err(fault)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_room_and_an_exhausted_quota_are_told_from_a_broken_disk() {
+        for errno in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+            assert!(matches!(fault(errno.into()), Fault::Full(_)), "{errno}");
+        }
+        let broken = fault(rustix::io::Errno::IO.into());
+        assert!(matches!(broken, Fault::Internal(_)));
+    }
+}

@@ -38,6 +38,9 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Fault> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Fault::Unavailable("the store is closed".into()));
+        }
         let idle = self.idle().pop();
         let db = match idle {
             Some(db) => db,
@@ -57,19 +60,18 @@ impl Readers {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        let unavailable = |error| Fault::Unavailable(error);
         let _turn = self
             .long
             .acquire()
             .await
-            .map_err(|closed| unavailable(closed.into()))?;
+            .map_err(|closed| Fault::Unavailable(closed.into()))?;
         let readers = Arc::clone(self);
         tokio::task::spawn_blocking(move || readers.look_up(work))
             .await
             .map_err(|ended| Fault::Internal(ended.into()))?
     }
 
-    /// Closes the idle connections, and those in use when they come back.
+    /// Takes no more reads; closes the idle connections, and those in use when they come back.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.idle().clear();

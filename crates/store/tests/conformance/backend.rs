@@ -9,7 +9,7 @@ use keyward_core::clock::Timestamp;
 use keyward_core::files::Blobs;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{NewSession, Session};
-use keyward_core::{customers, files, keys, sessions};
+use keyward_core::{customers, files, health, keys, sessions};
 use keyward_store::blobs::LocalBlobs;
 use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{Options, Sqlite};
@@ -18,11 +18,14 @@ use tokio::sync::Barrier;
 
 /// Every trait of rows at once.
 pub(crate) trait Rows:
-    accounts::Store + sessions::Store + customers::Store + files::Store
+    accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
 {
 }
 
-impl<T: accounts::Store + sessions::Store + customers::Store + files::Store> Rows for T {}
+impl<T> Rows for T where
+    T: accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
+{
+}
 
 /// The store as one process has it open.
 #[derive(Clone)]

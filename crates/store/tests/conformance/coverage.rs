@@ -1,6 +1,6 @@
 //! No method of a store trait goes without a case.
 
-const TRAITS: [(&str, &str); 5] = [
+const TRAITS: [(&str, &str); 6] = [
     (
         "accounts",
         include_str!("../../../core/src/accounts/store.rs"),
@@ -14,6 +14,7 @@ const TRAITS: [(&str, &str); 5] = [
         include_str!("../../../core/src/customers/store.rs"),
     ),
     ("files", include_str!("../../../core/src/files/store.rs")),
+    ("health", include_str!("../../../core/src/health.rs")),
     ("keys", include_str!("../../../core/src/keys/store.rs")),
 ];
 
@@ -24,6 +25,7 @@ const CASES: &str = concat!(
     include_str!("session_feed.rs"),
     include_str!("customers.rs"),
     include_str!("files.rs"),
+    include_str!("health.rs"),
     include_str!("keys.rs"),
     include_str!("blobs.rs"),
 );

@@ -116,9 +116,12 @@ async fn the_database_is_private_ready_and_tidy_when_closed() {
         assert_eq!(mode(&file), 0o600, "{suffix}");
     }
     store.close().await;
-    assert_eq!(names(home.path()), ["keyward.db"]);
+    store.ready().await.expect_err("it is closed");
     let late = new_account(keyward_core::accounts::Realm::Default, Some("eve"), None);
     assert!(store.create_account(late).await.is_err());
+    let read = store.find_account(AccountId(1)).await;
+    assert!(matches!(read, Err(Fault::Unavailable(_))), "{read:?}");
+    assert_eq!(names(home.path()), ["keyward.db"]);
 }
 
 #[tokio::test]

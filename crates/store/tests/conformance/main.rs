@@ -13,6 +13,7 @@ mod blobs;
 mod coverage;
 mod customers;
 mod files;
+mod health;
 mod keys;
 mod local_disk;
 mod session_feed;

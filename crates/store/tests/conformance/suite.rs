@@ -76,6 +76,9 @@ macro_rules! conformance_suite {
                     of_fifty_overwriting_uploads_every_replaced_blob_is_told_once
                     blobs_that_no_file_names_are_told
                 }
+                health {
+                    an_open_store_is_ready
+                }
                 keys {
                     the_first_key_is_kept_and_purposes_are_apart
                     of_fifty_fresh_keys_one_is_kept
