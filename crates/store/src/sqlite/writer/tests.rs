@@ -282,3 +282,19 @@ async fn a_defect_in_a_write_is_reported_and_stops_the_writer() {
     assert!(bench.writer.failed().await.contains("defect"));
     assert!(matches!(bench.insert(1).await, Err(Fault::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn the_writer_syncs_every_commit_and_checks_references() {
+    let bench = bench(16);
+    for (pragma, expected) in [
+        ("synchronous", "2"),
+        ("journal_mode", "wal"),
+        ("foreign_keys", "1"),
+    ] {
+        let value = bench.writer.write(move |db| {
+            let sql = format!("SELECT {pragma} || '' FROM pragma_{pragma}");
+            db.query_row(&sql, [], |row| row.get::<_, String>(0))
+        });
+        assert_eq!(value.await.expect(pragma), expected, "{pragma}");
+    }
+}
