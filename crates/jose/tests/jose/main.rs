@@ -1,10 +1,6 @@
 //! What `keyward-jose` promises, seen from outside: published vectors, attacks, properties.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "this is a test in every function"
-)]
+#![expect(clippy::unwrap_used, reason = "this is a test in every function")]
 
 mod attacks;
 mod claims;

@@ -68,8 +68,8 @@ pub(crate) fn file(name: &str) -> String {
 pub(crate) fn shared(path: &str) -> Option<Value> {
     let Ok(folder) = std::env::var("KEYWARD_SHARED") else {
         // Past the test runner's capture, so that it is seen.
-        writeln!(std::io::stderr(), "skipped: {path}: KEYWARD_SHARED is not set")
-            .unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "skipped: {path}: KEYWARD_SHARED is not set").unwrap();
         return None;
     };
     let text = std::fs::read_to_string(Path::new(&folder).join(path)).unwrap();

@@ -433,8 +433,11 @@ pub(crate) fn shared() -> Option<std::path::PathBuf> {
     let folder = std::env::var_os("KEYWARD_SHARED").map(Into::into);
     if folder.is_none() {
         // Past the test runner's capture, so that it is seen.
-        writeln!(std::io::stderr(), "skipped: golden vectors: KEYWARD_SHARED is not set")
-            .expect("standard error");
+        writeln!(
+            std::io::stderr(),
+            "skipped: golden vectors: KEYWARD_SHARED is not set"
+        )
+        .expect("standard error");
     }
     folder
 }

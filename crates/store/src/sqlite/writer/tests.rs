@@ -1,3 +1,5 @@
+//! The shared commit: what is answered when, and what one job's failure does to the others.
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
