@@ -57,6 +57,25 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError>
     Ok(())
 }
 
+/// Refuses a database that [`migrate`] would change.
+pub(super) fn refuse_older(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found = db
+        .table_exists(None, "schema_migrations")
+        .and_then(|ours| if ours { version(db) } else { Ok(0) })
+        .map_err(|error| OpenError::Failed {
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
+    if found < latest() {
+        return Err(OpenError::Older {
+            path: path.to_owned(),
+            found,
+            known: latest(),
+        });
+    }
+    Ok(())
+}
+
 /// The version the database is at.
 pub(super) fn version(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("SELECT coalesce(max(version), 0) FROM schema_migrations")?

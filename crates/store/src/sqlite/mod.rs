@@ -36,6 +36,8 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// How many long reads run at once; more wait.
     pub long_reads: usize,
+    /// Whether a database of an earlier version is brought to this program's; otherwise it is refused.
+    pub migrate: bool,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             queue: 4_096,
             busy_timeout: Duration::from_secs(5),
             long_reads: 4,
+            migrate: true,
         }
     }
 }
@@ -62,6 +65,19 @@ pub enum OpenError {
         /// The version it is at.
         found: i64,
         /// The latest version this program knows.
+        known: i64,
+    },
+    /// It must not be migrated now, and would have to be.
+    #[error(
+        "the database {path} is at version {found} and in use, but this program works with {known}: \
+         use the program that runs on it, or stop that first"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The version it is at.
+        found: i64,
+        /// The version this program works with.
         known: i64,
     },
     /// An applied migration is not the one this program carries.
@@ -113,6 +129,9 @@ impl Sqlite {
         };
         create_private(path).map_err(|error| failed(error.into()))?;
         let mut db = open_writer(path, options).map_err(|error| failed(error.into()))?;
+        if !options.migrate {
+            migrate::refuse_older(&db, path)?;
+        }
         migrate::migrate(&mut db, path)?;
         Ok(Self {
             readers: Arc::new(Readers::new(path, options)),

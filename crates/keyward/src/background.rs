@@ -1,0 +1,81 @@
+//! What a server does beside answering: it learns what other processes closed, forgets what has ended,
+//! and sweeps what a crash left.
+
+use std::time::Duration;
+
+use keyward_core::files::Files;
+use keyward_core::sessions::Sessions;
+use keyward_server::App;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// How often closures of other processes are asked for: what a command closes is refused within this.
+const POLL: Duration = Duration::from_millis(250);
+/// The longest pause after errors.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often ended sessions are forgotten.
+const FORGET: Duration = Duration::from_secs(3_600);
+/// How long a session stays known after its end, for clocks that are set back.
+const MARGIN: Duration = Duration::from_secs(86_400);
+
+/// The tasks beside a server.
+pub(crate) struct Background(JoinSet<()>);
+
+impl Background {
+    /// Starts them.
+    pub(crate) fn start(app: &App) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow_closures(app.sessions.clone()));
+        tasks.spawn(forget_ended(app.sessions.clone()));
+        tasks.spawn(sweep(app.files.clone()));
+        Self(tasks)
+    }
+
+    /// Ends them where they wait.
+    pub(crate) async fn stop(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+async fn follow_closures(sessions: Sessions) {
+    let mut pause = POLL;
+    loop {
+        sleep(pause).await;
+        match sessions.catch_up().await {
+            Ok(()) => pause = POLL,
+            Err(error) => {
+                // Said once, not once a try.
+                if pause == POLL {
+                    let cause = anyhow::Error::from(error);
+                    tracing::error!("closed sessions cannot be read: {cause:#}");
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn forget_ended(sessions: Sessions) {
+    loop {
+        match sessions.forget_ended(MARGIN).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot sessions that have ended"),
+            Err(error) => {
+                let cause = anyhow::Error::from(error);
+                tracing::error!("ended sessions cannot be forgotten: {cause:#}");
+            }
+        }
+        sleep(FORGET).await;
+    }
+}
+
+async fn sweep(files: Files) {
+    match files.sweep().await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed bytes that no file names"),
+        Err(error) => {
+            let cause = anyhow::Error::from(error);
+            tracing::error!("what a crash left cannot be removed: {cause:#}");
+        }
+    }
+}

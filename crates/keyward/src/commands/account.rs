@@ -1,0 +1,201 @@
+//! `keyward account`: who may log in.
+
+use clap::{Args, Subcommand};
+use keyward_core::accounts::{Account, Realm, SignUp, names};
+use keyward_core::clock::Timestamp;
+use keyward_core::page::Page;
+use serde_json::{Value, json};
+
+use super::whom::{RealmArgument, Whom, label, prepare};
+use super::{Access, Desk, on_data};
+use crate::exit::Misuse;
+use crate::output;
+use crate::password::PasswordSource;
+use crate::settings::Flags;
+
+/// How many accounts are read at once.
+const PAGE: u32 = 1_000;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make an account
+    Add(Add),
+    /// List the accounts
+    List {
+        /// Only those of one realm
+        #[arg(long, value_enum)]
+        realm: Option<RealmArgument>,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep an account from logging in, and close its sessions
+    Disable(Whom),
+    /// Let a disabled account log in again; its old sessions stay closed
+    Enable(Whom),
+    /// Set the password of an account, and close its sessions
+    SetPassword {
+        #[command(flatten)]
+        whom: Whom,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Add {
+    /// Its username
+    #[arg(long, value_name = "NAME", required_unless_present = "email")]
+    username: Option<String>,
+    /// Its e-mail address, by which it can log in too
+    #[arg(long)]
+    email: Option<String>,
+    /// What the person is called
+    #[arg(long, value_name = "NAME")]
+    display_name: Option<String>,
+    /// The realm it is to live in
+    #[arg(long, value_enum, default_value = "default")]
+    realm: RealmArgument,
+    #[command(flatten)]
+    password: PasswordSource,
+}
+
+impl Command {
+    pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
+        match self {
+            Self::Add(add) => on_data(flags, Access::Create, async |desk| add.run(desk).await),
+            Self::List { realm, json } => on_data(flags, Access::Existing, async |desk| {
+                list(desk, realm, json).await
+            }),
+            Self::Disable(whom) => on_data(flags, Access::Existing, async |desk| {
+                disable(desk, &whom).await
+            }),
+            Self::Enable(whom) => on_data(flags, Access::Existing, async |desk| {
+                enable(desk, &whom).await
+            }),
+            Self::SetPassword { whom, password } => {
+                on_data(flags, Access::Existing, async |desk| {
+                    set_password(desk, &whom, &password).await
+                })
+            }
+        }
+    }
+}
+
+impl Add {
+    async fn run(self, desk: &Desk) -> anyhow::Result<()> {
+        let realm = Realm::from(self.realm);
+        let misuse = |what: &str, bad| Misuse(format!("the {what} {bad}"));
+        let username = self
+            .username
+            .map(|typed| prepare(realm, &typed))
+            .transpose();
+        let username = username.map_err(|bad| misuse("username", bad))?;
+        let email = self.email.map(|typed| names::email(&typed)).transpose();
+        let email = email.map_err(|bad| misuse("e-mail address", bad))?;
+        if realm != Realm::Default && (username.is_none() || email.is_some()) {
+            let rule = "accounts of the file exchange have a username and no e-mail address";
+            return Err(Misuse(rule.to_owned()).into());
+        }
+        let given = self.password.take(&*desk.services.random)?;
+        let request = SignUp {
+            realm,
+            username,
+            email,
+            display_name: self.display_name,
+            password: given.password,
+        };
+        let account = desk.services.accounts.sign_up(request).await?;
+        output::line(&format!("added {}", label(&account)))?;
+        tell(given.generated)
+    }
+}
+
+async fn list(desk: &Desk, realm: Option<RealmArgument>, json: bool) -> anyhow::Result<()> {
+    let mut accounts = Vec::new();
+    let mut next = Some(0);
+    while let Some(after) = next {
+        let page = Page { after, limit: PAGE };
+        let listed = desk
+            .services
+            .accounts
+            .list(realm.map(Realm::from), page)
+            .await?;
+        accounts.extend(listed.items);
+        next = listed.next;
+    }
+    if json {
+        return output::json(&accounts.iter().map(as_json).collect::<Vec<_>>());
+    }
+    let rows: Vec<_> = accounts.iter().map(as_row).collect();
+    let head = [
+        "ID", "REALM", "USERNAME", "E-MAIL", "CREATED", "STATE", "NAME",
+    ];
+    Ok(output::table(head, &rows)?)
+}
+
+fn as_row(account: &Account) -> [String; 7] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    [
+        account.id.to_string(),
+        account.realm.name().to_owned(),
+        text(&account.username),
+        text(&account.email),
+        account.created_at.rfc3339_millis(),
+        if account.disabled_at.is_some() {
+            "disabled"
+        } else {
+            "active"
+        }
+        .to_owned(),
+        text(&account.display_name),
+    ]
+}
+
+fn as_json(account: &Account) -> Value {
+    json!({
+        "id": account.id.0,
+        "realm": account.realm.name(),
+        "username": account.username,
+        "email": account.email,
+        "display_name": account.display_name,
+        "created_at": account.created_at.rfc3339_millis(),
+        "disabled_at": account.disabled_at.map(Timestamp::rfc3339_millis),
+    })
+}
+
+async fn disable(desk: &Desk, whom: &Whom) -> anyhow::Result<()> {
+    let account = whom.find(&desk.services.accounts).await?;
+    let closed = desk.services.sessions.disable_account(&account).await?;
+    let (who, counts) = (label(&account), desk.when_it_counts());
+    Ok(output::line(&format!(
+        "disabled {who}, closed {closed} of its sessions{counts}"
+    ))?)
+}
+
+async fn enable(desk: &Desk, whom: &Whom) -> anyhow::Result<()> {
+    let account = whom.find(&desk.services.accounts).await?;
+    desk.services.accounts.enable(account.id).await?;
+    Ok(output::line(&format!("enabled {}", label(&account)))?)
+}
+
+async fn set_password(desk: &Desk, whom: &Whom, source: &PasswordSource) -> anyhow::Result<()> {
+    let account = whom.find(&desk.services.accounts).await?;
+    let given = source.take(&*desk.services.random)?;
+    desk.services
+        .sessions
+        .set_password(account.id, given.password)
+        .await?;
+    let (who, counts) = (label(&account), desk.when_it_counts());
+    output::line(&format!(
+        "set the password of {who}, closed its sessions{counts}"
+    ))?;
+    tell(given.generated)
+}
+
+fn tell(generated: Option<String>) -> anyhow::Result<()> {
+    match generated {
+        Some(password) => Ok(output::line(&format!("password: {password}"))?),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,93 @@
+//! The commands, a file each.
+
+pub(crate) mod account;
+pub(crate) mod config;
+pub(crate) mod serve;
+pub(crate) mod session;
+pub(crate) mod token;
+
+mod whom;
+
+use keyward_core::accounts::passwords;
+
+use crate::arguments::{Arguments, Command};
+use crate::data::Data;
+use crate::services::Services;
+use crate::settings::{Flags, Layers, Settings, Surroundings};
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// Whatever failed, with what to do about it.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let flags = arguments.place.flags();
+    match arguments.command {
+        Command::Serve(serve) => serve.run(flags),
+        Command::Config(config) => config.run(&flags),
+        Command::Account(account) => account.run(&flags),
+        Command::Session(session) => session.run(&flags),
+        Command::Token(token) => token.run(&flags),
+    }
+}
+
+/// The settings of this process.
+fn settings(flags: &Flags) -> anyhow::Result<Settings> {
+    Ok(Settings::read(&Layers::gather(
+        &Surroundings::of_process(),
+        flags,
+    ))?)
+}
+
+/// Runs a command on the data of a server, whether that is running or not, and closes the database.
+fn on_data<F>(flags: &Flags, access: Access, work: F) -> anyhow::Result<()>
+where
+    F: AsyncFnOnce(&Desk) -> anyhow::Result<()>,
+{
+    let settings = settings(flags)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let data = Data::open_beside(&settings, access == Access::Create)?;
+        let hashing = passwords::Policy {
+            threads: 1,
+            ..settings.passwords
+        };
+        let services = Services::start(&data, hashing).await?;
+        let desk = Desk {
+            settings,
+            data,
+            services,
+        };
+        let result = work(&desk).await;
+        desk.data.close().await;
+        result
+    })
+}
+
+/// What a command expects of the data folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// It must be there.
+    Existing,
+    /// It is made where there is none.
+    Create,
+}
+
+/// What a command works with.
+struct Desk {
+    settings: Settings,
+    data: Data,
+    services: Services,
+}
+
+impl Desk {
+    /// What to add to a message about something that a running server must learn of.
+    fn when_it_counts(&self) -> &'static str {
+        if self.data.is_served_by_another() {
+            "; the server that runs on this folder knows within 250 ms"
+        } else {
+            ""
+        }
+    }
+}

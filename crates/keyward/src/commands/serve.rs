@@ -1,0 +1,171 @@
+//! `keyward serve`: one server on one data folder, from start to a clean stop.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use keyward_core::customers::Customers;
+use keyward_core::files::Files;
+use keyward_core::tokens::notary::Notary;
+use keyward_server::limits::Limits;
+use keyward_server::{App, router, serve};
+use keyward_store::blobs::LocalBlobs;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::background::Background;
+use crate::data::Data;
+use crate::services::Services;
+use crate::settings::{Flags, Settings};
+use crate::{demo, log};
+
+/// How long the end waits for work on the disk that nobody waits for any more.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Serve a demo: public keys, accounts and customers, on this machine only
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, mut flags: Flags) -> anyhow::Result<()> {
+        let started = Instant::now();
+        flags.add("--listen", "listen", self.listen.as_deref());
+        let settings = super::settings(&flags)?;
+        if self.demo {
+            demo::check(&settings)?;
+        }
+        log::start(&settings.log)?;
+        raise_file_limit();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        let result = runtime.block_on(run(settings, self.demo, started));
+        runtime.shutdown_timeout(LAST_WAIT);
+        result
+    }
+}
+
+async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let data = Data::open_to_serve(&settings, is_demo)?;
+    let listen = settings.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("cannot listen on {listen}: stop what does, or name another with --listen")
+    })?;
+    let services = Services::start(&data, settings.passwords).await?;
+    let app = assemble(&data, &settings, &services).await?;
+    if is_demo {
+        demo::fill(&services, &app.customers).await?;
+        demo::warn();
+    }
+
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let router = router(&app, &settings.router);
+    let mut server = tokio::spawn(serve::run(
+        listener,
+        router,
+        settings.serve,
+        settings.proxies,
+        stopped,
+    ));
+    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let folder = data.folder.path().display();
+    tracing::info!(%address, %folder, millis, version = env!("CARGO_PKG_VERSION"), "ready");
+    announce(&format!("ready http://{address}"));
+    let background = Background::start(&app);
+
+    tokio::select! {
+        signal = signals.next() => tracing::info!(signal, "stopping"),
+        cause = data.store.failed() => bail!(
+            "the disk failed to make a write durable, and nothing more can be promised: {cause}. \
+             Check the disk, then start again: what was answered before is kept"
+        ),
+        ended = &mut server => bail!("the server ended by itself: {ended:?}"),
+    }
+    drop(stop);
+    let cut_off = tokio::select! {
+        cut_off = &mut server => cut_off?,
+        signal = signals.next() => bail!("{signal} a second time: stopped without finishing requests"),
+    };
+    if cut_off > 0 {
+        tracing::warn!(cut_off, "connections outlasted the stop and were cut off");
+    }
+    background.stop().await;
+    data.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn assemble(data: &Data, settings: &Settings, services: &Services) -> anyhow::Result<App> {
+    let keys = services.keys(data, settings).await?;
+    let (clock, random) = (&services.clock, &services.random);
+    let blobs = LocalBlobs::open(&data.folder.files()).context("the folder of the files")?;
+    let store = &data.store;
+    Ok(App {
+        accounts: services.accounts.clone(),
+        sessions: services.sessions.clone(),
+        tokens: services.tokens(keys.clone(), settings.tokens.clone())?,
+        notary: Notary::new(keys, clock.clone(), random.clone())?,
+        files: Files::new(
+            store.clone(),
+            Arc::new(blobs),
+            clock.clone(),
+            random.clone(),
+            settings.largest_file,
+        ),
+        customers: Customers::new(store.clone(), clock.clone()),
+        limits: Arc::new(Limits::new(&settings.limits, clock)),
+        proxies: settings.proxies.clone(),
+        health: store.clone(),
+        random: random.clone(),
+    })
+}
+
+/// Prints the one line of standard output; whoever closed that does not wait for it.
+fn announce(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// Allows as many open files as the system lets this process have: a connection is one.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// The signals that ask for a stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

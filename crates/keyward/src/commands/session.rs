@@ -1,0 +1,177 @@
+//! `keyward session`: logins and what descends from them.
+
+use std::collections::HashMap;
+
+use clap::{ArgGroup, Args, Subcommand};
+use keyward_core::accounts::Account;
+use keyward_core::id::{AccountId, SessionId};
+use keyward_core::page::Page;
+use keyward_core::sessions::{Reason, Session};
+use serde_json::json;
+
+use super::whom::{self, RealmArgument, label, name_of};
+use super::{Access, Desk, on_data};
+use crate::output;
+use crate::settings::Flags;
+
+/// How many sessions are read at once.
+const PAGE: u32 = 1_000;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List the open sessions
+    List {
+        #[command(flatten)]
+        of: Of,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close sessions: their tokens are refused from then on
+    #[command(group = ArgGroup::new("which").required(true).args(["sessions", "account"]))]
+    Close {
+        /// The ids of the sessions
+        #[arg(value_name = "SESSION")]
+        sessions: Vec<i64>,
+        #[command(flatten)]
+        of: Of,
+    },
+}
+
+/// Whose sessions.
+#[derive(Args)]
+pub(crate) struct Of {
+    /// All those of one account, by id, username or e-mail address
+    #[arg(long)]
+    account: Option<String>,
+    /// The realm of that account
+    #[arg(long, value_enum, requires = "account")]
+    realm: Option<RealmArgument>,
+}
+
+impl Command {
+    pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
+        on_data(flags, Access::Existing, async |desk| match self {
+            Self::List { of, json } => list(desk, &of, json).await,
+            Self::Close { sessions, of } => close(desk, sessions, &of).await,
+        })
+    }
+}
+
+impl Of {
+    async fn find(&self, desk: &Desk) -> anyhow::Result<Option<Account>> {
+        match &self.account {
+            Some(typed) => whom::find(&desk.services.accounts, typed, self.realm)
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+async fn list(desk: &Desk, of: &Of, json: bool) -> anyhow::Result<()> {
+    let sessions = open_sessions(desk, of.find(desk).await?.map(|account| account.id)).await?;
+    let mut accounts = HashMap::new();
+    for session in &sessions {
+        let id = session.account;
+        if let std::collections::hash_map::Entry::Vacant(entry) = accounts.entry(id)
+            && let Some(account) = desk.services.accounts.find(id).await?
+        {
+            entry.insert(account);
+        }
+    }
+    if json {
+        let values = sessions.iter().map(|session| as_json(session, &accounts));
+        return output::json(&values.collect::<Vec<_>>());
+    }
+    let rows: Vec<_> = sessions
+        .iter()
+        .map(|session| as_row(session, &accounts))
+        .collect();
+    let head = [
+        "ID",
+        "ACCOUNT",
+        "REALM",
+        "NAME",
+        "OPENED",
+        "EXPIRES",
+        "REFRESHES",
+        "USER AGENT",
+    ];
+    Ok(output::table(head, &rows)?)
+}
+
+async fn close(desk: &Desk, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
+    if let Some(account) = of.find(desk).await? {
+        let sessions = open_sessions(desk, Some(account.id)).await?;
+        for session in &sessions {
+            desk.services
+                .sessions
+                .close(session.id, Reason::Operator)
+                .await?;
+        }
+        let (count, who, counts) = (sessions.len(), label(&account), desk.when_it_counts());
+        return Ok(output::line(&format!(
+            "closed {count} sessions of {who}{counts}"
+        ))?);
+    }
+    let mut unknown = Vec::new();
+    for id in ids {
+        if desk
+            .services
+            .sessions
+            .close(SessionId(id), Reason::Operator)
+            .await?
+        {
+            output::line(&format!("closed session {id}{}", desk.when_it_counts()))?;
+        } else {
+            unknown.push(id.to_string());
+        }
+    }
+    if !unknown.is_empty() {
+        let ids = unknown.join(", ");
+        anyhow::bail!("not open: {ids}; see `keyward session list` for those that are");
+    }
+    Ok(())
+}
+
+async fn open_sessions(desk: &Desk, account: Option<AccountId>) -> anyhow::Result<Vec<Session>> {
+    let mut sessions = Vec::new();
+    let mut next = Some(0);
+    while let Some(after) = next {
+        let page = Page { after, limit: PAGE };
+        let listed = desk.services.sessions.list(account, page).await?;
+        sessions.extend(listed.items);
+        next = listed.next;
+    }
+    Ok(sessions)
+}
+
+fn as_row(session: &Session, accounts: &HashMap<AccountId, Account>) -> [String; 8] {
+    let account = accounts.get(&session.account);
+    [
+        session.id.to_string(),
+        session.account.to_string(),
+        account.map_or(String::new(), |account| account.realm.name().to_owned()),
+        account.map_or(String::new(), |account| name_of(account).to_owned()),
+        session.created_at.rfc3339_millis(),
+        session.expires_at.rfc3339_millis(),
+        session.refresh_counter.to_string(),
+        session.user_agent.clone().unwrap_or_default(),
+    ]
+}
+
+fn as_json(session: &Session, accounts: &HashMap<AccountId, Account>) -> serde_json::Value {
+    let account = accounts.get(&session.account);
+    json!({
+        "id": session.id.0,
+        "account": session.account.0,
+        "realm": account.map(|account| account.realm.name()),
+        "name": account.map(name_of),
+        "created_at": session.created_at.rfc3339_millis(),
+        "expires_at": session.expires_at.rfc3339_millis(),
+        "ends_at": session.ends_at.rfc3339_millis(),
+        "refreshes": session.refresh_counter,
+        "user_agent": session.user_agent,
+    })
+}

@@ -1,0 +1,251 @@
+//! `keyward token`: mint, verify and inspect.
+
+use std::io::Read;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Subcommand;
+use keyward_core::clock::Timestamp;
+use keyward_core::id::SessionId;
+use keyward_core::keys::Keys;
+use keyward_core::sessions::Store;
+use keyward_core::tokens::{Grant, Principal};
+use keyward_jose::jws::{Compact, Limits};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::whom::{self, RealmArgument};
+use super::{Access, Desk, on_data};
+use crate::exit::Misuse;
+use crate::output;
+use crate::settings::{Flags, Span};
+
+/// The bounds of a token that is looked at.
+const LIMITS: Limits = Limits {
+    token: 1024 * 1024,
+    depth: 64,
+};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Print a new access token for an account, whose session is then open
+    Mint {
+        /// The account, by id, username or e-mail address
+        #[arg(long)]
+        account: String,
+        /// The realm it lives in
+        #[arg(long, value_enum)]
+        realm: Option<RealmArgument>,
+        /// How long the token lives, such as 10m or 30d; else as long as one of a login
+        #[arg(long, value_parser = span)]
+        ttl: Option<Span<1>>,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell whether an access token is good: signature, claims and session. Ends with 1 where it is not
+    Verify {
+        /// The token, or - to read it from standard input
+        token: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the header and claims of any JWT, without verifying anything
+    Inspect {
+        /// The token, or - to read it from standard input
+        token: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Command {
+    pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
+        match self {
+            Self::Mint {
+                account,
+                realm,
+                ttl,
+                json,
+            } => on_data(flags, Access::Existing, async |desk| {
+                mint(desk, &account, realm, ttl, json).await
+            }),
+            Self::Verify { token, json } => {
+                let token = given(token)?;
+                on_data(flags, Access::Existing, async |desk| {
+                    verify(desk, &token, json).await
+                })
+            }
+            Self::Inspect { token, json } => inspect(&given(token)?, json),
+        }
+    }
+}
+
+fn span(text: &str) -> Result<Span<1>, String> {
+    Span::parse(text).ok_or_else(|| "must be a time such as 30s, 10m, 12h or 30d".to_owned())
+}
+
+/// The token of the command line, or of standard input, where other processes cannot see it.
+fn given(token: String) -> anyhow::Result<String> {
+    if token != "-" {
+        return Ok(token);
+    }
+    let mut text = String::new();
+    let most = u64::try_from(LIMITS.token + 3)?;
+    let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
+    read.context("standard input is not a text")?;
+    match text.trim() {
+        "" => Err(Misuse("there is no token on standard input".to_owned()).into()),
+        token => Ok(token.to_owned()),
+    }
+}
+
+async fn mint(
+    desk: &Desk,
+    account: &str,
+    realm: Option<RealmArgument>,
+    ttl: Option<Span<1>>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let services = &desk.services;
+    let account = whom::find(&services.accounts, account, realm).await?;
+    if account.disabled_at.is_some() {
+        bail!(
+            "{} is disabled: see `keyward account enable`",
+            whom::label(&account)
+        );
+    }
+    let mut policy = desk.settings.tokens.clone();
+    if let Some(Span(ttl)) = ttl {
+        (policy.single_ttl, policy.exchange_ttl) = (ttl, ttl);
+    }
+    let keys = services.keys(&desk.data, &desk.settings).await?;
+    let tokens = services.tokens(keys, policy)?;
+    let agent = Some("keyward token mint".to_owned());
+    let issued = tokens.issue_for(account, Grant::Single, agent).await?;
+    if !json {
+        return Ok(output::line(&issued.access_token)?);
+    }
+    output::json(&json!({
+        "access_token": issued.access_token,
+        "expires_in": issued.expires_in.as_secs(),
+        "account": issued.account.id.0,
+    }))
+}
+
+async fn verify(desk: &Desk, token: &str, json: bool) -> anyhow::Result<()> {
+    let keys = desk.services.keys(&desk.data, &desk.settings).await?;
+    let tokens = desk
+        .services
+        .tokens(keys.clone(), desk.settings.tokens.clone())?;
+    let verdict = match tokens.verify_any(token) {
+        Ok(principal) => Ok(principal),
+        Err(_) => Err(why_not(desk, &keys, token).await?),
+    };
+    match (verdict, json) {
+        (
+            Ok(Principal {
+                realm,
+                subject,
+                session,
+            }),
+            false,
+        ) => {
+            let realm = realm.name();
+            Ok(output::line(&format!(
+                "valid: realm {realm}, subject {subject}, session {session}"
+            ))?)
+        }
+        (
+            Ok(Principal {
+                realm,
+                subject,
+                session,
+            }),
+            true,
+        ) => output::json(&json!({
+            "valid": true, "realm": realm.name(), "subject": subject, "session": session.0,
+        })),
+        (Err(why), false) => Err(anyhow!("the token is not valid: {why}")),
+        (Err(why), true) => {
+            output::json(&json!({"valid": false, "why": why}))?;
+            Err(anyhow!("the token is not valid: {why}"))
+        }
+    }
+}
+
+/// The claims that a refusal is explained by.
+#[derive(Deserialize)]
+struct Claims {
+    exp: Option<i64>,
+    sid: Option<i64>,
+}
+
+/// Why a token is refused: told to an operator only, who has the keys anyway.
+async fn why_not(desk: &Desk, keys: &Keys, token: &str) -> anyhow::Result<String> {
+    let compact = match Compact::parse(token, &LIMITS) {
+        Ok(compact) => compact,
+        Err(error) => return Ok(format!("{error}")),
+    };
+    let signed_by = |key: &keyward_jose::HmacKey| {
+        key.verifies(compact.signing_input().as_bytes(), compact.signature())
+    };
+    if signed_by(keys.refresh()) {
+        return Ok("it is a refresh token, not an access token".to_owned());
+    }
+    if signed_by(keys.notary()) {
+        return Ok("it is a token of the notary, not a login".to_owned());
+    }
+    if !signed_by(keys.login()) {
+        return Ok("it was not signed by this server's login key, or was changed since".to_owned());
+    }
+    let Ok(claims) = serde_json::from_str::<Claims>(compact.payload_json()) else {
+        return Ok("its claims are not those of an access token".to_owned());
+    };
+    let exp = claims.exp.map(Timestamp::from_seconds);
+    if let Some(exp) = exp.filter(|exp| *exp <= desk.services.clock.now()) {
+        return Ok(format!("it expired at {}", exp.rfc3339_millis()));
+    }
+    let session = match claims.sid {
+        Some(id) => desk.data.store.find_session(SessionId(id)).await?,
+        None => None,
+    };
+    Ok(
+        match session.map(|session| (session.id, session.closed_at)) {
+            Some((id, Some(at))) => {
+                format!("its session {id} was closed at {}", at.rfc3339_millis())
+            }
+            Some((_, None)) => "its claims are not those of an access token".to_owned(),
+            None => "there is no such session".to_owned(),
+        },
+    )
+}
+
+fn inspect(token: &str, json: bool) -> anyhow::Result<()> {
+    let compact = Compact::parse(token, &LIMITS).map_err(|error| {
+        anyhow!("this is no well-formed JWT: {error}; give the three segments and nothing else")
+    })?;
+    output::remark("NOT VERIFIED: anyone can have written this. See `keyward token verify`.");
+    let (header, claims) = (compact.header_json(), compact.payload_json());
+    if json {
+        // As it was written: numbers and the order of members are part of what is inspected.
+        let (header, claims): (&RawValue, &RawValue) =
+            (serde_json::from_str(header)?, serde_json::from_str(claims)?);
+        return output::json(&Inspected {
+            verified: false,
+            header,
+            claims,
+        });
+    }
+    output::line(&format!("header (not verified): {header}"))?;
+    Ok(output::line(&format!("claims (not verified): {claims}"))?)
+}
+
+#[derive(Serialize)]
+struct Inspected<'a> {
+    verified: bool,
+    header: &'a RawValue,
+    claims: &'a RawValue,
+}

@@ -1,0 +1,116 @@
+//! What `--demo` makes, so that the first try of every contract works: public keys and passwords, which is
+//! why it stays on this machine and in a folder of its own.
+
+use anyhow::bail;
+use futures_util::future::try_join_all;
+use keyward_core::accounts::{NewAccount, Realm, names};
+use keyward_core::customers::{Customers, Submitted};
+use keyward_core::page::Page;
+use keyward_core::secret::Password;
+
+use crate::services::Services;
+use crate::settings::{Database, Settings};
+
+/// The notary's key of the golden vectors (contract 1).
+pub(crate) const NOTARY_KEY: &str = "a9ddbcaba8c0ac1a0a812dc0c2f08514b23f2db0a68343cb8199ebb38a6d91e4ebfb378e22ad39c2d01d0b4ec9c34aa91056862ddace3fbbd6852ee60c36acbf";
+
+/// Username, e-mail address, name and password.
+const ACCOUNTS: [(Option<&str>, Option<&str>, &str, &str); 3] = [
+    (None, Some("user1@gmail.com"), "User One", "password"),
+    (None, Some("user2@gmail.com"), "User Two", "password"),
+    (Some("test"), None, "Test", "test"),
+];
+
+/// Name and date of birth.
+const CUSTOMERS: [(&str, &str); 12] = [
+    ("Amelia Hart", "1958-03-14"),
+    ("Bruno Keller", "1963-11-02"),
+    ("Chiara Fontana", "1971-06-25"),
+    ("Dmitri Orlov", "1976-01-09"),
+    ("Esra Yildiz", "1980-09-30"),
+    ("Femi Adeyemi", "1984-02-29"),
+    ("Grace O'Connor", "1988-12-17"),
+    ("Hana Sato", "1991-05-05"),
+    ("Ibrahim Haddad", "1995-08-21"),
+    ("Joana Pereira", "1999-10-11"),
+    ("Kaspar Lindqvist", "2003-04-01"),
+    ("Léa Moreau", "2007-07-28"),
+];
+
+/// Refuses settings with which a demo could be reached from elsewhere or mix with real data.
+///
+/// # Errors
+/// Which, and what to do.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    if !settings.listen.ip().is_loopback() {
+        let listen = settings.listen;
+        bail!(
+            "--demo has public keys and passwords and does not listen on {listen}: listen on a \
+             loopback address such as 127.0.0.1:5000, or leave out --demo"
+        );
+    }
+    if settings.database != Database::InDataDir {
+        bail!("--demo keeps its database in the data folder: leave out the setting `database`");
+    }
+    Ok(())
+}
+
+/// Adds the accounts and customers that are not there.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn fill(services: &Services, customers: &Customers) -> anyhow::Result<()> {
+    let accounts = &services.accounts;
+    // The hashes at the same time, the accounts one by one, so that their ids are always the same.
+    let new = ACCOUNTS.map(|(username, email, name, password)| async move {
+        let (username, email) = (
+            username.map(names::username).transpose()?,
+            email.map(names::email).transpose()?,
+        );
+        if let Some(name) = username.as_ref().or(email.as_ref())
+            && accounts.find_by_name(Realm::Default, name).await?.is_some()
+        {
+            return Ok(None);
+        }
+        anyhow::Ok(Some(NewAccount {
+            realm: Realm::Default,
+            username,
+            email,
+            display_name: Some(name.to_owned()),
+            password_hash: accounts.hash(Password::new(password.to_owned())?).await?,
+            created_at: services.clock.now(),
+        }))
+    });
+    for account in try_join_all(new).await?.into_iter().flatten() {
+        accounts.create(account).await?;
+    }
+    if customers
+        .list(Page { after: 0, limit: 1 })
+        .await?
+        .items
+        .is_empty()
+    {
+        for (name, dob) in CUSTOMERS {
+            let (name, dob) = (name.to_owned(), dob.to_owned());
+            customers
+                .create(Submitted {
+                    name,
+                    dob,
+                    updated_at: None,
+                })
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Says loudly, in the log, what this is.
+pub(crate) fn warn() {
+    tracing::warn!(
+        "this is a DEMO: its keys and passwords are public, never put real data into it"
+    );
+    for (username, email, _, password) in ACCOUNTS {
+        let name = username.or(email).unwrap_or_default();
+        tracing::warn!("DEMO account: {name} with the password {password}");
+    }
+}

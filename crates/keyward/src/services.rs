@@ -1,0 +1,71 @@
+//! The capabilities of core on the data of one server: what commands and the server have in common.
+
+use std::sync::Arc;
+
+use keyward_core::accounts::Accounts;
+use keyward_core::accounts::passwords::{self, Passwords};
+use keyward_core::clock::{Clock, SystemClock};
+use keyward_core::keys::{self, Keys};
+use keyward_core::random::{Random, SystemRandom};
+use keyward_core::secret::SecretText;
+use keyward_core::sessions::Sessions;
+use keyward_core::tokens::{self, Tokens};
+use keyward_store::key_files::KeyFiles;
+
+use crate::data::Data;
+use crate::demo;
+use crate::settings::Settings;
+
+/// Accounts and their sessions, with the clock and the randomness of this process.
+pub(crate) struct Services {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+}
+
+impl Services {
+    /// Starts the hashing threads and loads the closed sessions.
+    ///
+    /// # Errors
+    /// When a thread cannot be started, or the store fails.
+    pub(crate) async fn start(data: &Data, hashing: passwords::Policy) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let passwords =
+            Passwords::start(hashing, random.clone()).map_err(anyhow::Error::from_boxed)?;
+        let accounts = Accounts::new(data.store.clone(), passwords, clock.clone());
+        let sessions = Sessions::load(data.store.clone(), accounts.clone(), clock.clone()).await?;
+        Ok(Self {
+            clock,
+            random,
+            accounts,
+            sessions,
+        })
+    }
+
+    /// The keys of the folder: those that the settings give, else those that were made for it.
+    ///
+    /// # Errors
+    /// When a key is unfit or cannot be read or made.
+    pub(crate) async fn keys(&self, data: &Data, settings: &Settings) -> anyhow::Result<Arc<Keys>> {
+        let mut policy: keys::Policy = settings.keys.clone();
+        if data.folder.is_demo() && policy.notary.is_none() {
+            policy.notary = Some(SecretText::new(demo::NOTARY_KEY.to_owned()));
+        }
+        let files = KeyFiles::new(data.folder.keys());
+        Ok(Arc::new(Keys::load(policy, &files, &*self.random).await?))
+    }
+
+    /// Tokens signed by `keys`.
+    ///
+    /// # Errors
+    /// A defect.
+    pub(crate) fn tokens(&self, keys: Arc<Keys>, policy: tokens::Policy) -> anyhow::Result<Tokens> {
+        let (accounts, sessions) = (self.accounts.clone(), self.sessions.clone());
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        Ok(Tokens::new(
+            keys, policy, accounts, sessions, clock, random,
+        )?)
+    }
+}

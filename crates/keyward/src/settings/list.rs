@@ -1,0 +1,139 @@
+//! The list of settings: each with its type, its default and what it does. Nothing else in the
+//! program names a key, a default or an explanation.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use keyward_core::secret::SecretText;
+use keyward_jose::Algorithm;
+use keyward_server::address::TrustedProxies;
+
+use super::declare::settings;
+use super::value::{Count, Database, LogFilter, LogFormat, Size, Span};
+
+settings! {
+    /// Where Keyward listens and keeps its data.
+    place "": Place {
+        /// The address and port to listen on; port 0 takes a free one. The variable PORT changes the port alone.
+        listen: SocketAddr = "127.0.0.1:5000";
+        /// The folder of the database, the keys and the files, made at the first start (mode 0700).
+        /// A relative path is taken from the folder that Keyward is started in.
+        data_dir: PathBuf = "./keyward-data";
+        /// Where the rows are kept: empty for SQLite in the data folder, or "sqlite:PATH".
+        database: Database = "";
+    }
+
+    /// The keys that sign, and how long tokens and sessions live.
+    tokens "tokens.": Tokens {
+        /// The algorithm of login tokens: HS256, HS384 or HS512. Also read from JWT_ALGO.
+        algorithm: Algorithm = "HS256";
+        /// The key of login tokens: its UTF-8 bytes, at least 32, 48 or 64 for the algorithm. Also read from
+        /// JWT_SECRET. Empty: a random key is made at the first start and kept in the data folder.
+        secret: Option<SecretText> = "";
+        /// A file that holds the key of login tokens instead; a line break at its end is left out.
+        secret_file: Option<PathBuf> = "";
+        /// The key of the notary (POST /generateToken), at least 64 bytes. Empty: made and kept, likewise.
+        notary_key: Option<SecretText> = "";
+        /// A file that holds the notary's key instead.
+        notary_key_file: Option<PathBuf> = "";
+        /// The life of an access token that comes with a refresh token.
+        access_ttl: Span<1> = "10m";
+        /// The life of a refresh token; each one works once.
+        refresh_ttl: Span<1> = "30d";
+        /// The life of a session, however often it is refreshed.
+        session_span: Span<1> = "365d";
+        /// The life of the single token of the user directory and the vector generator.
+        single_ttl: Span<1> = "24h";
+        /// The life of a file exchange token.
+        exchange_ttl: Span<1> = "365d";
+        /// How long after a refresh the used token is answered with its successor again, for clients whose answer
+        /// got lost. Off at 0s. While it is on, a stolen token can be used within that time without being noticed.
+        refresh_grace: Span = "0s";
+        /// How far the clocks of two machines may be apart.
+        leeway: Span = "5s";
+        /// The issuer ("iss") of file exchange tokens.
+        issuer: String = "Keyward";
+    }
+
+    /// What hashing a password costs (Argon2id, one lane).
+    passwords "passwords.": Passwords {
+        /// Memory of a hash, KiB.
+        memory_kib: Count<8, 4_194_304> = 19456;
+        /// Passes over that memory.
+        passes: Count<1, 1_000> = 2;
+        /// Threads that hash, each with memory of its own; 0 is one for each core.
+        threads: Count<0, 1_024> = 0;
+        /// How many hashes may wait for a thread; beyond that a login is answered with 503.
+        queue: Count<1, 1_000_000> = 256;
+    }
+
+    /// The file exchange.
+    files "files.": Files {
+        /// The largest file.
+        max_size: Size = "1GiB";
+    }
+
+    /// Connections.
+    http "http.": Http {
+        /// How long a client may take to send a request's header.
+        header_timeout: Span<1> = "10s";
+        /// How long a client may pause while it sends a body.
+        body_timeout: Span<1> = "30s";
+        /// How long a client may leave an answer lying before it takes more of it.
+        write_timeout: Span<1> = "30s";
+        /// How long a connection may wait for its next request.
+        idle_timeout: Span<1> = "75s";
+        /// How many connections there may be.
+        max_connections: Count<1, 1_000_000> = 10000;
+        /// How many of one address (an IPv6 /64 counts as one).
+        max_connections_per_address: Count<1, 1_000_000> = 1000;
+        /// The proxies whose X-Forwarded-For is believed, as addresses or networks: ["10.0.0.0/8", "::1"].
+        trusted_proxies: TrustedProxies = [];
+        /// Whether each request is logged: method, route, status and time, never what was sent.
+        access_log: bool = true;
+        /// Whether Swagger UI and the OpenAPI document are served.
+        docs: bool = true;
+    }
+
+    /// Rate limits, each a number a minute with bursts of the same size; beyond them the answer is 429.
+    limits "limits.": Limits {
+        /// Whether there are limits; off only for load tests.
+        enabled: bool = true;
+        /// Logins to one account name.
+        logins_per_account: Count<1, 1_000_000> = 10;
+        /// Logins from one address (an IPv6 /64 counts as one).
+        logins_per_address: Count<1, 1_000_000> = 60;
+        /// Sign-ups from one address.
+        sign_ups_per_address: Count<1, 1_000_000> = 20;
+        /// Sign-ups under one account name.
+        sign_ups_per_account_name: Count<1, 1_000_000> = 20;
+        /// Refreshes from one address.
+        refreshes_per_address: Count<1, 1_000_000> = 600;
+        /// Calls of /generate_array by one account.
+        arrays_per_account: Count<1, 1_000_000> = 120;
+        /// Calls of every other guarded path by one account.
+        guarded_per_account: Count<1, 1_000_000> = 3000;
+    }
+
+    /// Which of the services that Keyward replaces are served.
+    contracts "contracts.": Contracts {
+        /// The token notary: /generateToken, /verifyToken.
+        notary: bool = true;
+        /// The user directory: /, /signup, /users, and /login with an e-mail address.
+        directory: bool = true;
+        /// The file exchange: /ops, /client, /logout.
+        exchange: bool = true;
+        /// The vector generator: /register, /generate_array, and /login with a username.
+        vectors: bool = true;
+        /// The customers API: /api/v1/authentication, /api/v1/customers.
+        customers: bool = true;
+    }
+
+    /// The log, on standard error.
+    log "log.": Log {
+        /// What is logged: off, error, warn, info, debug, trace, or a filter such as "info,keyward_server=debug".
+        level: LogFilter = "info";
+        /// One line of text or one JSON object for each event: text or json.
+        format: LogFormat = "text";
+    }
+}

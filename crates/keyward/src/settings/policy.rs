@@ -1,0 +1,235 @@
+//! The settings as the policies that core and server take: what no single setting can decide is
+//! decided here, and nothing behind it knows keys, units or files.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use keyward_core::accounts::passwords;
+use keyward_core::secret::SecretText;
+use keyward_core::{keys, tokens};
+use keyward_jose::{Algorithm, HmacKey, hmac};
+use keyward_server::address::TrustedProxies;
+use keyward_server::{Contracts, limits, serve};
+
+use super::layers::Layers;
+use super::list::{self, Values};
+use super::value::{Database, LogFilter, LogFormat};
+use super::{Problem, Problems};
+
+/// Room beside a file for the other parts of its form, in bytes.
+const FORM_ROOM: u64 = 64 * 1_024;
+/// How long a stop waits for requests under way: all of it is to take 30 s at most.
+const DRAIN: Duration = Duration::from_secs(28);
+/// The algorithm of the notary (contract 1).
+const NOTARY_ALGORITHM: Algorithm = Algorithm::HS512;
+
+/// Everything that the settings decide.
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) keys: keys::Policy,
+    pub(crate) tokens: tokens::Policy,
+    pub(crate) passwords: passwords::Policy,
+    /// The largest file, in bytes.
+    pub(crate) largest_file: u64,
+    pub(crate) serve: serve::Settings,
+    pub(crate) proxies: Arc<TrustedProxies>,
+    pub(crate) limits: limits::Policy,
+    pub(crate) router: keyward_server::Settings,
+    pub(crate) log: Log,
+}
+
+/// What is logged, and how.
+#[derive(Clone)]
+pub(crate) struct Log {
+    pub(crate) filter: LogFilter,
+    pub(crate) format: LogFormat,
+}
+
+impl Settings {
+    /// Reads the layers as what the program works with.
+    ///
+    /// # Errors
+    /// Every value that is not allowed.
+    pub(crate) fn read(layers: &Layers) -> Result<Self, Problems> {
+        let Values {
+            place,
+            tokens,
+            passwords,
+            files,
+            http,
+            limits,
+            contracts,
+            log,
+        } = Values::read(layers)?;
+        Ok(Self {
+            listen: place.listen,
+            data_dir: layers.folder.join(place.data_dir),
+            database: match place.database {
+                Database::Sqlite(path) => Database::Sqlite(layers.folder.join(path)),
+                Database::InDataDir => Database::InDataDir,
+            },
+            keys: keys_of(&tokens, layers)?,
+            tokens: tokens_of(tokens),
+            passwords: passwords_of(&passwords),
+            largest_file: files.max_size.0,
+            serve: serve_of(&http),
+            proxies: Arc::new(http.trusted_proxies),
+            limits: limits_of(&limits),
+            router: keyward_server::Settings {
+                contracts: contracts_of(&contracts),
+                documentation: http.docs,
+                access_log: http.access_log,
+                largest_upload: files.max_size.0.saturating_add(FORM_ROOM),
+            },
+            log: Log {
+                filter: log.level,
+                format: log.format,
+            },
+        })
+    }
+}
+
+fn keys_of(tokens: &list::Tokens, layers: &Layers) -> Result<keys::Policy, Problems> {
+    let login = Secret {
+        key: "tokens.secret",
+        file_key: "tokens.secret_file",
+        layers,
+    };
+    let notary = Secret {
+        key: "tokens.notary_key",
+        file_key: "tokens.notary_key_file",
+        layers,
+    };
+    Ok(keys::Policy {
+        algorithm: tokens.algorithm,
+        login: login.find(
+            &tokens.secret,
+            tokens.secret_file.as_deref(),
+            tokens.algorithm,
+        )?,
+        notary: notary.find(
+            &tokens.notary_key,
+            tokens.notary_key_file.as_deref(),
+            NOTARY_ALGORITHM,
+        )?,
+    })
+}
+
+/// A secret that is given in one of two ways, or not at all.
+struct Secret<'a> {
+    key: &'a str,
+    file_key: &'a str,
+    layers: &'a Layers,
+}
+
+impl Secret<'_> {
+    fn find(
+        &self,
+        text: &Option<SecretText>,
+        file: Option<&Path>,
+        algorithm: Algorithm,
+    ) -> Result<Option<SecretText>, Problem> {
+        let (key, secret) = match (text, file) {
+            (None, None) => return Ok(None),
+            (Some(text), None) => (self.key, text.clone()),
+            (None, Some(file)) => (self.file_key, self.read(file)?),
+            (Some(_), Some(_)) => {
+                let message = format!("{} is given beside {}: keep one", self.file_key, self.key);
+                return Err(self.layers.problem(self.file_key, message));
+            }
+        };
+        match HmacKey::new(algorithm, secret.expose().as_bytes()) {
+            Ok(_) => Ok(Some(secret)),
+            Err(weak) => Err(self.layers.problem(key, advice(self.key, weak))),
+        }
+    }
+
+    fn read(&self, file: &Path) -> Result<SecretText, Problem> {
+        let text = std::fs::read_to_string(self.layers.folder.join(file)).map_err(|error| {
+            let message = format!("{} names {}: {error}", self.file_key, file.display());
+            self.layers.problem(self.file_key, message)
+        })?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(SecretText::new(
+            text.strip_suffix('\r').unwrap_or(text).to_owned(),
+        ))
+    }
+}
+
+fn advice(key: &str, weak: hmac::Error) -> String {
+    let bytes = match weak {
+        hmac::Error::WeakKey { needed, .. } => needed,
+        hmac::Error::NotHmac(_) => 32,
+    };
+    format!(
+        "{key} is too short: {weak}. Make one with `openssl rand -hex {bytes}`, or unset it to have \
+         a random key made and kept in the data folder"
+    )
+}
+
+fn tokens_of(tokens: list::Tokens) -> tokens::Policy {
+    tokens::Policy {
+        access_ttl: tokens.access_ttl.0,
+        refresh_ttl: tokens.refresh_ttl.0,
+        session_span: tokens.session_span.0,
+        single_ttl: tokens.single_ttl.0,
+        exchange_ttl: tokens.exchange_ttl.0,
+        refresh_grace: tokens.refresh_grace.0,
+        leeway: tokens.leeway.0,
+        issuer: tokens.issuer,
+    }
+}
+
+fn passwords_of(passwords: &list::Passwords) -> passwords::Policy {
+    passwords::Policy {
+        memory_kib: passwords.memory_kib.0,
+        passes: passwords.passes.0,
+        threads: match passwords.threads.size() {
+            0 => available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        },
+        queue: passwords.queue.size(),
+    }
+}
+
+fn serve_of(http: &list::Http) -> serve::Settings {
+    serve::Settings {
+        header_timeout: http.header_timeout.0,
+        idle_timeout: http.idle_timeout.0,
+        body_timeout: http.body_timeout.0,
+        write_timeout: http.write_timeout.0,
+        max_connections: http.max_connections.size(),
+        max_connections_per_address: http.max_connections_per_address.size(),
+        drain: DRAIN,
+        ..serve::Settings::default()
+    }
+}
+
+fn limits_of(limits: &list::Limits) -> limits::Policy {
+    limits::Policy {
+        enabled: limits.enabled,
+        logins_per_account: limits.logins_per_account.0,
+        logins_per_address: limits.logins_per_address.0,
+        sign_ups_per_address: limits.sign_ups_per_address.0,
+        sign_ups_per_account_name: limits.sign_ups_per_account_name.0,
+        refreshes_per_address: limits.refreshes_per_address.0,
+        arrays_per_account: limits.arrays_per_account.0,
+        guarded_per_account: limits.guarded_per_account.0,
+        ..limits::Policy::default()
+    }
+}
+
+fn contracts_of(contracts: &list::Contracts) -> Contracts {
+    Contracts {
+        notary: contracts.notary,
+        directory: contracts.directory,
+        exchange: contracts.exchange,
+        vectors: contracts.vectors,
+        customers: contracts.customers,
+    }
+}

@@ -1,0 +1,14 @@
+//! The program itself: the built binary in a temporary folder, its command line and its server.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod accounts;
+mod commands;
+mod demo;
+mod serve;
+mod server;
+mod tokens;

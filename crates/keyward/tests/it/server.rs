@@ -1,0 +1,280 @@
+//! The binary under test: commands that run to their end, and a server that is killed when dropped.
+//!
+//! Nothing of the test's own environment reaches it but `PATH`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+
+/// How long the program may take to start or stop before a test fails.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Settings of tests: hashes as cheap as can be, and no limits.
+const CHEAP: [(&str, &str); 3] = [
+    ("KEYWARD_LIMITS__ENABLED", "false"),
+    ("KEYWARD_PASSWORDS__MEMORY_KIB", "8"),
+    ("KEYWARD_PASSWORDS__PASSES", "1"),
+];
+
+/// What a command that has ended left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The program, to be started in `folder`.
+pub(crate) fn program(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+    command.current_dir(folder).args(args).env_clear();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program is found by its own path, PATH is for it"
+    )]
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command.envs(CHEAP).envs(env.iter().copied());
+    command
+}
+
+/// Runs a command to its end, with nothing on its standard input.
+pub(crate) fn keyward(folder: &Path, args: &[&str]) -> Ended {
+    keyward_with(folder, args, &[], "")
+}
+
+/// Runs a command to its end, with these variables and this input.
+pub(crate) fn keyward_with(
+    folder: &Path,
+    args: &[&str],
+    env: &[(&str, &str)],
+    input: &str,
+) -> Ended {
+    let mut command = program(folder, args, env);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    // A command that does not read its input has closed it.
+    let _ = child
+        .stdin
+        .take()
+        .expect("stdin")
+        .write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("the program ends");
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+impl Ended {
+    /// The standard output of a command that must have succeeded.
+    #[track_caller]
+    pub(crate) fn fine(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.stdout
+    }
+
+    /// As [`fine`](Self::fine), read as JSON.
+    #[track_caller]
+    pub(crate) fn json(self) -> Value {
+        serde_json::from_str(&self.fine()).expect("JSON")
+    }
+
+    /// The standard error of a command that must have ended with `code`.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:?}");
+        self.stderr
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    /// Its address, as its ready line names it.
+    pub(crate) url: String,
+    client: Client,
+    log: PathBuf,
+    rest: mpsc::Receiver<String>,
+}
+
+impl Server {
+    /// A server on a free port, its data and log in `folder`.
+    pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[], &[])
+    }
+
+    /// A server with further arguments and variables.
+    pub(crate) fn start_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+        Self::start_exactly(folder, &args, env)
+    }
+
+    /// A server with exactly these arguments; it must print its ready line.
+    pub(crate) fn start_exactly(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let log = folder.join("server.log");
+        let mut command = program(folder, args, env);
+        let errors = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("log");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors);
+        let mut child = command.spawn().expect("the program starts");
+        let (ready, rest) = read_stdout(&mut child);
+        let line = ready.recv_timeout(PATIENCE).unwrap_or_default();
+        let Some(url) = line.strip_prefix("ready ") else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!(
+                "not ready: {line:?}, log:\n{}",
+                std::fs::read_to_string(&log).unwrap()
+            );
+        };
+        Self {
+            child,
+            url: url.trim_end().to_owned(),
+            client: Client::new(),
+            log,
+            rest,
+        }
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("log")
+    }
+
+    /// A `GET` of a path.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url))
+    }
+
+    /// A `POST` to a path.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.url))
+    }
+
+    /// Logs in by username (contract 4) and gives the token.
+    pub(crate) async fn log_in(&self, username: &str, password: &str) -> String {
+        let answer = self.try_log_in(username, password).await;
+        assert_eq!(answer.status(), 200, "{}", self.log());
+        answer.json::<Value>().await.unwrap()["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Tries to log in by username (contract 4).
+    pub(crate) async fn try_log_in(&self, username: &str, password: &str) -> Response {
+        let body = json!({"username": username, "password": password});
+        self.post("/login")
+            .json(&body)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    /// Registers a username (contract 4).
+    pub(crate) async fn register(&self, username: &str, password: &str) {
+        let body = json!({"username": username, "password": password});
+        let answer = self
+            .post("/register")
+            .json(&body)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 200, "{}", self.log());
+    }
+
+    /// The status that a guarded path answers to this token.
+    pub(crate) async fn status_for(&self, token: &str) -> u16 {
+        let request = self.get("/api/v1/customers/customers").bearer_auth(token);
+        request.send().await.expect("an answer").status().as_u16()
+    }
+
+    /// Asks the guarded path until it refuses the token, and tells how long that took.
+    pub(crate) async fn time_until_refused(&self, token: &str) -> Duration {
+        let start = Instant::now();
+        while self.status_for(token).await != 401 {
+            assert!(start.elapsed() < PATIENCE, "the token is never refused");
+        }
+        start.elapsed()
+    }
+
+    /// Sends a signal, such as `TERM`, to the process.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Asks it to stop, and gives its end and what it printed after its ready line.
+    pub(crate) fn stop(self) -> (ExitStatus, String) {
+        self.signal("TERM");
+        self.end()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return (status, self.rest.recv_timeout(PATIENCE).unwrap_or_default());
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it does not stop: {}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends it without notice, as a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("an end");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The first line of its standard output when that comes, and the rest when it ends.
+fn read_stdout(child: &mut Child) -> (mpsc::Receiver<String>, mpsc::Receiver<String>) {
+    let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
+    let (ready, first) = mpsc::channel();
+    let (after, rest) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut line, mut remainder) = (String::new(), String::new());
+        // What is not text is not the ready line either.
+        let _ = stdout.read_line(&mut line);
+        let _ = ready.send(line);
+        let _ = stdout.read_to_string(&mut remainder);
+        let _ = after.send(remainder);
+    });
+    (first, rest)
+}
