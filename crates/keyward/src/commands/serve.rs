@@ -125,7 +125,7 @@ async fn assemble(data: &Data, settings: &Settings, services: &Services) -> anyh
             settings.largest_file,
         ),
         customers: Customers::new(store.clone(), clock.clone()),
-        limits: Arc::new(Limits::new(&settings.limits, clock)),
+        limits: Arc::new(Limits::new(&settings.limits, clock.clone())),
         proxies: settings.proxies.clone(),
         health: store.clone(),
         random: random.clone(),
