@@ -7,8 +7,11 @@
 )]
 
 mod accounts;
+mod big_file;
 mod commands;
+mod crash;
 mod demo;
+mod readme;
 mod serve;
 mod server;
 mod tokens;

@@ -248,6 +248,11 @@ impl Server {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it without notice, as a crash does.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("kill");
