@@ -98,7 +98,7 @@ impl DataFolder {
         let file = self.lock_file()?;
         let (attempts, pause) = PATIENCE;
         for _ in 0..attempts {
-            if self.try_lock(&file)? {
+            if self.try_lock(&file, FlockOperation::NonBlockingLockExclusive)? {
                 return Ok(ServingLock { _file: file });
             }
             thread::sleep(pause);
@@ -111,7 +111,9 @@ impl DataFolder {
     /// # Errors
     /// [`Error::Disk`].
     pub fn is_serving(&self) -> Result<bool, Error> {
-        Ok(!self.try_lock(&self.lock_file()?)?)
+        // Shared, so that of two that ask at once neither takes the other for a server.
+        let file = self.lock_file()?;
+        Ok(!self.try_lock(&file, FlockOperation::NonBlockingLockShared)?)
     }
 
     /// Whether the folder was made by `--demo`.
@@ -162,8 +164,8 @@ impl DataFolder {
             .map_err(|source| Error::Disk { path, source })
     }
 
-    fn try_lock(&self, file: &File) -> Result<bool, Error> {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+    fn try_lock(&self, file: &File, operation: FlockOperation) -> Result<bool, Error> {
+        match flock(file, operation) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(error) => Err(Error::Disk {

@@ -206,6 +206,19 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_must_not_be_migrated_is_refused_until_it_is() {
+        let (_home, path) = prepare("");
+        let beside = Options {
+            migrate: false,
+            ..Options::default()
+        };
+        let refusal = Sqlite::open(&path, beside).err().expect("a refusal");
+        assert!(matches!(refusal, OpenError::Older { found: 0, .. }));
+        drop(Sqlite::open(&path, Options::default()).expect("a store"));
+        assert!(Sqlite::open(&path, beside).is_ok());
+    }
+
+    #[test]
     fn a_database_with_another_text_of_a_migration_is_refused() {
         let (_home, path) = prepare("UPDATE schema_migrations SET checksum = x'00'");
         assert!(matches!(
