@@ -95,24 +95,24 @@ settings! {
         docs: bool = true;
     }
 
-    /// Rate limits, each a number a minute with bursts of the same size; beyond them the answer is 429.
+    /// Rate limits, each a number a minute with bursts of the same size; beyond them the answer is 429. 0 switches one off.
     limits "limits.": Limits {
         /// Whether there are limits; off only for load tests.
         enabled: bool = true;
         /// Logins to one account name.
-        logins_per_account: Count<1, 1_000_000> = 10;
+        logins_per_account: Count<0, 1_000_000> = 10;
         /// Logins from one address (an IPv6 /64 counts as one).
-        logins_per_address: Count<1, 1_000_000> = 60;
+        logins_per_address: Count<0, 1_000_000> = 60;
         /// Sign-ups from one address.
-        sign_ups_per_address: Count<1, 1_000_000> = 20;
+        sign_ups_per_address: Count<0, 1_000_000> = 20;
         /// Sign-ups under one account name.
-        sign_ups_per_account_name: Count<1, 1_000_000> = 20;
+        sign_ups_per_account_name: Count<0, 1_000_000> = 20;
         /// Refreshes from one address.
-        refreshes_per_address: Count<1, 1_000_000> = 600;
+        refreshes_per_address: Count<0, 1_000_000> = 600;
         /// Calls of /generate_array by one account.
-        arrays_per_account: Count<1, 1_000_000> = 120;
+        arrays_per_account: Count<0, 1_000_000> = 120;
         /// Calls of every other guarded path by one account.
-        guarded_per_account: Count<1, 1_000_000> = 3000;
+        guarded_per_account: Count<0, 1_000_000> = 3000;
     }
 
     /// Which of the services that Keyward replaces are served.
