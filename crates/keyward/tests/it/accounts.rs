@@ -9,12 +9,12 @@ use tempfile::TempDir;
 use crate::server::{Server, keyward, keyward_with};
 
 fn add(folder: &Path, username: &str, password: &str) -> String {
-    let args = ["account", "add", "--username", username, "--password-stdin"];
+    let args = format!("account add --username {username} --password-stdin");
     keyward_with(folder, &args, &[], &format!("{password}\n")).fine()
 }
 
 fn accounts(folder: &Path) -> Vec<Value> {
-    let listed = keyward(folder, &["account", "list", "--json"]).json();
+    let listed = keyward(folder, "account list --json").json();
     listed.as_array().unwrap().clone()
 }
 
@@ -23,31 +23,17 @@ fn accounts_are_added_listed_disabled_and_enabled_without_a_server() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     assert!(add(folder, "alice", "a password").contains("added account 1 (alice, realm default)"));
-    let generate = [
-        "account",
-        "add",
-        "--email",
-        "Bob@Example.org",
-        "--generate-password",
-    ];
-    let added = keyward(folder, &generate).fine();
+    let generate = "account add --email Bob@Example.org --generate-password";
+    let added = keyward(folder, generate).fine();
     let password = added
         .lines()
         .find_map(|line| line.strip_prefix("password: "))
         .unwrap();
     assert_eq!(password.len(), 32);
-    let ops = [
-        "account",
-        "add",
-        "--realm",
-        "ops",
-        "--username",
-        "alice",
-        "--generate-password",
-    ];
-    keyward(folder, &ops).fine();
+    let ops = "account add --realm ops --username alice --generate-password";
+    keyward(folder, ops).fine();
 
-    let disabled = keyward(folder, &["account", "disable", "bob@example.org"]).fine();
+    let disabled = keyward(folder, "account disable bob@example.org").fine();
     assert!(disabled.contains("disabled account 2"), "{disabled}");
     let listed = accounts(folder);
     let column = |name: &str| {
@@ -68,13 +54,13 @@ fn accounts_are_added_listed_disabled_and_enabled_without_a_server() {
     assert!(listed[0]["disabled_at"].is_null() && listed[1]["disabled_at"].is_string());
 
     assert!(
-        keyward(folder, &["account", "enable", "2"])
+        keyward(folder, "account enable 2")
             .fine()
             .contains("enabled account 2")
     );
     assert!(accounts(folder)[1]["disabled_at"].is_null());
-    let realm = ["account", "list", "--realm", "ops"];
-    let table = keyward(folder, &realm).fine();
+    let realm = "account list --realm ops";
+    let table = keyward(folder, realm).fine();
     assert_eq!(table.lines().count(), 2, "{table}");
 }
 
@@ -83,27 +69,13 @@ fn names_that_are_taken_malformed_or_unknown_are_refused() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     add(folder, "alice", "a password");
-    let taken = [
-        "account",
-        "add",
-        "--username",
-        "ALICE",
-        "--generate-password",
-    ];
-    assert!(keyward(folder, &taken).failed(1).contains("taken"));
-    let mail = [
-        "account",
-        "add",
-        "--username",
-        "x",
-        "--email",
-        "x",
-        "--generate-password",
-    ];
-    assert!(keyward(folder, &mail).failed(2).contains("e-mail address"));
+    let taken = "account add --username ALICE --generate-password";
+    assert!(keyward(folder, taken).failed(1).contains("taken"));
+    let mail = "account add --username x --email x --generate-password";
+    assert!(keyward(folder, mail).failed(2).contains("e-mail address"));
 
     assert!(
-        keyward(folder, &["account", "disable", "nobody"])
+        keyward(folder, "account disable nobody")
             .failed(1)
             .contains("account list")
     );
@@ -112,18 +84,18 @@ fn names_that_are_taken_malformed_or_unknown_are_refused() {
 #[test]
 fn a_password_is_never_taken_from_argv_and_needs_a_source() {
     let folder = TempDir::new().unwrap();
-    let add = ["account", "add", "--username", "alice"];
-    let refusal = keyward(folder.path(), &add).failed(2);
+    let add = "account add --username alice";
+    let refusal = keyward(folder.path(), add).failed(2);
     assert!(refusal.contains("--password-stdin") && refusal.contains("--generate-password"));
-    let stdin = ["account", "add", "--username", "alice", "--password-stdin"];
+    let stdin = "account add --username alice --password-stdin";
     assert!(
-        keyward(folder.path(), &stdin)
+        keyward(folder.path(), stdin)
             .failed(2)
             .contains("must not be empty")
     );
     let long = "x".repeat(2_000);
     assert!(
-        keyward_with(folder.path(), &stdin, &[], &long)
+        keyward_with(folder.path(), stdin, &[], &long)
             .failed(2)
             .contains("1024 bytes")
     );
@@ -137,8 +109,8 @@ async fn what_a_command_stores_counts_in_the_running_server() {
     let token = server.log_in("alice", " a password with spaces ").await;
     assert_eq!(server.status_for(&token).await, 200);
 
-    let args = ["account", "set-password", "alice", "--password-stdin"];
-    let set = keyward_with(folder.path(), &args, &[], "another").fine();
+    let args = "account set-password alice --password-stdin";
+    let set = keyward_with(folder.path(), args, &[], "another").fine();
     assert!(set.contains("within 250 ms"), "{set}");
     server.time_until_refused(&token).await;
     assert_eq!(
@@ -161,7 +133,7 @@ async fn a_session_that_a_command_closes_is_refused_by_the_running_server() {
         server.log_in("alice", "secret").await,
     );
 
-    let sessions = keyward(folder.path(), &["session", "list", "--json"]).json();
+    let sessions = keyward(folder.path(), "session list --json").json();
     let ids: Vec<_> = sessions
         .as_array()
         .unwrap()
@@ -172,18 +144,18 @@ async fn a_session_that_a_command_closes_is_refused_by_the_running_server() {
         (ids.len(), sessions[0]["name"].as_str()),
         (2, Some("alice"))
     );
-    let closed = keyward(folder.path(), &["session", "close", &ids[0]]).fine();
+    let closed = keyward(folder.path(), &format!("session close {}", ids[0])).fine();
     assert!(closed.contains("within 250 ms"), "{closed}");
     let waited = server.time_until_refused(&first).await;
     assert!(waited < Duration::from_secs(2), "{waited:?}");
     assert_eq!(server.status_for(&second).await, 200);
 
-    let again = keyward(folder.path(), &["session", "close", &ids[0]]).failed(1);
+    let again = keyward(folder.path(), &format!("session close {}", ids[0])).failed(1);
     assert!(again.contains("not open"), "{again}");
-    keyward(folder.path(), &["session", "close", "--account", "alice"]).fine();
+    keyward(folder.path(), "session close --account alice").fine();
     server.time_until_refused(&second).await;
     assert_eq!(
-        keyward(folder.path(), &["session", "list", "--json"]).json(),
+        keyward(folder.path(), "session list --json").json(),
         Value::Array(vec![])
     );
 }
@@ -194,11 +166,11 @@ async fn an_account_that_a_command_disables_is_out_of_the_running_server() {
     let server = Server::start(folder.path());
     server.register("alice", "secret").await;
     let token = server.log_in("alice", "secret").await;
-    let disabled = keyward(folder.path(), &["account", "disable", "alice"]).fine();
+    let disabled = keyward(folder.path(), "account disable alice").fine();
     assert!(disabled.contains("closed 1 of its sessions"), "{disabled}");
     server.time_until_refused(&token).await;
     assert_eq!(server.try_log_in("alice", "secret").await.status(), 401);
-    keyward(folder.path(), &["account", "enable", "alice"]).fine();
+    keyward(folder.path(), "account enable alice").fine();
     let fresh = server.log_in("alice", "secret").await;
     assert_eq!(
         (

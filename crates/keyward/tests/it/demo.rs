@@ -8,7 +8,7 @@ use crate::server::{Server, keyward};
 #[tokio::test]
 async fn a_demo_has_its_accounts_its_customers_and_the_golden_notary_key() {
     let folder = TempDir::new().unwrap();
-    let server = Server::start_with(folder.path(), &["--demo"], &[]);
+    let server = Server::start_with(folder.path(), "--demo", &[]);
     let token = server.log_in("test", "test").await;
     let customers = server
         .get("/api/v1/customers/customers")
@@ -39,8 +39,8 @@ async fn a_demo_has_its_accounts_its_customers_and_the_golden_notary_key() {
     assert!(server.stop().0.success());
 
     // A second start adds nothing.
-    let server = Server::start_with(folder.path(), &["--demo"], &[]);
-    let listed = keyward(folder.path(), &["account", "list", "--json"]).json();
+    let server = Server::start_with(folder.path(), "--demo", &[]);
+    let listed = keyward(folder.path(), "account list --json").json();
     assert_eq!(listed.as_array().unwrap().len(), 3);
     assert_eq!(server.status_for(&token).await, 200);
 }
@@ -58,7 +58,7 @@ async fn a_golden_token_of_the_notary_verifies_with_the_key_of_a_demo() {
     let vectors = std::fs::read_to_string(format!("{shared}/contracts/vectors.json")).unwrap();
     let vectors: Value = serde_json::from_str(&vectors).unwrap();
     let folder = TempDir::new().unwrap();
-    let server = Server::start_with(folder.path(), &["--demo"], &[]);
+    let server = Server::start_with(folder.path(), "--demo", &[]);
     let mint = server
         .post("/generateToken")
         .json(&json!({"user_data": "this is test"}));
@@ -83,38 +83,22 @@ async fn a_golden_token_of_the_notary_verifies_with_the_key_of_a_demo() {
 fn a_demo_is_not_reachable_from_elsewhere() {
     let folder = TempDir::new().unwrap();
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:5000"] {
-        let refusal = keyward(folder.path(), &["serve", "--demo", "--listen", listen]).failed(1);
+        let refusal = keyward(folder.path(), &format!("serve --demo --listen {listen}")).failed(1);
         assert!(refusal.contains("loopback"), "{refusal}");
     }
     assert!(!folder.path().join("keyward-data").exists());
-    Server::start_exactly(
-        folder.path(),
-        &["serve", "--demo", "--listen", "[::1]:0"],
-        &[],
-    )
-    .stop();
+    Server::start_exactly(folder.path(), "serve --demo --listen [::1]:0", &[]).stop();
 }
 
 #[test]
 fn a_folder_with_real_data_never_becomes_a_demo() {
     let folder = TempDir::new().unwrap();
     Server::start(folder.path()).stop();
-    let refusal = keyward(
-        folder.path(),
-        &["serve", "--demo", "--listen", "127.0.0.1:0"],
-    )
-    .failed(1);
+    let refusal = keyward(folder.path(), "serve --demo --listen 127.0.0.1:0").failed(1);
     assert!(refusal.contains("was not made by --demo"), "{refusal}");
-    let elsewhere = [
-        "serve",
-        "--demo",
-        "--data-dir",
-        "new",
-        "--database",
-        "sqlite:real.db",
-    ];
+    let elsewhere = "serve --demo --data-dir new --database sqlite:real.db";
     assert!(
-        keyward(folder.path(), &elsewhere)
+        keyward(folder.path(), elsewhere)
             .failed(1)
             .contains("in the data folder")
     );
@@ -125,7 +109,7 @@ fn a_folder_with_real_data_never_becomes_a_demo() {
 fn a_demo_folder_is_never_served_for_real() {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("keyward-data")).unwrap();
-    Server::start_with(folder.path(), &["--demo"], &[]).stop();
-    let refusal = keyward(folder.path(), &["serve", "--listen", "127.0.0.1:0"]).failed(1);
+    Server::start_with(folder.path(), "--demo", &[]).stop();
+    let refusal = keyward(folder.path(), "serve --listen 127.0.0.1:0").failed(1);
     assert!(refusal.contains("was made by --demo"), "{refusal}");
 }

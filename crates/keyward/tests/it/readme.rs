@@ -65,7 +65,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[tokio::test]
 async fn the_tour_of_the_readme_works_as_it_is_written() {
     let folder = TempDir::new().expect("folder");
-    let server = Server::start_with(folder.path(), &["--demo"], &[]);
+    let server = Server::start_with(folder.path(), "--demo", &[]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
     let examples = examples(&readme);

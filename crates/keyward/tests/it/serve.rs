@@ -68,8 +68,8 @@ fn an_interrupt_stops_it_as_cleanly() {
 fn a_second_server_on_the_folder_is_refused_until_the_first_has_gone() {
     let folder = TempDir::new().unwrap();
     let first = Server::start(folder.path());
-    let again = ["serve", "--listen", "127.0.0.1:0"];
-    let refusal = keyward(folder.path(), &again).failed(1);
+    let again = "serve --listen 127.0.0.1:0";
+    let refusal = keyward(folder.path(), again).failed(1);
     assert!(
         refusal.contains("another server runs") && refusal.contains("--data-dir"),
         "{refusal}"
@@ -83,7 +83,7 @@ fn a_port_that_is_taken_is_named_with_what_to_do() {
     let folder = TempDir::new().unwrap();
     let server = Server::start(folder.path());
     let listen = server.url.strip_prefix("http://").unwrap();
-    let args = ["serve", "--listen", listen, "--data-dir", "other"];
+    let args = format!("serve --listen {listen} --data-dir other");
     let refusal = keyward(folder.path(), &args).failed(1);
     assert!(
         refusal.contains("cannot listen on") && refusal.contains("--listen"),
@@ -122,7 +122,7 @@ async fn a_logout_holds_through_a_restart() {
 async fn the_variables_of_the_old_services_are_honoured() {
     let folder = TempDir::new().unwrap();
     let env = [("PORT", "0"), ("JWT_SECRET", SECRET), ("JWT_ALGO", "HS384")];
-    let server = Server::start_exactly(folder.path(), &["serve"], &env);
+    let server = Server::start_exactly(folder.path(), "serve", &env);
     server.register("alice", "secret").await;
     let token = server.log_in("alice", "secret").await;
     assert!(is_signed_with(&token, Algorithm::HS384, SECRET));
@@ -134,7 +134,7 @@ async fn a_dotenv_file_is_honoured_below_the_environment() {
     let folder = TempDir::new().unwrap();
     let text = format!("PORT=1\nJWT_SECRET=\"{SECRET}\"\nKEYWARD_CONTRACTS__CUSTOMERS=false\n");
     std::fs::write(folder.path().join(".env"), text).unwrap();
-    let server = Server::start_exactly(folder.path(), &["serve"], &[("PORT", "0")]);
+    let server = Server::start_exactly(folder.path(), "serve", &[("PORT", "0")]);
     server.register("alice", "secret").await;
     let token = server.log_in("alice", "secret").await;
     assert!(is_signed_with(&token, Algorithm::HS256, SECRET));
@@ -144,7 +144,7 @@ async fn a_dotenv_file_is_honoured_below_the_environment() {
 #[test]
 fn a_log_in_json_is_one_object_a_line() {
     let folder = TempDir::new().unwrap();
-    let server = Server::start_with(folder.path(), &[], &[("KEYWARD_LOG__FORMAT", "json")]);
+    let server = Server::start_with(folder.path(), "", &[("KEYWARD_LOG__FORMAT", "json")]);
     let log = server.log();
     let events: Vec<Value> = log
         .lines()
@@ -161,13 +161,13 @@ fn a_log_in_json_is_one_object_a_line() {
 fn a_database_elsewhere_is_used_where_it_is_named() {
     let folder = TempDir::new().unwrap();
     let named = [("KEYWARD_DATABASE", "sqlite:rows.db")];
-    Server::start_with(folder.path(), &[], &named).stop();
+    Server::start_with(folder.path(), "", &named).stop();
     assert!(folder.path().join("rows.db").exists());
     assert!(!folder.path().join("keyward-data/keyward.db").exists());
-    keyward_with(folder.path(), &["account", "list"], &named, "").fine();
-    let postgres = ["serve", "--database", "postgres://u@h/d"];
+    keyward_with(folder.path(), "account list", &named, "").fine();
+    let postgres = "serve --database postgres://u@h/d";
     assert!(
-        keyward(folder.path(), &postgres)
+        keyward(folder.path(), postgres)
             .failed(1)
             .contains("not in this version")
     );

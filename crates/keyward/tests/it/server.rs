@@ -30,10 +30,13 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// The program, to be started in `folder`.
-pub(crate) fn program(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Command {
+/// The program, to be started in `folder`; its arguments are separated by spaces.
+pub(crate) fn program(folder: &Path, args: &str, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
-    command.current_dir(folder).args(args).env_clear();
+    command
+        .current_dir(folder)
+        .args(args.split_whitespace())
+        .env_clear();
     #[expect(
         clippy::disallowed_methods,
         reason = "the program is found by its own path, PATH is for it"
@@ -46,17 +49,12 @@ pub(crate) fn program(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Com
 }
 
 /// Runs a command to its end, with nothing on its standard input.
-pub(crate) fn keyward(folder: &Path, args: &[&str]) -> Ended {
+pub(crate) fn keyward(folder: &Path, args: &str) -> Ended {
     keyward_with(folder, args, &[], "")
 }
 
 /// Runs a command to its end, with these variables and this input.
-pub(crate) fn keyward_with(
-    folder: &Path,
-    args: &[&str],
-    env: &[(&str, &str)],
-    input: &str,
-) -> Ended {
+pub(crate) fn keyward_with(folder: &Path, args: &str, env: &[(&str, &str)], input: &str) -> Ended {
     let mut command = program(folder, args, env);
     command
         .stdin(Stdio::piped())
@@ -112,17 +110,17 @@ pub(crate) struct Server {
 impl Server {
     /// A server on a free port, its data and log in `folder`.
     pub(crate) fn start(folder: &Path) -> Self {
-        Self::start_with(folder, &[], &[])
+        Self::start_with(folder, "", &[])
     }
 
     /// A server with further arguments and variables.
-    pub(crate) fn start_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+    pub(crate) fn start_with(folder: &Path, args: &str, env: &[(&str, &str)]) -> Self {
+        let args = format!("serve --listen 127.0.0.1:0 {args}");
         Self::start_exactly(folder, &args, env)
     }
 
     /// A server with exactly these arguments; it must print its ready line.
-    pub(crate) fn start_exactly(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_exactly(folder: &Path, args: &str, env: &[(&str, &str)]) -> Self {
         let log = folder.join("server.log");
         let mut command = program(folder, args, env);
         let errors = File::options()

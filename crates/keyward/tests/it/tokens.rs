@@ -11,19 +11,13 @@ const SECRET: &str = "the old service's secret, of forty-eight bytes!!";
 
 fn folder_with_alice() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let add = [
-        "account",
-        "add",
-        "--username",
-        "alice",
-        "--generate-password",
-    ];
-    keyward(folder.path(), &add).fine();
+    let add = "account add --username alice --generate-password";
+    keyward(folder.path(), add).fine();
     folder
 }
 
-fn mint(folder: &TempDir, more: &[&str]) -> String {
-    let args = [&["token", "mint", "--account", "alice"], more].concat();
+fn mint(folder: &TempDir, more: &str) -> String {
+    let args = format!("token mint --account alice {more}");
     keyward(folder.path(), &args).fine().trim().to_owned()
 }
 
@@ -31,9 +25,9 @@ fn mint(folder: &TempDir, more: &[&str]) -> String {
 async fn a_minted_token_is_good_in_the_running_server_until_its_session_is_closed() {
     let folder = folder_with_alice();
     let server = Server::start(folder.path());
-    let token = mint(&folder, &[]);
+    let token = mint(&folder, "");
     assert_eq!(server.status_for(&token).await, 200);
-    let verify = ["token", "verify", &token, "--json"];
+    let verify = format!("token verify {token} --json");
     let verdict = keyward(folder.path(), &verify).json();
     assert_eq!(
         verdict,
@@ -44,7 +38,7 @@ async fn a_minted_token_is_good_in_the_running_server_until_its_session_is_close
         .post("/api/v1/authentication/logout")
         .bearer_auth(&token);
     assert_eq!(logout.send().await.unwrap().status(), 204);
-    let refusal = keyward(folder.path(), &["token", "verify", &token]).failed(1);
+    let refusal = keyward(folder.path(), &format!("token verify {token}")).failed(1);
     assert!(refusal.contains("session 1 was closed at"), "{refusal}");
     let verdict = keyward(folder.path(), &verify);
     assert_eq!(verdict.code, 1);
@@ -57,26 +51,26 @@ async fn a_minted_token_is_good_in_the_running_server_until_its_session_is_close
 #[test]
 fn a_minted_token_lives_as_long_as_it_is_told_and_is_read_from_standard_input() {
     let folder = folder_with_alice();
-    let minted = ["token", "mint", "--account", "1", "--ttl", "90s", "--json"];
-    let minted = keyward(folder.path(), &minted).json();
+    let minted = "token mint --account 1 --ttl 90s --json";
+    let minted = keyward(folder.path(), minted).json();
     assert_eq!(
         (&minted["expires_in"], &minted["account"]),
         (&json!(90), &json!(1))
     );
     let token = minted["access_token"].as_str().unwrap();
     let input = format!("{token}\n");
-    let verify = keyward_with(folder.path(), &["token", "verify", "-"], &[], &input).fine();
+    let verify = keyward_with(folder.path(), "token verify -", &[], &input).fine();
     assert_eq!(verify.trim(), "valid: realm default, subject 1, session 1");
 
-    keyward(folder.path(), &["account", "disable", "alice"]).fine();
-    let refusal = keyward(folder.path(), &["token", "mint", "--account", "alice"]).failed(1);
+    keyward(folder.path(), "account disable alice").fine();
+    let refusal = keyward(folder.path(), "token mint --account alice").failed(1);
     assert!(refusal.contains("is disabled"), "{refusal}");
 }
 
 #[tokio::test]
 async fn a_refusal_says_why_to_the_operator() {
     let folder = TempDir::new().unwrap();
-    let server = Server::start_with(folder.path(), &["--demo"], &[]);
+    let server = Server::start_with(folder.path(), "--demo", &[]);
     let body = json!({"username": "test", "password": "test"});
     let login = server
         .post("/api/v1/authentication/login")
@@ -103,7 +97,7 @@ async fn a_refusal_says_why_to_the_operator() {
         (&forged, "not signed by this server's login key"),
         ("a.b", "three segments"),
     ] {
-        let refusal = keyward(folder.path(), &["token", "verify", token]).failed(1);
+        let refusal = keyward(folder.path(), &format!("token verify {token}")).failed(1);
         assert!(refusal.contains(why), "{why} is not in {refusal}");
     }
 }
@@ -113,18 +107,18 @@ fn inspecting_shows_any_jwt_as_it_stands_and_says_that_nothing_is_verified() {
     let folder = TempDir::new().unwrap();
     // {"typ":"JWT","alg":"none"} . {"z":1e999,"a":"\u009b[2J"} with a raw control character.
     let token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.eyJ6IjoxZTk5OSwiYSI6IsKbWzJKIn0.";
-    let shown = keyward(folder.path(), &["token", "inspect", token]);
+    let shown = keyward(folder.path(), &format!("token inspect {token}"));
     assert!(shown.stderr.contains("NOT VERIFIED"), "{shown:?}");
     let text = shown.fine();
     assert!(text.contains(r#"{"typ":"JWT","alg":"none"}"#), "{text}");
     assert!(text.contains(r#"{"z":1e999,"a":"\u009b[2J"}"#), "{text}");
-    let json = keyward(folder.path(), &["token", "inspect", "--json", token]).fine();
+    let json = keyward(folder.path(), &format!("token inspect --json {token}")).fine();
     assert!(
         json.contains(r#""verified": false"#) && json.contains("1e999"),
         "{json}"
     );
     assert!(
-        keyward(folder.path(), &["token", "inspect", "a.b.c"])
+        keyward(folder.path(), "token inspect a.b.c")
             .failed(1)
             .contains("JWT")
     );
@@ -144,8 +138,8 @@ fn a_minted_token_verifies_in_pyjwt() {
     let folder = folder_with_alice();
     for algorithm in ["HS256", "HS384"] {
         let env = [("JWT_SECRET", SECRET), ("JWT_ALGO", algorithm)];
-        let args = ["token", "mint", "--account", "alice"];
-        let token = keyward_with(folder.path(), &args, &env, "").fine();
+        let args = "token mint --account alice";
+        let token = keyward_with(folder.path(), args, &env, "").fine();
         let script = "import jwt, sys\n\
             claims = jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]])\n\
             print(claims['sub'])";
