@@ -18,7 +18,7 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
 /// Prints a value as JSON, indented.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(line(&serde_json::to_string_pretty(value)?)?)
 }
@@ -26,7 +26,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Prints rows in columns as wide as they need; the last column is not filled up.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
     let rows = || std::iter::once(head.map(str::to_owned)).chain(rows.iter().cloned());
     let rows = || rows().map(|row| row.map(|cell| escaped(&cell).replace('\n', "\\n")));
