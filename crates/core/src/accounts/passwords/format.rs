@@ -1,25 +1,24 @@
-//! The stored form of a password hash: the PHC string of Argon2id.
+//! The stored form of a password hash: the PHC string of Argon2.
 //!
 //! Invariant: costs are capped before anything is computed or allocated, so a hostile hash in an
 //! import costs no more than a refusal.
 
-use argon2::Params;
+use argon2::{Algorithm, Params};
 use base64_simd::STANDARD_NO_PAD as BASE64;
+
+use super::MOST_MEMORY_KIB;
 
 /// Bytes of salt (RFC 9106 §3.1).
 pub(super) const SALT: usize = 16;
 /// Bytes of tag.
 pub(super) const TAG: usize = 32;
 
-/// The longest stored hash that is looked at, in bytes.
-const LONGEST: usize = 1_024;
-/// The most memory a stored hash may ask for, KiB: 256 MiB.
-const MOST_MEMORY: u32 = 256 * 1_024;
-/// The most passes and lanes it may ask for.
+/// The most passes and lanes a stored hash may ask for.
 const MOST_PASSES: u32 = 16;
 
-/// A stored Argon2id hash, taken apart.
+/// A stored Argon2 hash, taken apart.
 pub(super) struct Stored {
+    pub(super) algorithm: Algorithm,
     pub(super) params: Params,
     pub(super) salt: Vec<u8>,
     pub(super) tag: Vec<u8>,
@@ -37,36 +36,53 @@ pub(super) fn write(params: &Params, salt: &[u8], tag: &[u8]) -> String {
     )
 }
 
-/// Reads what [`write`] writes, with other costs up to the caps; `None` for anything else.
+/// Reads what [`write`] writes, with other costs up to the caps, and Argon2i and Argon2d and tags of 16 to
+/// 64 bytes as other services write them; `None` for anything else. `stored` must be ASCII.
 pub(super) fn read(stored: &str) -> Option<Stored> {
-    if stored.len() > LONGEST || !stored.is_ascii() {
-        return None;
-    }
-    let rest = stored.strip_prefix("$argon2id$v=19$m=")?;
+    let (name, rest) = stored.strip_prefix('$')?.split_once("$v=19$m=")?;
+    let algorithm = match name {
+        "argon2id" => Algorithm::Argon2id,
+        "argon2i" => Algorithm::Argon2i,
+        "argon2d" => Algorithm::Argon2d,
+        _ => return None,
+    };
     let (costs, rest) = rest.split_once('$')?;
     let (salt, tag) = rest.split_once('$')?;
     let (memory, costs) = costs.split_once(",t=")?;
     let (passes, lanes) = costs.split_once(",p=")?;
     let (memory, passes, lanes) = (number(memory)?, number(passes)?, number(lanes)?);
-    if memory > MOST_MEMORY || passes > MOST_PASSES || lanes > MOST_PASSES {
+    if memory > MOST_MEMORY_KIB || passes > MOST_PASSES || lanes > MOST_PASSES {
         return None;
     }
     let (salt, tag) = (
         BASE64.decode_to_vec(salt).ok()?,
         BASE64.decode_to_vec(tag).ok()?,
     );
-    if salt.len() < 8 || tag.len() != TAG {
+    if salt.len() < 8 || !(16..=64).contains(&tag.len()) {
         return None;
     }
     Some(Stored {
-        params: Params::new(memory, passes, lanes, Some(TAG)).ok()?,
+        algorithm,
+        params: Params::new(memory, passes, lanes, Some(tag.len())).ok()?,
         salt,
         tag,
     })
 }
 
+impl Stored {
+    /// Whether this is a hash as [`write`] writes it, at no lower costs than `policy`.
+    pub(super) fn satisfies(&self, policy: &Params) -> bool {
+        self.algorithm == Algorithm::Argon2id
+            && self.params.p_cost() == policy.p_cost()
+            && self.params.m_cost() >= policy.m_cost()
+            && self.params.t_cost() >= policy.t_cost()
+            && self.tag.len() == TAG
+            && self.salt.len() >= SALT
+    }
+}
+
 /// A decimal number without sign or leading zeros, so that every hash has one spelling.
-fn number(text: &str) -> Option<u32> {
+pub(super) fn number(text: &str) -> Option<u32> {
     let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     canonical.then(|| text.parse().ok())?
 }

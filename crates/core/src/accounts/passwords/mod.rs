@@ -1,6 +1,7 @@
 //! Password hashing on threads of its own: Argon2id, each thread with its own reused memory, a bounded
 //! queue before them. What does not fit into the queue is refused at once, so a flood of logins can
-//! neither exhaust memory nor delay what needs no hash.
+//! neither exhaust memory nor delay what needs no hash. Hashes of other services are checked too, to be
+//! made anew.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -14,7 +15,13 @@ use tokio::sync::oneshot;
 use crate::random::Random;
 use crate::secret::{Password, SecretText};
 
+mod foreign;
 mod format;
+
+/// The longest stored hash that is looked at, in bytes.
+const LONGEST: usize = 1_024;
+/// The most memory a stored hash may ask for, KiB: 256 MiB.
+const MOST_MEMORY_KIB: u32 = 256 * 1_024;
 
 /// The cost of a hash and how many may be under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +30,8 @@ pub struct Policy {
     pub memory_kib: u32,
     /// Passes over the memory.
     pub passes: u32,
-    /// Threads that hash; each holds `memory_kib` once it has hashed.
+    /// Threads that hash; each holds `memory_kib` once it has hashed. While it checks a hash taken over
+    /// from another service it may need up to 256 MiB more, so at worst all of them need that at once.
     pub threads: usize,
     /// How many may wait for a thread.
     pub queue: usize,
@@ -36,8 +44,15 @@ pub enum Verdict {
     Wrong,
     /// The password, under a hash as strong as the policy asks.
     Right,
-    /// The password, under a hash that should be made anew.
+    /// The password, under a hash that should be made anew: a weaker one or another service's.
     Outdated,
+}
+
+/// Whether a stored hash is of a format that can be checked, at costs within the caps, as an import asks
+/// before it takes an account over. Computes nothing.
+#[must_use]
+pub fn is_known_format(stored: &str) -> bool {
+    read(stored).is_some()
 }
 
 /// More hashes are waiting than may wait: the caller should answer 503 with `Retry-After`.
@@ -147,46 +162,82 @@ impl Worker {
     }
 
     fn hash(&mut self, password: &Password, salt: &[u8; format::SALT]) -> Option<SecretText> {
+        let mut tag = [0; format::TAG];
         let params = self.params.clone();
-        let tag = self.argon2id(password.expose(), salt, &params)?;
+        self.argon2(Algorithm::Argon2id, params, password, salt, &mut tag)?;
         Some(SecretText::new(format::write(&self.params, salt, &tag)))
     }
 
     fn verify(&mut self, password: &Password, stored: &str) -> Verdict {
-        let Some(parsed) = format::read(stored) else {
-            return Verdict::Wrong;
+        let (matches, current) = match read(stored) {
+            None => (false, false),
+            Some(Stored::Foreign(stored)) => (stored.matches(password.expose()), false),
+            Some(Stored::Argon2 { hash, wrapped }) => {
+                let current = !wrapped && hash.satisfies(&self.params);
+                (self.matches(password, &hash), current)
+            }
         };
-        let Some(tag) = self.argon2id(password.expose(), &parsed.salt, &parsed.params) else {
-            return Verdict::Wrong;
-        };
-        if verify_slices_are_equal(&tag, &parsed.tag).is_err() {
-            return Verdict::Wrong;
-        }
-        let weaker = parsed.params.m_cost() < self.params.m_cost()
-            || parsed.params.t_cost() < self.params.t_cost();
-        if weaker {
-            Verdict::Outdated
-        } else {
-            Verdict::Right
+        match (matches, current) {
+            (false, _) => Verdict::Wrong,
+            (true, true) => Verdict::Right,
+            (true, false) => Verdict::Outdated,
         }
     }
 
-    fn argon2id(
+    fn matches(&mut self, password: &Password, stored: &format::Stored) -> bool {
+        let mut tag = vec![0; stored.tag.len()];
+        let params = stored.params.clone();
+        self.argon2(stored.algorithm, params, password, &stored.salt, &mut tag)
+            .is_some_and(|()| verify_slices_are_equal(&tag, &stored.tag).is_ok())
+    }
+
+    fn argon2(
         &mut self,
-        password: &[u8],
+        algorithm: Algorithm,
+        params: Params,
+        password: &Password,
         salt: &[u8],
-        params: &Params,
-    ) -> Option<[u8; format::TAG]> {
-        let blocks = params.block_count();
+        tag: &mut [u8],
+    ) -> Option<()> {
+        let (blocks, usual) = (params.block_count(), self.params.block_count());
         if self.memory.len() < blocks {
             self.memory.resize(blocks, Block::default());
         }
-        let mut tag = [0; format::TAG];
-        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-        hasher
-            .hash_password_into_with_memory(password, salt, &mut tag, &mut self.memory[..blocks])
-            .ok()?;
-        Some(tag)
+        let done = Argon2::new(algorithm, Version::V0x13, params).hash_password_into_with_memory(
+            password.expose(),
+            salt,
+            tag,
+            &mut self.memory[..blocks],
+        );
+        // What a more costly hash needed is given back.
+        if blocks > usual {
+            self.memory.truncate(usual);
+            self.memory.shrink_to_fit();
+        }
+        done.ok()
+    }
+}
+
+/// A stored hash that can be checked.
+enum Stored {
+    /// Argon2 as a PHC string, which `wrapped` tells to stand behind another service's prefix.
+    Argon2 { hash: format::Stored, wrapped: bool },
+    /// A hash of another service.
+    Foreign(foreign::Stored),
+}
+
+fn read(stored: &str) -> Option<Stored> {
+    if stored.len() > LONGEST || !stored.is_ascii() {
+        return None;
+    }
+    // Django puts `argon2` before the PHC string.
+    let unwrapped = stored.strip_prefix("argon2");
+    match format::read(unwrapped.unwrap_or(stored)) {
+        Some(hash) => Some(Stored::Argon2 {
+            hash,
+            wrapped: unwrapped.is_some(),
+        }),
+        None => foreign::read(stored).map(Stored::Foreign),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Busy, Passwords, Policy, Verdict};
+use argon2::Params;
+
+use super::{Busy, Passwords, Policy, Verdict, Worker};
 use crate::random::SeededRandom;
 use crate::secret::{Password, SecretText};
 
@@ -99,4 +101,20 @@ async fn what_does_not_fit_into_the_queue_is_refused_at_once() {
         .count();
     assert!(done >= 2, "what was queued is done: {done}");
     assert!(refused >= 32, "what did not fit is refused: {refused}");
+}
+
+#[test]
+fn memory_that_a_costly_hash_needed_is_given_back() {
+    let params = Params::new(64, 1, 1, None).expect("parameters");
+    let mut worker = Worker::new(params);
+    let tag = "A".repeat(43);
+    let stored = format!("$argon2d$v=19$m=8192,t=1,p=2$c2FsdHNhbHRzYWx0${tag}");
+    assert_eq!(worker.verify(&password("x"), &stored), Verdict::Wrong);
+    assert!(
+        worker.memory.capacity() <= 64,
+        "{}",
+        worker.memory.capacity()
+    );
+    assert!(worker.hash(&password("x"), &[0; 16]).is_some());
+    assert_eq!(worker.memory.len(), 64);
 }

@@ -1,0 +1,75 @@
+//! bcrypt, over the password itself or over a digest of it.
+//!
+//! Invariant: what bcrypt would cut short is never hashed. Passwords above 72 bytes are refused, and so
+//! are those with a NUL: bcrypt repeats its NUL-terminated key, so "a\0a" would match the hash of "a".
+
+use aws_lc_rs::{digest, hmac};
+use base64_simd::STANDARD as BASE64;
+use zeroize::Zeroizing;
+
+use crate::random::encode_hex;
+
+/// The longest key bcrypt takes, in bytes.
+const LONGEST: usize = 72;
+/// Bytes of the whole text: `$2b$10$`, 22 of salt, 31 of digest.
+const LENGTH: usize = 60;
+
+/// A bcrypt hash and what it is made over.
+pub(super) struct Bcrypt {
+    key: Key,
+    hash: String,
+}
+
+/// What bcrypt is given.
+pub(super) enum Key {
+    /// The password.
+    Password,
+    /// Its SHA-256 in hex, as Django does.
+    HexSha256,
+    /// Its HMAC-SHA256 under the salt's text, in base64, as passlib does.
+    Base64HmacSha256(String),
+}
+
+/// Reads `$2a$`, `$2b$` and `$2y$`; the flawed `$2x$` and the ancient `$2$` are refused.
+pub(super) fn read(text: &str, key: Key) -> Option<Bcrypt> {
+    if text.len() != LENGTH || !text.is_ascii() {
+        return None;
+    }
+    let version = text.get(..4)?;
+    let digits = text.get(4..6)?;
+    let cost = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let cost: u32 = cost.then(|| digits.parse().ok())??;
+    let fits = matches!(version, "$2a$" | "$2b$" | "$2y$") && (4..=15).contains(&cost);
+    // Also holds the alphabet and the unused bits of salt and digest to what bcrypt writes.
+    let readable = fits && text.parse::<::bcrypt::HashParts>().is_ok();
+    readable.then(|| Bcrypt {
+        key,
+        hash: text.into(),
+    })
+}
+
+impl Bcrypt {
+    /// Whether this is the hash of `password`.
+    pub(super) fn matches(&self, password: &[u8]) -> bool {
+        let key = self.key.of(password);
+        // `verify` compares in constant time.
+        key.len() <= LONGEST
+            && !key.contains(&0)
+            && ::bcrypt::verify(&*key, &self.hash).unwrap_or(false)
+    }
+}
+
+impl Key {
+    fn of(&self, password: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
+            Self::Password => password.to_vec(),
+            Self::HexSha256 => {
+                encode_hex(digest::digest(&digest::SHA256, password).as_ref()).into_bytes()
+            }
+            Self::Base64HmacSha256(salt) => {
+                let salt = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());
+                BASE64.encode_type(hmac::sign(&salt, password))
+            }
+        })
+    }
+}

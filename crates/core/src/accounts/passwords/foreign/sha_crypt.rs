@@ -1,0 +1,61 @@
+//! The SHA-256 and SHA-512 hashes of crypt(3).
+
+use ::sha_crypt::{PasswordVerifier as _, ShaCrypt as Verifier};
+
+use super::super::format::number;
+
+/// The rounds of a hash that names none.
+const DEFAULT_ROUNDS: u32 = 5_000;
+/// The most rounds a hash may ask for; crypt(3) takes 1,000 at least.
+const MOST_ROUNDS: u32 = 1_000_000;
+/// The longest salt, in characters: what follows would be ignored.
+const LONGEST_SALT: usize = 16;
+/// The most work: every round hashes the password about twice over, so a long one multiplies the rounds.
+const MOST_WORK: u64 = 1 << 28;
+
+/// A hash of crypt(3).
+pub(super) struct ShaCrypt {
+    rounds: u32,
+    hash: String,
+}
+
+/// Reads `$5$…` and `$6$…`, with or without `rounds=N$`.
+pub(super) fn read(stored: &str) -> Option<ShaCrypt> {
+    let (rest, digest) = match stored.strip_prefix("$5$") {
+        Some(rest) => (rest, 43),
+        None => (stored.strip_prefix("$6$")?, 86),
+    };
+    let (rounds, rest) = match rest.strip_prefix("rounds=") {
+        Some(rest) => {
+            let (rounds, rest) = rest.split_once('$')?;
+            (number(rounds)?, rest)
+        }
+        None => (DEFAULT_ROUNDS, rest),
+    };
+    let (salt, hash) = rest.split_once('$')?;
+    let readable = (1_000..=MOST_ROUNDS).contains(&rounds)
+        && (1..=LONGEST_SALT).contains(&salt.len())
+        && hash.len() == digest
+        && [salt, hash].iter().all(|text| text.bytes().all(is_digit));
+    readable.then(|| ShaCrypt {
+        rounds,
+        hash: stored.into(),
+    })
+}
+
+impl ShaCrypt {
+    /// Whether this is the hash of `password`, which is refused when it is long and the rounds are many.
+    pub(super) fn matches(&self, password: &[u8]) -> bool {
+        let length = u64::try_from(password.len()).unwrap_or(u64::MAX);
+        // `verify_password` compares in constant time.
+        length.saturating_mul(self.rounds.into()) <= MOST_WORK
+            && Verifier::SHA512
+                .verify_password(password, self.hash.as_str())
+                .is_ok()
+    }
+}
+
+/// A digit of crypt's base 64.
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/'
+}
