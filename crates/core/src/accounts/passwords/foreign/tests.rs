@@ -237,6 +237,31 @@ fn caps() -> Vec<[String; 2]> {
                 ".".repeat(31)
             )
         }),
+        [43, 0].map(|length| format!("$scrypt$ln=4,r=8,p=1$c2FsdA${}", &base64[..length])),
+        [43, 42].map(|length| format!("$scrypt$ln=4,r=8,p=1$c2FsdA${}", &base64[..length])),
+        [88, 0].map(|length| format!("scrypt$16$salt$8$1${}", &wide[..length])),
+        [88, 84].map(|length| format!("scrypt$16$salt$8$1${}", &wide[..length])),
+        [128, 0].map(|length| format!("scrypt:16:8:1$salt${}", &hex[..length])),
+        [128, 126].map(|length| format!("pbkdf2:sha512:1$salt${}", &hex[..length])),
+        [128, 126].map(|length| format!("sha512$salt${}", &hex[..length])),
+        [22, 20].map(|length| {
+            format!(
+                "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ${}",
+                &base64[..length]
+            )
+        }),
+        [86, 87].map(|length| {
+            format!(
+                "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ${}",
+                "A".repeat(length)
+            )
+        }),
+        [11, 10].map(|length| {
+            format!(
+                "$argon2id$v=19$m=64,t=1,p=1${}${base64}",
+                "A".repeat(length)
+            )
+        }),
         [888, 889].map(|length| format!("sha512${}${hex}", "s".repeat(length))),
     ]
 }
