@@ -51,9 +51,6 @@ pub(super) fn read(stored: &str) -> Option<Stored> {
     let (memory, costs) = costs.split_once(",t=")?;
     let (passes, lanes) = costs.split_once(",p=")?;
     let (memory, passes, lanes) = (number(memory)?, number(passes)?, number(lanes)?);
-    if memory > MOST_MEMORY_KIB || passes > MOST_PASSES || lanes > MOST_PASSES {
-        return None;
-    }
     let (salt, tag) = (
         BASE64.decode_to_vec(salt).ok()?,
         BASE64.decode_to_vec(tag).ok()?,
@@ -61,12 +58,20 @@ pub(super) fn read(stored: &str) -> Option<Stored> {
     if salt.len() < 8 || !(16..=64).contains(&tag.len()) {
         return None;
     }
-    Some(Stored {
+    let params = Params::new(memory, passes, lanes, Some(tag.len())).ok()?;
+    is_within_caps(&params).then_some(Stored {
         algorithm,
-        params: Params::new(memory, passes, lanes, Some(tag.len())).ok()?,
+        params,
         salt,
         tag,
     })
+}
+
+/// Whether a hash with these parameters can be read back.
+pub(super) fn is_within_caps(params: &Params) -> bool {
+    params.m_cost() <= MOST_MEMORY_KIB
+        && params.t_cost() <= MOST_PASSES
+        && params.p_cost() <= MOST_PASSES
 }
 
 impl Stored {

@@ -76,10 +76,16 @@ impl Passwords {
     /// Starts the threads of `policy`.
     ///
     /// # Errors
-    /// When Argon2 refuses the parameters or a thread cannot be started.
+    /// When Argon2 refuses the parameters, when they are above what a stored hash may ask for, so that
+    /// nobody could log in again, or when a thread cannot be started.
     pub fn start(policy: Policy, random: Arc<dyn Random>) -> Result<Self, crate::error::Source> {
         let params = Params::new(policy.memory_kib, policy.passes, 1, Some(format::TAG))
             .map_err(|error| format!("these Argon2id parameters are not usable: {error}"))?;
+        if !format::is_within_caps(&params) {
+            return Err(
+                "these Argon2id parameters are above the most a stored hash may ask for".into(),
+            );
+        }
         let (queue, jobs) = sync_channel(policy.queue);
         let jobs = Arc::new(Mutex::new(jobs));
         for index in 0..policy.threads {

@@ -83,6 +83,22 @@ async fn hostile_and_malformed_hashes_are_wrong_and_cost_nothing() {
     }
 }
 
+#[test]
+fn a_policy_whose_hashes_could_not_be_read_back_is_refused() {
+    let most = Policy {
+        memory_kib: 256 * 1_024,
+        passes: 16,
+        ..CHEAP
+    };
+    let start = |policy| Passwords::start(policy, Arc::new(SeededRandom::new(1))).is_ok();
+    assert!(start(most));
+    assert!(!start(Policy {
+        memory_kib: most.memory_kib + 1,
+        ..most
+    }));
+    assert!(!start(Policy { passes: 17, ..most }));
+}
+
 #[tokio::test]
 async fn what_does_not_fit_into_the_queue_is_refused_at_once() {
     let slow = Policy {
