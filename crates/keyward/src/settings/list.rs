@@ -58,9 +58,9 @@ settings! {
     /// What hashing a password costs (Argon2id, one lane).
     passwords "passwords.": Passwords {
         /// Memory of a hash, KiB.
-        memory_kib: Count<8, 4_194_304> = 19456;
+        memory_kib: Count<8, 262_144> = 19456;
         /// Passes over that memory.
-        passes: Count<1, 1_000> = 2;
+        passes: Count<1, 16> = 2;
         /// Threads that hash, each with memory of its own; 0 is one for each core.
         threads: Count<0, 1_024> = 0;
         /// How many hashes may wait for a thread; beyond that a login is answered with 503.

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::server::Server;
 
@@ -41,12 +41,21 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
     let mut ledgers = Vec::new();
     for round in 0..ROUNDS {
         let server = start(&folder);
+        let (acknowledge, mut acknowledged) = mpsc::unbounded_channel();
         let workers = Arc::new(Workers::prepare(&server, round).await);
         let enough = random.random_range(20..200);
         let tasks: Vec<_> = (0..WORKERS)
-            .map(|worker| tokio::spawn(Arc::clone(&workers).work(round * WORKERS + worker)))
+            .map(|worker| {
+                tokio::spawn(
+                    Arc::clone(&workers).work(round * WORKERS + worker, acknowledge.clone()),
+                )
+            })
             .collect();
-        workers.until_acknowledged(enough).await;
+        drop(acknowledge);
+        // It ends early when every worker has failed, which joining them tells.
+        for _ in 0..enough {
+            acknowledged.recv().await;
+        }
         server.kill();
         let server = start(&folder);
         for task in tasks {
@@ -81,8 +90,6 @@ struct Workers {
     base: String,
     client: Client,
     operator: String,
-    acknowledged: AtomicU64,
-    progress: tokio::sync::Notify,
 }
 
 impl Workers {
@@ -94,19 +101,11 @@ impl Workers {
             base: server.url.clone(),
             client: Client::new(),
             operator,
-            acknowledged: AtomicU64::new(0),
-            progress: tokio::sync::Notify::new(),
-        }
-    }
-
-    async fn until_acknowledged(&self, enough: u64) {
-        while self.acknowledged.load(Ordering::SeqCst) < enough {
-            self.progress.notified().await;
         }
     }
 
     /// Works until the server is gone.
-    async fn work(self: Arc<Self>, worker: u64) -> Ledger {
+    async fn work(self: Arc<Self>, worker: u64, acknowledge: UnboundedSender<()>) -> Ledger {
         let mut ledger = Ledger::default();
         let mut random = StdRng::seed_from_u64(worker);
         let mut step = 0;
@@ -117,8 +116,8 @@ impl Workers {
         {
             step += 1;
             ledger.acknowledged += 1;
-            self.acknowledged.fetch_add(1, Ordering::SeqCst);
-            self.progress.notify_one();
+            // Nobody counts any more once the server has been killed.
+            let _ = acknowledge.send(());
         }
         ledger
     }
