@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::CONTENT_SECURITY_POLICY;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::Tag;
 use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -15,6 +16,17 @@ use crate::state::App;
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
 );
+
+/// The sections of the document, in the order in which Swagger UI shows them.
+const TAGS: [&str; 7] = [
+    "1 notary",
+    "2 directory",
+    "3 exchange",
+    "4 vectors",
+    "5 customers",
+    "native",
+    "health",
+];
 
 /// The document before any path: what the server is and how it is told who one is.
 pub(crate) fn base() -> OpenApi {
@@ -38,6 +50,7 @@ pub(crate) fn base() -> OpenApi {
         SecurityScheme::ApiKey(ApiKey::Header(header)),
     );
     OpenApiBuilder::new()
+        .tags(Some(TAGS.map(Tag::new)))
         .info(info)
         .components(Some(components))
         .build()

@@ -40,7 +40,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Logs in by e-mail address (contract 2, 201) or by username (contract 4, 200).
 #[utoipa::path(
-    post, path = "/login", tag = "2 directory, 4 vectors", request_body = LoginRequest,
+    post, path = "/login", tags = ["2 directory", "4 vectors"], request_body = LoginRequest,
     responses(
         (status = 200, description = "By username", body = vectors::LoginResponse),
         (status = 201, description = "By e-mail address", body = directory::LoginResponse),

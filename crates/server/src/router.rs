@@ -32,14 +32,18 @@ pub fn document(settings: &Settings) -> OpenApi {
 
 fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
     let on = settings.contracts;
+    let page = welcome::Page::new(settings);
     let mut all = Assembly {
         router: Router::new(),
         document: documentation::base(),
     };
     all.add::<Problem>(true, api::routes());
     all.add::<contract::notary::Notary>(on.notary, contract::notary::routes());
-    all.add::<contract::directory::Directory>(on.directory, contract::directory::routes());
-    all.add::<Problem>(!on.directory, welcome::routes());
+    all.add::<contract::directory::Directory>(
+        on.directory,
+        contract::directory::routes(page.clone()),
+    );
+    all.add::<Problem>(!on.directory, welcome::routes(page));
     all.add::<Problem>(
         on.exchange,
         contract::exchange::routes(settings.largest_upload),

@@ -1,19 +1,84 @@
 //! The page a browser gets at `/`: what runs here, its version, and the way to Swagger UI.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{CONTENT_SECURITY_POLICY, VARY};
 use http::{HeaderMap, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::state::App;
+use crate::state::{App, Contracts, Settings};
 
 const PAGE: &str = include_str!("welcome.html");
 /// The page brings its own style and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(welcome))
+/// What each contract is called on the page, and its calls.
+const ROWS: [(fn(&Contracts) -> bool, &str, &str); 6] = [
+    (
+        |on| on.notary,
+        "Token notary",
+        "POST /generateToken, GET /verifyToken",
+    ),
+    (
+        |on| on.directory,
+        "User directory",
+        "POST /signup, POST /login, GET /users",
+    ),
+    (
+        |on| on.exchange,
+        "File exchange",
+        "/ops/*, /client/*, GET /logout",
+    ),
+    (
+        |on| on.vectors,
+        "Vector generator",
+        "POST /register, POST /login, POST /generate_array",
+    ),
+    (
+        |on| on.customers,
+        "Customers",
+        "/api/v1/authentication/*, /api/v1/customers/*",
+    ),
+    (
+        |_| true,
+        "Your account",
+        "/api/v1/account, /api/v1/sessions",
+    ),
+];
+
+/// The page of a server: its version, what runs on it, and the way to its documentation.
+#[derive(Clone)]
+pub(crate) struct Page(Arc<str>);
+
+impl Page {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let rows: String = ROWS
+            .iter()
+            .filter(|(is_on, ..)| is_on(&settings.contracts))
+            .map(|(_, name, calls)| format!("<tr><td>{name}</td><td>{calls}</td></tr>\n"))
+            .collect();
+        let documentation = if settings.documentation {
+            DOCUMENTATION
+        } else {
+            ""
+        };
+        let page = PAGE
+            .replace("{version}", env!("CARGO_PKG_VERSION"))
+            .replace("{rows}", &rows)
+            .replace("{documentation}", documentation);
+        Self(page.into())
+    }
+}
+
+const DOCUMENTATION: &str = r#"<a href="/swagger-ui/">Try every call in Swagger UI</a> · <a href="/api-docs/openapi.json">OpenAPI document</a> · "#;
+
+pub(crate) fn routes(page: Page) -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(welcome))
+        .layer(Extension(page))
 }
 
 /// The welcome page.
@@ -21,18 +86,15 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     get, path = "/", tag = "health",
     responses((status = 200, description = "The welcome page", content_type = "text/html")),
 )]
-async fn welcome() -> Response {
-    page()
+async fn welcome(Extension(page): Extension<Page>) -> Page {
+    page
 }
 
-/// The page, which names this version.
-pub(crate) fn page() -> Response {
-    let html = PAGE.replace("{version}", env!("CARGO_PKG_VERSION"));
-    (
-        [(CONTENT_SECURITY_POLICY, POLICY), (VARY, "Accept")],
-        Html(html),
-    )
-        .into_response()
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let headers = [(CONTENT_SECURITY_POLICY, POLICY), (VARY, "Accept")];
+        (headers, Html(self.0.to_string())).into_response()
+    }
 }
 
 /// Whether the client is a browser: `Accept` names `text/html`.

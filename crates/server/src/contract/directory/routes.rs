@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LINK, VARY};
@@ -24,11 +25,13 @@ use crate::extract::member::Member;
 use crate::extract::query::{Query, next_link};
 use crate::limits::Limits;
 use crate::state::App;
-use crate::welcome;
+use crate::welcome::{self, Page};
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
+/// The routes; a browser gets `page` at the root.
+pub(crate) fn routes(page: Page) -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(connected))
+        .layer(Extension(page))
         .routes(routes!(sign_up))
         .routes(routes!(users))
 }
@@ -43,9 +46,9 @@ pub(crate) fn login_routes() -> OpenApiRouter<App> {
     get, path = "/", tag = "2 directory",
     responses((status = 200, body = String, content_type = "text/plain")),
 )]
-async fn connected(headers: HeaderMap) -> Response {
+async fn connected(Extension(page): Extension<Page>, headers: HeaderMap) -> Response {
     if welcome::is_wanted(&headers) {
-        return welcome::page();
+        return page.into_response();
     }
     ([(VARY, "Accept")], "flask rest connected").into_response()
 }

@@ -438,3 +438,21 @@ async fn the_algorithm_and_key_of_the_settings_are_used() {
         .await
         .expect(StatusCode::OK);
 }
+
+#[tokio::test]
+async fn the_welcome_page_names_what_is_switched_on() {
+    let contracts = keyward_server::Contracts {
+        directory: false,
+        exchange: false,
+        ..keyward_server::Contracts::ALL
+    };
+    let options = Options {
+        contracts,
+        ..Options::default()
+    };
+    let app = TestApp::with(options).await;
+    let page = app.get("/").send().await.expect(StatusCode::OK).text();
+    assert!(page.contains("/generateToken") && page.contains("/swagger-ui/"));
+    assert!(!page.contains("/signup") && !page.contains("/ops/"));
+    assert!(!page.contains("{rows}") && !page.contains("{version}"));
+}
