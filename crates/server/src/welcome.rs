@@ -15,39 +15,37 @@ const PAGE: &str = include_str!("welcome.html");
 /// The page brings its own style and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What each contract is called on the page, and its calls.
-const ROWS: [(fn(&Contracts) -> bool, &str, &str); 6] = [
-    (
-        |on| on.notary,
-        "Token notary",
-        "POST /generateToken, GET /verifyToken",
-    ),
-    (
-        |on| on.directory,
-        "User directory",
-        "POST /signup, POST /login, GET /users",
-    ),
-    (
-        |on| on.exchange,
-        "File exchange",
-        "/ops/*, /client/*, GET /logout",
-    ),
-    (
-        |on| on.vectors,
-        "Vector generator",
-        "POST /register, POST /login, POST /generate_array",
-    ),
-    (
-        |on| on.customers,
-        "Customers",
-        "/api/v1/authentication/*, /api/v1/customers/*",
-    ),
-    (
-        |_| true,
-        "Your account",
-        "/api/v1/account, /api/v1/sessions",
-    ),
-];
+/// Whether a row is on the page, what it is called, and its calls.
+fn rows(on: Contracts) -> [(bool, &'static str, &'static str); 6] {
+    [
+        (
+            on.notary,
+            "Token notary",
+            "POST /generateToken, GET /verifyToken",
+        ),
+        (
+            on.directory,
+            "User directory",
+            "POST /signup, POST /login, GET /users",
+        ),
+        (
+            on.exchange,
+            "File exchange",
+            "/ops/*, /client/*, GET /logout",
+        ),
+        (
+            on.vectors,
+            "Vector generator",
+            "POST /register, POST /login, POST /generate_array",
+        ),
+        (
+            on.customers,
+            "Customers",
+            "/api/v1/authentication/*, /api/v1/customers/*",
+        ),
+        (true, "Your account", "/api/v1/account, /api/v1/sessions"),
+    ]
+}
 
 /// The page of a server: its version, what runs on it, and the way to its documentation.
 #[derive(Clone)]
@@ -55,9 +53,9 @@ pub(crate) struct Page(Arc<str>);
 
 impl Page {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let rows: String = ROWS
+        let rows: String = rows(settings.contracts)
             .iter()
-            .filter(|(is_on, ..)| is_on(&settings.contracts))
+            .filter(|(is_on, ..)| *is_on)
             .map(|(_, name, calls)| format!("<tr><td>{name}</td><td>{calls}</td></tr>\n"))
             .collect();
         let documentation = if settings.documentation {
