@@ -1,4 +1,4 @@
-//! Keyward at rest: the store traits of `keyward-core` on SQLite and the local disk. No HTTP here.
+//! Keyward at rest: the store traits of `keyward-core` on SQLite, PostgreSQL and the local disk. No HTTP here.
 //!
 //! Invariant: what a method has answered for is on disk.
 
@@ -6,4 +6,5 @@ pub mod blobs;
 mod disk;
 pub mod folder;
 pub mod key_files;
+pub mod postgres;
 pub mod sqlite;

@@ -1,0 +1,223 @@
+//! Connections to the database: how one is made and what each is told before its first use.
+//!
+//! Invariant: a commit on any of them is on disk when it is answered, whatever the server's default is;
+//! and a database that has come back is not stormed: a few connect at once, after a pause with jitter.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use deadpool_postgres::ClientWrapper;
+use keyward_core::error::Source;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::address::Address;
+use super::error::describe;
+use super::{Options, tls};
+
+/// How many connections are being made at once.
+const CONNECTING: usize = 4;
+
+/// The pause after the first failed attempt, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// Makes connections.
+#[derive(Clone)]
+pub(super) struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+    patience: Duration,
+    setup: Arc<str>,
+    gate: Arc<Gate>,
+}
+
+impl Connector {
+    pub(super) fn new(address: Address, options: Options) -> Result<Self, Source> {
+        let Address { mut config, trust } = address;
+        if config.get_application_name().is_none() {
+            config.application_name("keyward");
+        }
+        config.keepalives_idle(Duration::from_secs(10));
+        Ok(Self {
+            tls: MakeRustlsConnect::new(tls::client_config(&trust)?),
+            config,
+            patience: options.connect,
+            setup: setup(options.patience).into(),
+            gate: Arc::new(Gate::new()),
+        })
+    }
+
+    /// Makes a connection that is ready for use, unless the database has just been found away.
+    pub(super) async fn connect(&self) -> Result<ClientWrapper, Source> {
+        let _turn = self.gate.turn().await?;
+        let made = timeout(self.patience, async {
+            let (client, connection) = self.open().await?;
+            let task = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(cause = describe(&error), "a database connection broke");
+                }
+            });
+            let client = ClientWrapper::new(client, task);
+            client.batch_execute(&self.setup).await?;
+            Ok(client)
+        });
+        let made = made
+            .await
+            .unwrap_or_else(|_| Err("it does not answer".into()));
+        self.gate.learn(made.as_ref().err());
+        made
+    }
+
+    /// Opens a connection that the caller drives, with no settings but the server's own.
+    pub(super) async fn open(&self) -> Result<(Client, Connection<Socket, Stream>), Source> {
+        let opened = self.config.connect(self.tls.clone()).await;
+        opened.map_err(|error| describe(&error).into())
+    }
+
+    /// Fails at once while the database is known to be away.
+    pub(super) fn check(&self) -> Result<(), Source> {
+        self.gate.check()
+    }
+}
+
+impl Manager for Connector {
+    type Type = ClientWrapper;
+    type Error = Source;
+
+    async fn create(&self) -> Result<ClientWrapper, Source> {
+        self.connect().await
+    }
+
+    async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<Source> {
+        if client.is_closed() {
+            return Err(RecycleError::message("the connection is closed"));
+        }
+        Ok(())
+    }
+}
+
+/// What a session is told. `synchronous_commit` is set even where it is on already, so that a later change of the
+/// server's default does not reach it; anything but `off` waits for the disk and is left to the operator.
+fn setup(patience: Duration) -> String {
+    let patience = patience.as_millis();
+    format!(
+        "SET default_transaction_isolation = 'read committed';
+        SET statement_timeout = {patience};
+        SET idle_in_transaction_session_timeout = {patience};
+        SELECT set_config('synchronous_commit',
+            CASE current_setting('synchronous_commit')
+                WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END,
+            false)"
+    )
+}
+
+/// Lets a few connect at once, and nobody for a while after one failed.
+struct Gate {
+    turns: Semaphore,
+    outage: Mutex<Option<Outage>>,
+}
+
+struct Outage {
+    failures: u32,
+    until: Instant,
+    cause: String,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            turns: Semaphore::new(CONNECTING),
+            outage: Mutex::default(),
+        }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Source> {
+        self.check()?;
+        let turn = self.turns.acquire().await?;
+        // Whoever was before may have found it away.
+        self.check()?;
+        Ok(turn)
+    }
+
+    fn check(&self) -> Result<(), Source> {
+        match &*self.outage() {
+            Some(outage) if Instant::now() < outage.until => Err(outage.cause.clone().into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn learn(&self, failure: Option<&Source>) {
+        let mut outage = self.outage();
+        let Some(failure) = failure else {
+            if outage.take().is_some() {
+                tracing::info!("the database is back");
+            }
+            return;
+        };
+        let cause = failure.to_string();
+        let failures = outage.as_ref().map_or(0, |outage| outage.failures) + 1;
+        if failures == 1 {
+            tracing::error!(cause, "the database cannot be reached");
+        }
+        *outage = Some(Outage {
+            failures,
+            until: Instant::now() + pause(failures),
+            cause,
+        });
+    }
+
+    fn outage(&self) -> std::sync::MutexGuard<'_, Option<Outage>> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long to wait after that many failures: doubling, and by half at random, so that several servers
+/// do not come back in step.
+pub(super) fn pause(failures: u32) -> Duration {
+    let (first, longest) = PAUSE;
+    let whole = first
+        .saturating_mul(1 << failures.saturating_sub(1).min(10))
+        .min(longest);
+    // A fresh `RandomState` is seeded at random, which is enough for a pause.
+    let random = RandomState::new().hash_one(failures) % 1_024;
+    whole.mul_f64(0.5 + 0.5 * (f64::from(u32::try_from(random).unwrap_or(0)) / 1_024.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_grows_to_a_second_and_differs_from_server_to_server() {
+        for failures in 1..100 {
+            let longest = Duration::from_millis(50 << (failures - 1).min(10)).min(PAUSE.1);
+            let pause = pause(failures);
+            assert!(
+                pause <= longest && pause >= longest / 2,
+                "{failures}: {pause:?}"
+            );
+        }
+        let pauses: std::collections::HashSet<_> = (0..20).map(|_| pause(9)).collect();
+        assert!(pauses.len() > 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_nobody_connects_until_the_pause_is_over() {
+        let gate = Gate::new();
+        assert!(gate.turn().await.is_ok());
+        gate.learn(Some(&"refused".into()));
+        assert_eq!(gate.check().expect_err("a pause").to_string(), "refused");
+        assert!(gate.turn().await.is_err());
+        tokio::time::advance(PAUSE.0).await;
+        assert!(gate.turn().await.is_ok());
+        gate.learn(None);
+        assert!(gate.outage().is_none());
+    }
+}

@@ -1,0 +1,136 @@
+//! The customers table.
+
+use async_trait::async_trait;
+use keyward_core::clock::Timestamp;
+use keyward_core::customers::{Change, Customer, Details, Precondition, Store};
+use keyward_core::error::Fault;
+use keyward_core::id::CustomerId;
+use keyward_core::page::Page;
+use tokio_postgres::Row;
+
+use super::Postgres;
+use super::error::Error;
+
+const INSERT: &str = "
+    INSERT INTO customers (name, born, updated_at, version) VALUES ($1, $2, $3, 1)
+    RETURNING id, name, born, updated_at, version";
+
+const FIND: &str = "
+    SELECT id, name, born, updated_at, version FROM customers WHERE id = $1";
+
+const LIST: &str = "
+    SELECT id, name, born, updated_at, version FROM customers
+    WHERE id > $1 ORDER BY id LIMIT $2";
+
+const LIST_YOUNGEST: &str = "
+    SELECT id, name, born, updated_at, version FROM customers
+    ORDER BY born DESC, id LIMIT $1";
+
+const REPLACE: &str = "
+    UPDATE customers SET name = $2, born = $3, updated_at = $4, version = version + 1
+    WHERE id = $1 AND ($5::BIGINT[] IS NULL OR version = ANY ($5))
+    RETURNING id, name, born, updated_at, version";
+
+const DELETE: &str = "
+    DELETE FROM customers
+    WHERE id = $1 AND ($2::BIGINT[] IS NULL OR version = ANY ($2))
+    RETURNING id";
+
+#[async_trait]
+impl Store for Postgres {
+    async fn create_customer(&self, details: Details) -> Result<Customer, Fault> {
+        let born = details.born.to_string();
+        let updated_at = details.updated_at.micros();
+        self.pool
+            .find(INSERT, &[&details.name, &born, &updated_at], customer)
+            .await?
+            .ok_or_else(|| Fault::Internal("an insertion returned no row".into()))
+    }
+
+    async fn find_customer(&self, id: CustomerId) -> Result<Option<Customer>, Fault> {
+        self.pool.find(FIND, &[&id.0], customer).await
+    }
+
+    async fn list_customers(&self, page: Page) -> Result<Vec<Customer>, Fault> {
+        let limit = i64::from(page.limit);
+        self.pool.list(LIST, &[&page.after, &limit], customer).await
+    }
+
+    async fn list_youngest_customers(&self, count: u32) -> Result<Vec<Customer>, Fault> {
+        self.pool
+            .list(LIST_YOUNGEST, &[&i64::from(count)], customer)
+            .await
+    }
+
+    async fn replace_customer(
+        &self,
+        id: CustomerId,
+        details: Details,
+        precondition: Precondition,
+    ) -> Result<Change<Customer>, Fault> {
+        let born = details.born.to_string();
+        let updated_at = details.updated_at.micros();
+        let replaced = self
+            .pool
+            .find(
+                REPLACE,
+                &[
+                    &id.0,
+                    &details.name,
+                    &born,
+                    &updated_at,
+                    &versions(&precondition),
+                ],
+                customer,
+            )
+            .await?;
+        self.changed(id, replaced).await
+    }
+
+    async fn delete_customer(
+        &self,
+        id: CustomerId,
+        precondition: Precondition,
+    ) -> Result<Change<()>, Fault> {
+        let deleted = self
+            .pool
+            .find(DELETE, &[&id.0, &versions(&precondition)], |_| Ok(()))
+            .await?;
+        self.changed(id, deleted).await
+    }
+}
+
+impl Postgres {
+    /// What became of a change whose statement found a row or not. An id is never reused, so a customer
+    /// that is there afterwards was there at the statement's instant, at a version that did not fit.
+    async fn changed<T>(&self, id: CustomerId, made: Option<T>) -> Result<Change<T>, Fault> {
+        Ok(match made {
+            Some(value) => Change::Made(value),
+            None if self.find_customer(id).await?.is_some() => Change::Stale,
+            None => Change::Missing,
+        })
+    }
+}
+
+/// The versions that a change may be made to; `None` is any.
+fn versions(precondition: &Precondition) -> Option<&[i64]> {
+    match precondition {
+        Precondition::None => None,
+        Precondition::VersionIn(versions) => Some(versions),
+    }
+}
+
+fn customer(row: &Row) -> Result<Customer, Error> {
+    let born: &str = row.try_get(2)?;
+    Ok(Customer {
+        id: CustomerId(row.try_get(0)?),
+        details: Details {
+            name: row.try_get(1)?,
+            born: born
+                .parse()
+                .map_err(|_| Error::Broken("a date of birth is not a day, as YYYY-MM-DD"))?,
+            updated_at: Timestamp::from_micros(row.try_get(3)?),
+        },
+        version: row.try_get(4)?,
+    })
+}

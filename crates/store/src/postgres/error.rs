@@ -1,0 +1,113 @@
+//! What a failed statement means to the caller.
+//!
+//! Invariant: no value of a row reaches the log: PostgreSQL's DETAIL, which can quote a whole row, is left out.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use keyward_core::error::{Fault, Source};
+use tokio_postgres::error::SqlState;
+
+/// Why a piece of work on a connection failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The database refused, or the connection to it failed.
+    #[error("{}", describe(.0))]
+    Database(#[from] tokio_postgres::Error),
+    /// A row holds what this program cannot have written.
+    #[error("{0}")]
+    Broken(&'static str),
+}
+
+impl Error {
+    /// Whether running the same work again may succeed: a distributed engine says so of ordinary
+    /// conflicts, PostgreSQL of deadlocks.
+    pub(super) fn is_retryable(&self) -> bool {
+        self.code().is_some_and(|code| {
+            matches!(
+                *code,
+                SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED
+            )
+        })
+    }
+
+    /// Whether the connection must not be used again: it is gone, or leads to a server that takes no writes.
+    pub(super) fn spoils_connection(&self) -> bool {
+        match self {
+            Self::Broken(_) => false,
+            Self::Database(error) => error
+                .code()
+                .is_none_or(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION),
+        }
+    }
+
+    /// Whether it is that unique constraint that was violated.
+    pub(super) fn violates(&self, constraint: &str) -> bool {
+        match self {
+            Self::Database(error) => error.as_db_error().is_some_and(|error| {
+                *error.code() == SqlState::UNIQUE_VIOLATION
+                    && error.constraint() == Some(constraint)
+            }),
+            Self::Broken(_) => false,
+        }
+    }
+
+    /// The SQLSTATE, where the database itself answered.
+    pub(super) fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Database(error) => error.code(),
+            Self::Broken(_) => None,
+        }
+    }
+
+    pub(super) fn into_fault(self) -> Fault {
+        let source = Source::from(self.to_string());
+        let Self::Database(error) = &self else {
+            return Fault::Internal(source);
+        };
+        let Some(code) = error.code() else {
+            return if is_connection_failure(error) {
+                Fault::Unavailable(source)
+            } else {
+                Fault::Internal(source)
+            };
+        };
+        // Class 08: connection, 53: resources, 57: operator intervention, 40: rolled back.
+        match (code.code(), code.code().get(..2)) {
+            ("53100", _) => Fault::Full(source),
+            ("25006" | "25P03" | "55P03", _) | (_, Some("08" | "28" | "40" | "53" | "57")) => {
+                Fault::Unavailable(source)
+            }
+            _ => Fault::Internal(source),
+        }
+    }
+}
+
+/// Whether the connection failed, rather than this program in reading or writing a value.
+fn is_connection_failure(error: &tokio_postgres::Error) -> bool {
+    error.is_closed()
+        || error
+            .source()
+            .is_some_and(|source| source.is::<std::io::Error>())
+}
+
+/// The text for the log: severity, message, SQLSTATE and constraint, and no DETAIL.
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+    let Some(refused) = error.as_db_error() else {
+        let mut text = error.to_string();
+        if let Some(source) = error.source() {
+            let source = source.to_string();
+            if !text.contains(&source) {
+                text = format!("{text}: {source}");
+            }
+        }
+        return text;
+    };
+    let mut text = format!("{}: {}", refused.severity(), refused.message());
+    _ = write!(text, " (SQLSTATE {}", refused.code().code());
+    if let Some(constraint) = refused.constraint() {
+        _ = write!(text, ", constraint {constraint}");
+    }
+    text.push(')');
+    text
+}

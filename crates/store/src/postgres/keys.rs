@@ -1,0 +1,42 @@
+//! The signing keys, which every server of the database shares.
+
+use async_trait::async_trait;
+use keyward_core::error::Fault;
+use keyward_core::keys::{Purpose, Store};
+use keyward_core::secret::SecretText;
+
+use super::Postgres;
+
+const INSERT: &str = "
+    INSERT INTO signing_keys (purpose, key) VALUES ($1, $2) ON CONFLICT (purpose) DO NOTHING";
+
+const FIND: &str = "
+    SELECT key FROM signing_keys WHERE purpose = $1";
+
+#[async_trait]
+impl Store for Postgres {
+    async fn find_or_create_key(
+        &self,
+        purpose: Purpose,
+        fresh: SecretText,
+    ) -> Result<SecretText, Fault> {
+        let purpose = purpose.name();
+        let find = async || {
+            self.pool
+                .find(FIND, &[&purpose], |row| {
+                    Ok(SecretText::new(row.try_get(0)?))
+                })
+                .await
+        };
+        if let Some(key) = find().await? {
+            return Ok(key);
+        }
+        self.pool
+            .execute(INSERT, &[&purpose, &fresh.expose()])
+            .await?;
+        // Of several servers' first starts, one made the key that all use.
+        find()
+            .await?
+            .ok_or_else(|| Fault::Internal("a key was removed while it was made".into()))
+    }
+}

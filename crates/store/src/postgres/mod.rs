@@ -1,0 +1,162 @@
+//! Every row trait of core, and the signing keys, on PostgreSQL 14 or later or an engine that speaks its language.
+//!
+//! Invariant: what a method has answered for is committed with a synced log, and each method is one
+//! statement or one transaction at READ COMMITTED that is right at SERIALIZABLE too.
+
+mod accounts;
+mod address;
+mod connect;
+mod customers;
+mod error;
+mod feed;
+mod files;
+mod health;
+mod keys;
+mod migrate;
+mod pool;
+mod sessions;
+mod tls;
+
+use std::time::Duration;
+
+use keyward_core::error::Source;
+
+pub use self::address::BadUrl;
+pub use self::feed::ClosureFeed;
+use address::Address;
+use connect::Connector;
+use pool::Pool;
+
+/// How a database is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How many connections at most.
+    pub connections: usize,
+    /// How many may wait for one; one more is refused as unavailable.
+    pub queue: usize,
+    /// How long making a connection may take.
+    pub connect: Duration,
+    /// How long a method may take, waiting and connecting included; then it is unavailable.
+    pub patience: Duration,
+    /// How often the feed of closed sessions is read where the database does not tell of changes.
+    pub poll: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            queue: 1_024,
+            connect: Duration::from_millis(1_500),
+            patience: Duration::from_millis(1_800),
+            poll: Duration::from_millis(250),
+        }
+    }
+}
+
+/// Why a database was not opened. The text says what to do, and tells no password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL does not name a database.
+    #[error("the database URL cannot be used: {0}")]
+    Url(#[from] BadUrl),
+    /// A later version of the program has migrated it.
+    #[error(
+        "the database {name} is at version {found}, but this program knows only up to {known}: \
+         run the newer program that wrote it, or restore a backup"
+    )]
+    Newer {
+        /// The database.
+        name: String,
+        /// The version it is at.
+        found: i64,
+        /// The latest version this program knows.
+        known: i64,
+    },
+    /// An applied migration is not the one this program carries.
+    #[error(
+        "migration {version} of the database {name} was applied as another text than this program \
+         carries: run the program that wrote it, or restore a backup"
+    )]
+    Altered {
+        /// The database.
+        name: String,
+        /// The migration.
+        version: i64,
+    },
+    /// It holds something else's tables.
+    #[error(
+        "the database {name} holds tables that Keyward did not make: name another database, or another \
+         schema with ?options=-csearch_path%3DSCHEMA"
+    )]
+    Foreign {
+        /// The database.
+        name: String,
+    },
+    /// It cannot hold every text.
+    #[error(
+        "the database {name} is encoded as {encoding}: make one with CREATE DATABASE … ENCODING 'UTF8' \
+         TEMPLATE template0"
+    )]
+    Encoding {
+        /// The database.
+        name: String,
+        /// Its encoding.
+        encoding: String,
+    },
+    /// It could not be reached or migrated.
+    #[error("the database {name} cannot be opened")]
+    Failed {
+        /// The database.
+        name: String,
+        /// The cause.
+        #[source]
+        source: Source,
+    },
+}
+
+/// The rows of Keyward in one PostgreSQL database, shared by any number of servers.
+pub struct Postgres {
+    pool: Pool,
+    connector: Connector,
+    options: Options,
+    /// Whether the database can tell of changes.
+    tells: bool,
+}
+
+impl Postgres {
+    /// Opens the database at `url`, `postgres://…`, and migrates it; several servers may do so at once.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
+        let address = Address::parse(url)?;
+        let name = address.name();
+        let failed = |source: Source| OpenError::Failed {
+            name: name.clone(),
+            source,
+        };
+        let connector = Connector::new(address, options).map_err(failed)?;
+        let mut db = connector.connect().await.map_err(failed)?;
+        migrate::migrate(&mut db, &name).await?;
+        let tells = feed::can_tell(&db).await;
+        drop(db);
+        Ok(Self {
+            pool: Pool::new(connector.clone(), options).map_err(failed)?,
+            connector,
+            options,
+            tells,
+        })
+    }
+
+    /// Follows the feed of closed sessions on a connection of its own, until it is dropped.
+    #[must_use]
+    pub fn follow_closures(&self) -> ClosureFeed {
+        ClosureFeed::start(self.connector.clone(), self.tells, self.options.poll)
+    }
+
+    /// Takes no more work, and closes each connection when it is idle.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+}

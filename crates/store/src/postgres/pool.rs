@@ -1,0 +1,172 @@
+//! The pool: every piece of work on the database has one deadline for waiting, connecting and running.
+//!
+//! Invariant: a connection that did not answer in time is closed, not used again; and a conflict that the
+//! database asks to repeat is repeated a bounded number of times.
+
+use deadpool::managed::{Object, PoolError};
+use deadpool_postgres::{ClientWrapper, Transaction};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use keyward_core::error::{Fault, Source};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::Options;
+use super::connect::{Connector, pause};
+use super::error::Error;
+
+/// How often a piece of work is begun.
+const ATTEMPTS: u32 = 8;
+
+/// The values of a statement.
+pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+pub(super) struct Pool {
+    pool: deadpool::managed::Pool<Connector>,
+    places: Semaphore,
+    options: Options,
+}
+
+impl Pool {
+    pub(super) fn new(connector: Connector, options: Options) -> Result<Self, Source> {
+        Ok(Self {
+            pool: deadpool::managed::Pool::builder(connector)
+                .max_size(options.connections)
+                .build()?,
+            places: Semaphore::new(options.connections.saturating_add(options.queue)),
+            options,
+        })
+    }
+
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
+    /// The one row of a statement, if there is one.
+    pub(super) async fn find<T: Send>(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+        read: fn(&Row) -> Result<T, Error>,
+    ) -> Result<Option<T>, Fault> {
+        self.run(&(sql, params, read), |db, &(sql, params, read)| {
+            async move {
+                let statement = db.prepare_cached(sql).await?;
+                let row = db.query_opt(&statement, params).await?;
+                row.as_ref().map(read).transpose()
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// The rows of a statement.
+    pub(super) async fn list<T: Send>(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+        read: fn(&Row) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Fault> {
+        self.run(&(sql, params, read), |db, &(sql, params, read)| {
+            async move {
+                let statement = db.prepare_cached(sql).await?;
+                let rows = db.query(&statement, params).await?;
+                rows.iter().map(read).collect()
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Runs one statement; tells how many rows it concerned.
+    pub(super) async fn execute(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<u64, Fault> {
+        self.run(&(sql, params), |db, &(sql, params)| {
+            async move {
+                let statement = db.prepare_cached(sql).await?;
+                Ok(db.execute(&statement, params).await?)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Runs several statements as one transaction, which is undone when `work` fails.
+    pub(super) async fn transaction<A: Sync, T: Send>(
+        &self,
+        args: &A,
+        work: for<'c> fn(&'c Transaction<'_>, &'c A) -> BoxFuture<'c, Result<T, Error>>,
+    ) -> Result<T, Fault> {
+        self.run(&(args, work), |db, &(args, work)| {
+            async move {
+                let tx = db.transaction().await?;
+                let value = work(&tx, args).await?;
+                tx.commit().await?;
+                Ok(value)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Runs `work` on a connection, again where the database asks for it.
+    pub(super) async fn run<A: Sync, T: Send>(
+        &self,
+        args: &A,
+        work: for<'c> fn(&'c mut ClientWrapper, &'c A) -> BoxFuture<'c, Result<T, Error>>,
+    ) -> Result<T, Fault> {
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| Fault::Unavailable("more wait for the database than may".into()))?;
+        let deadline = Instant::now() + self.options.patience;
+        let mut attempt = 1;
+        loop {
+            let mut db = self.lease(deadline).await?;
+            let Ok(done) = timeout_at(deadline, work(&mut db, args)).await else {
+                // It still waits for an answer that nobody wants.
+                drop(Object::take(db));
+                return Err(late());
+            };
+            let error = match done {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if error.spoils_connection() {
+                drop(Object::take(db));
+            }
+            if !error.is_retryable() || attempt == ATTEMPTS {
+                return Err(error.into_fault());
+            }
+            if timeout_at(deadline, sleep(pause(attempt) / 10))
+                .await
+                .is_err()
+            {
+                return Err(late());
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn lease(&self, deadline: Instant) -> Result<Object<Connector>, Fault> {
+        // Nobody queues for a database that is away; those who still have a connection go on.
+        if self.pool.status().available == 0 {
+            self.pool.manager().check().map_err(Fault::Unavailable)?;
+        }
+        match timeout_at(deadline, self.pool.get()).await {
+            Ok(Ok(db)) => Ok(db),
+            Ok(Err(PoolError::Backend(cause))) => Err(Fault::Unavailable(cause)),
+            Ok(Err(other)) => Err(Fault::Unavailable(other.to_string().into())),
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+fn late() -> Fault {
+    Fault::Unavailable("the database did not answer in time".into())
+}

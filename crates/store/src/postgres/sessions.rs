@@ -1,0 +1,365 @@
+//! Sessions, and the feed of closed ones.
+//!
+//! Invariant: whatever closes a session writes its closure in the same commit, under a number greater than
+//! that of any closure committed before: docs/decisions/2026-11-closure-feed.md.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use keyward_core::clock::Timestamp;
+use keyward_core::error::Fault;
+use keyward_core::id::{AccountId, SessionId};
+use keyward_core::page::Page;
+use keyward_core::secret::SecretText;
+use keyward_core::sessions::{Closures, NewSession, Reason, Rotate, Rotation, Session, Store};
+use tokio_postgres::Row;
+
+use super::Postgres;
+use super::error::Error;
+use super::pool::Params;
+
+// The account is locked against a change, so that a session is either refused by the one who disables
+// the account or closed by it.
+const OPEN: &str = "
+    INSERT INTO sessions
+        (account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
+    SELECT id, $2, $3, $4, 0, $2, $5 FROM accounts WHERE id = $1 AND disabled_at IS NULL FOR SHARE
+    RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent";
+
+// `expires_at` never goes back: a closed session is forgotten by it, and a token issued earlier, under
+// a longer lifetime, must not outlive that.
+const ROTATE: &str = "
+    UPDATE sessions SET refresh_counter = refresh_counter + 1, refreshed_at = $3,
+        expires_at = greatest(expires_at, least($4, ends_at))
+    WHERE id = $1 AND refresh_counter = $2 AND closed_at IS NULL AND expires_at > $3
+        AND EXISTS (
+            SELECT 1 FROM accounts
+            WHERE accounts.id = sessions.account_id AND accounts.disabled_at IS NULL)
+    RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent";
+
+const FIND_REFRESHABLE: &str = "
+    SELECT s.id, s.account_id, s.created_at, s.expires_at, s.ends_at, s.refresh_counter,
+        s.refreshed_at, s.closed_at, s.user_agent
+    FROM sessions s JOIN accounts a ON a.id = s.account_id
+    WHERE s.id = $1 AND s.closed_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL";
+
+const FIND: &str = "
+    SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent
+    FROM sessions WHERE id = $1";
+
+const LIST: &str = "
+    SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent
+    FROM sessions WHERE closed_at IS NULL AND expires_at > $1 AND id > $2
+    ORDER BY id LIMIT $3";
+
+const LIST_OF_ACCOUNT: &str = "
+    SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
+        closed_at, user_agent
+    FROM sessions
+    WHERE account_id = $4 AND closed_at IS NULL AND expires_at > $1 AND id > $2
+    ORDER BY id LIMIT $3";
+
+const CLOSE: &str = "
+    UPDATE sessions SET closed_at = $2, close_reason = $3 WHERE id = $1 AND closed_at IS NULL
+    RETURNING id";
+
+// What has not been closed, ended or not: an ended session would revive if the clock were set back.
+const CLOSE_ALL: &str = "
+    UPDATE sessions SET closed_at = $2, close_reason = $3
+    WHERE account_id = $1 AND closed_at IS NULL AND id IS DISTINCT FROM $4
+    RETURNING id";
+
+// Gives the closures the next numbers. The row they come from stays locked until the commit, so that
+// numbers become visible in their order; nothing but the commit comes after this statement.
+macro_rules! record_closures {
+    ($result:literal) => {
+        concat!(
+            "
+    WITH feed AS (
+        UPDATE meta SET value = value + cardinality($1::BIGINT[]) WHERE key = 'closures'
+        RETURNING value
+    ), recorded AS (
+        INSERT INTO session_closures (seq, session_id, closed_at)
+        SELECT feed.value - cardinality($1::BIGINT[]) + closed.place, closed.id, $2
+        FROM feed, unnest($1::BIGINT[]) WITH ORDINALITY AS closed (id, place)
+        RETURNING seq
+    )
+    SELECT ",
+            $result,
+            " FROM recorded"
+        )
+    };
+}
+
+const RECORD_CLOSURES: &str = record_closures!("max(seq)");
+
+const RECORD_AND_TELL_CLOSURES: &str =
+    record_closures!("max(seq), pg_notify('keyward_closures', max(seq)::TEXT)");
+
+const CHANGE_HASH: &str = "
+    UPDATE accounts SET password_hash = $2 WHERE id = $1";
+
+const DISABLE: &str = "
+    UPDATE accounts SET disabled_at = coalesce(disabled_at, $2) WHERE id = $1";
+
+const LIST_CLOSURES: &str = "
+    SELECT seq, session_id FROM session_closures WHERE seq > $1 ORDER BY seq LIMIT $2";
+
+const RAISE_HORIZON: &str = "
+    INSERT INTO meta (key, value) VALUES ('horizon', $1)
+    ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value)";
+
+const FIND_HORIZON: &str = "
+    SELECT value FROM meta WHERE key = 'horizon'";
+
+const LIST_ENDED: &str = "
+    SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE";
+
+const DELETE_CLOSURES: &str = "
+    DELETE FROM session_closures WHERE session_id = ANY ($1)";
+
+const DELETE: &str = "
+    DELETE FROM sessions WHERE id = ANY ($1)";
+
+#[async_trait]
+impl Store for Postgres {
+    async fn open_session(&self, new: NewSession) -> Result<Option<Session>, Fault> {
+        let params: Params<'_> = &[
+            &new.account.0,
+            &new.created_at.micros(),
+            &new.expires_at.micros(),
+            &new.ends_at.micros(),
+            &new.user_agent,
+        ];
+        self.pool.find(OPEN, params, session).await
+    }
+
+    async fn rotate_refresh_token(&self, rotate: Rotate) -> Result<Rotation, Fault> {
+        let (id, now) = (rotate.session.0, rotate.now.micros());
+        let expires_at = rotate.now.plus(rotate.ttl).micros();
+        let rotated = self
+            .pool
+            .find(ROTATE, &[&id, &rotate.counter, &now, &expires_at], session)
+            .await?;
+        if let Some(session) = rotated {
+            return Ok(Rotation::Rotated(session));
+        }
+        let found = self
+            .pool
+            .find(FIND_REFRESHABLE, &[&id, &now], session)
+            .await?;
+        match found {
+            Some(session) if is_within_grace(&session, &rotate) => Ok(Rotation::Repeated(session)),
+            // The counter never goes back, so whatever happens meanwhile, the token stays a used one.
+            Some(session) if rotate.counter < session.refresh_counter => {
+                self.close_session(session.id, Reason::Replay, rotate.now)
+                    .await?;
+                Ok(Rotation::Replayed(session.account))
+            }
+            _ => Ok(Rotation::Refused),
+        }
+    }
+
+    async fn find_session(&self, id: SessionId) -> Result<Option<Session>, Fault> {
+        self.pool.find(FIND, &[&id.0], session).await
+    }
+
+    async fn list_sessions(
+        &self,
+        account: Option<AccountId>,
+        now: Timestamp,
+        page: Page,
+    ) -> Result<Vec<Session>, Fault> {
+        let (now, after, limit) = (now.micros(), page.after, i64::from(page.limit));
+        match account {
+            None => self.pool.list(LIST, &[&now, &after, &limit], session).await,
+            Some(account) => {
+                let params: Params<'_> = &[&now, &after, &limit, &account.0];
+                self.pool.list(LIST_OF_ACCOUNT, params, session).await
+            }
+        }
+    }
+
+    async fn close_session(
+        &self,
+        id: SessionId,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
+        let closing = Closing {
+            change: None,
+            sql: CLOSE,
+            params: &[&id.0, &now.micros(), &reason.name()],
+            now,
+            tells: self.tells,
+        };
+        let closed = self.pool.transaction(&closing, close).await?;
+        Ok(closed.is_some_and(|closed| !closed.is_empty()))
+    }
+
+    async fn change_password(
+        &self,
+        account: AccountId,
+        hash: SecretText,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<Vec<SessionId>>, Fault> {
+        let (reason, keep) = (Reason::PasswordChanged.name(), keep.map(|id| id.0));
+        let closing = Closing {
+            change: Some((CHANGE_HASH, &[&account.0, &hash.expose()])),
+            sql: CLOSE_ALL,
+            params: &[&account.0, &now.micros(), &reason, &keep],
+            now,
+            tells: self.tells,
+        };
+        self.pool.transaction(&closing, close).await
+    }
+
+    async fn disable_account(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<SessionId>>, Fault> {
+        let reason = Reason::AccountDisabled.name();
+        let closing = Closing {
+            change: Some((DISABLE, &[&account.0, &now.micros()])),
+            sql: CLOSE_ALL,
+            params: &[&account.0, &now.micros(), &reason, &None::<i64>],
+            now,
+            tells: self.tells,
+        };
+        self.pool.transaction(&closing, close).await
+    }
+
+    async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault> {
+        let closures = self
+            .pool
+            .list(LIST_CLOSURES, &[&cursor, &i64::from(limit)], |row| {
+                Ok((row.try_get(0)?, SessionId(row.try_get(1)?)))
+            })
+            .await?;
+        Ok(Closures {
+            cursor: closures.last().map_or(cursor, |(seq, _)| *seq),
+            sessions: closures.into_iter().map(|(_, id)| id).collect(),
+        })
+    }
+
+    async fn forget_ended_sessions(
+        &self,
+        horizon: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionId>, Fault> {
+        let until = (horizon.micros(), i64::from(limit));
+        self.pool
+            .transaction(&until, |tx, until| forget(tx, *until).boxed())
+            .await
+    }
+
+    async fn find_horizon(&self) -> Result<Option<Timestamp>, Fault> {
+        self.pool
+            .find(FIND_HORIZON, &[], |row| {
+                Ok(Timestamp::from_micros(row.try_get(0)?))
+            })
+            .await
+    }
+}
+
+/// What closes sessions: a change of their account, if any, which has to find it, and a statement that marks the
+/// sessions as closed and returns their ids.
+struct Closing<'a> {
+    change: Option<(&'static str, Params<'a>)>,
+    sql: &'static str,
+    params: Params<'a>,
+    now: Timestamp,
+    tells: bool,
+}
+
+/// Closes sessions and records their closures; `None` when there is no such account.
+fn close<'c>(
+    tx: &'c Transaction<'_>,
+    closing: &'c Closing<'_>,
+) -> BoxFuture<'c, Result<Option<Vec<SessionId>>, Error>> {
+    async move {
+        if let Some((sql, params)) = closing.change {
+            let change = tx.prepare_cached(sql).await?;
+            if tx.execute(&change, params).await? == 0 {
+                return Ok(None);
+            }
+        }
+        let close = tx.prepare_cached(closing.sql).await?;
+        let mut closed = ids(&tx.query(&close, closing.params).await?)?;
+        closed.sort_unstable();
+        if !closed.is_empty() {
+            record(tx, &closed, closing).await?;
+        }
+        Ok(Some(closed.into_iter().map(SessionId).collect()))
+    }
+    .boxed()
+}
+
+/// The last statement before the commit: whoever else closes a session waits from here to there.
+async fn record(tx: &Transaction<'_>, closed: &[i64], closing: &Closing<'_>) -> Result<(), Error> {
+    let sql = if closing.tells {
+        RECORD_AND_TELL_CLOSURES
+    } else {
+        RECORD_CLOSURES
+    };
+    let record = tx.prepare_cached(sql).await?;
+    let recorded = tx
+        .query_one(&record, &[&closed, &closing.now.micros()])
+        .await?;
+    match recorded.try_get::<_, Option<i64>>(0)? {
+        Some(_) => Ok(()),
+        None => Err(Error::Broken("the counter of closures is missing")),
+    }
+}
+
+async fn forget(
+    tx: &Transaction<'_>,
+    (horizon, limit): (i64, i64),
+) -> Result<Vec<SessionId>, Error> {
+    let list = tx.prepare_cached(LIST_ENDED).await?;
+    let ended = ids(&tx.query(&list, &[&horizon, &limit]).await?)?;
+    for sql in [DELETE_CLOSURES, DELETE] {
+        let delete = tx.prepare_cached(sql).await?;
+        tx.execute(&delete, &[&ended]).await?;
+    }
+    let raise = tx.prepare_cached(RAISE_HORIZON).await?;
+    tx.execute(&raise, &[&horizon]).await?;
+    Ok(ended.into_iter().map(SessionId).collect())
+}
+
+/// Whether it is the current token's predecessor, rotated less than the grace ago. The times of two
+/// requests at once are taken before they queue, so the earlier may come second.
+fn is_within_grace(session: &Session, rotate: &Rotate) -> bool {
+    let apart = rotate.now.micros().abs_diff(session.refreshed_at.micros());
+    rotate.counter == session.refresh_counter - 1 && Duration::from_micros(apart) < rotate.grace
+}
+
+fn ids(rows: &[Row]) -> Result<Vec<i64>, Error> {
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+fn session(row: &Row) -> Result<Session, Error> {
+    let time = |column| row.try_get(column).map(Timestamp::from_micros);
+    Ok(Session {
+        id: SessionId(row.try_get(0)?),
+        account: AccountId(row.try_get(1)?),
+        created_at: time(2)?,
+        expires_at: time(3)?,
+        ends_at: time(4)?,
+        refresh_counter: row.try_get(5)?,
+        refreshed_at: time(6)?,
+        closed_at: row
+            .try_get::<_, Option<i64>>(7)?
+            .map(Timestamp::from_micros),
+        user_agent: row.try_get(8)?,
+    })
+}
