@@ -88,7 +88,7 @@ fn is_connection_failure(error: &tokio_postgres::Error) -> bool {
     error.is_closed()
         || error
             .source()
-            .is_some_and(|source| source.is::<std::io::Error>())
+            .is_some_and(<dyn StdError>::is::<std::io::Error>)
 }
 
 /// The text for the log: severity, message, SQLSTATE and constraint, and no DETAIL.

@@ -159,9 +159,12 @@ impl Store for Postgres {
             Some(session) if is_within_grace(&session, &rotate) => Ok(Rotation::Repeated(session)),
             // The counter never goes back, so whatever happens meanwhile, the token stays a used one.
             Some(session) if rotate.counter < session.refresh_counter => {
-                self.close_session(session.id, Reason::Replay, rotate.now)
-                    .await?;
-                Ok(Rotation::Replayed(session.account))
+                let closes = self.close_session(session.id, Reason::Replay, rotate.now);
+                Ok(if closes.await? {
+                    Rotation::Replayed(session.account)
+                } else {
+                    Rotation::Refused
+                })
             }
             _ => Ok(Rotation::Refused),
         }

@@ -1,8 +1,10 @@
 //! What a case runs on, and what cases share.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use keyward_core::accounts::names::Name;
 use keyward_core::accounts::{self, Account, NewAccount, Realm};
 use keyward_core::clock::Timestamp;
@@ -15,6 +17,8 @@ use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{Options, Sqlite};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
+
+use crate::database::{Database, open};
 
 /// Every trait of rows at once.
 pub(crate) trait Rows:
@@ -38,9 +42,10 @@ pub(crate) struct Node {
 pub(crate) struct Backend {
     pub(crate) node: Node,
     pub(crate) blobs: Arc<dyn Blobs>,
-    open_node: Box<dyn Fn() -> Node + Send + Sync>,
+    open_node: Box<dyn Fn() -> BoxFuture<'static, Node> + Send + Sync>,
     open_blobs: Box<dyn Fn() -> Arc<dyn Blobs> + Send + Sync>,
     _home: TempDir,
+    _database: Option<Database>,
 }
 
 impl Backend {
@@ -49,8 +54,8 @@ impl Backend {
     }
 
     /// The same store as another process would have it open.
-    pub(crate) fn another_node(&self) -> Node {
-        (self.open_node)()
+    pub(crate) async fn another_node(&self) -> Node {
+        (self.open_node)().await
     }
 
     /// The same blobs as after a restart.
@@ -59,22 +64,53 @@ impl Backend {
     }
 }
 
-pub(crate) async fn sqlite() -> Backend {
+pub(crate) async fn sqlite() -> Option<Backend> {
     let home = tempfile::tempdir().expect("a folder");
     let (database, keys) = (home.path().join("keyward.db"), home.path().join("keys"));
-    let open_node = move || Node {
-        rows: Arc::new(Sqlite::open(&database, Options::default()).expect("a database")),
-        keys: Arc::new(KeyFiles::new(keys.clone())),
+    let open_node = move || {
+        let node = Node {
+            rows: Arc::new(Sqlite::open(&database, Options::default()).expect("a database")),
+            keys: Arc::new(KeyFiles::new(keys.clone())),
+        };
+        ready(node).boxed()
     };
+    Some(backend(open_node, home, None).await)
+}
+
+/// `None` where no PostgreSQL server is given.
+pub(crate) async fn postgres() -> Option<Backend> {
+    let database = Database::create().await?;
+    let url = database.url();
+    let open_node = move || {
+        let url = url.clone();
+        async move {
+            let store = Arc::new(open(&url).await.expect("a database"));
+            Node {
+                rows: Arc::clone(&store) as Arc<dyn Rows>,
+                keys: store,
+            }
+        }
+        .boxed()
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    Some(backend(open_node, home, Some(database)).await)
+}
+
+async fn backend(
+    open_node: impl Fn() -> BoxFuture<'static, Node> + Send + Sync + 'static,
+    home: TempDir,
+    database: Option<Database>,
+) -> Backend {
     let files = home.path().join("files");
     let open_blobs =
         move || -> Arc<dyn Blobs> { Arc::new(LocalBlobs::open(&files).expect("a folder")) };
     Backend {
-        node: open_node(),
+        node: open_node().await,
         blobs: open_blobs(),
         open_node: Box::new(open_node),
         open_blobs: Box::new(open_blobs),
         _home: home,
+        _database: database,
     }
 }
 

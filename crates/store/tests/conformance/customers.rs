@@ -139,7 +139,7 @@ pub(crate) async fn a_change_is_made_only_where_its_precondition_holds(backend: 
 
 pub(crate) async fn of_fifty_replacements_of_one_version_one_wins(backend: &Backend) {
     let created = create(backend, "Ada", "2000-01-01").await;
-    let other = backend.another_node();
+    let other = backend.another_node().await;
     let changes = at_once(50, |index| {
         let rows = if index % 2 == 0 {
             backend.rows()
@@ -209,7 +209,7 @@ pub(crate) async fn customer_ids_are_never_reused(backend: &Backend) {
 }
 
 pub(crate) async fn an_answered_write_is_seen_by_another_node_at_once(backend: &Backend) {
-    let other = backend.another_node();
+    let other = backend.another_node().await;
     at_once(50, |index| {
         let (rows, other) = (backend.rows(), other.rows.clone());
         let new = details(&format!("c{index}"), "2000-01-01");

@@ -117,7 +117,7 @@ pub(crate) async fn files_are_listed_by_owner_and_the_bytes_of_their_names(backe
 }
 
 async fn finish_fifty(backend: &Backend, owner: AccountId, overwrite: bool) -> Vec<Finished> {
-    let other = backend.another_node();
+    let other = backend.another_node().await;
     at_once(50, |index| {
         let rows = if index % 2 == 0 {
             backend.rows()

@@ -16,7 +16,7 @@ pub(crate) async fn the_first_key_is_kept_and_purposes_are_apart(backend: &Backe
     assert_eq!(find(node, Purpose::Login, "one").await, "one");
     assert_eq!(find(node, Purpose::Login, "two").await, "one");
     assert_eq!(find(node, Purpose::Notary, "three").await, "three");
-    let other = backend.another_node();
+    let other = backend.another_node().await;
     assert_eq!(find(&other, Purpose::Login, "four").await, "one");
     assert_eq!(find(&other, Purpose::Notary, "four").await, "three");
 }
@@ -29,7 +29,7 @@ pub(crate) async fn of_fifty_fresh_keys_one_is_kept(backend: &Backend) {
     .await;
     assert!(kept.iter().all(|key| key == &kept[0]), "{kept:?}");
     assert_eq!(
-        find(&backend.another_node(), Purpose::Login, "late").await,
+        find(&backend.another_node().await, Purpose::Login, "late").await,
         kept[0]
     );
 }

@@ -57,7 +57,7 @@ pub(crate) async fn everything_that_closes_feeds_the_closures(backend: &Backend)
     rows.change_password(ada.id, SecretText::new("new".into()), None, at(3))
         .await
         .expect("the store");
-    let node = backend.another_node();
+    let node = backend.another_node().await;
     node.rows
         .disable_account(eve.id, at(4))
         .await
@@ -78,7 +78,7 @@ pub(crate) async fn a_follower_misses_nothing_while_two_nodes_close(backend: &Ba
         opened.push(session(&rows, &owner).await.id);
     }
     let follower = {
-        let node = backend.another_node();
+        let node = backend.another_node().await;
         tokio::spawn(async move {
             let (mut seen, mut cursor) = (Vec::new(), 0);
             while seen.len() < 2 * EACH {
@@ -91,7 +91,7 @@ pub(crate) async fn a_follower_misses_nothing_while_two_nodes_close(backend: &Ba
             seen
         })
     };
-    let other = backend.another_node();
+    let other = backend.another_node().await;
     at_once(2 * EACH, |index| {
         let rows = if index % 2 == 0 {
             backend.rows()

@@ -14,7 +14,7 @@ fn count(outcomes: &[Rotation], is: impl Fn(&Rotation) -> bool) -> usize {
 
 /// Presents one refresh token fifty times, half of them on another node.
 async fn rotate_fifty_times(backend: &Backend, request: Rotate) -> Vec<Rotation> {
-    let other = backend.another_node();
+    let other = backend.another_node().await;
     at_once(50, |index| {
         let rows = match index % 2 {
             0 => backend.rows(),

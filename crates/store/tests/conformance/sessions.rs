@@ -313,7 +313,7 @@ pub(crate) async fn forgetting_deletes_what_ended_and_remembers_the_horizon(back
     assert_eq!(closures.sessions, [alive.id]);
     assert_eq!(rows.find_horizon().await.expect("the store"), Some(at(101)));
     assert_eq!(forget(50, 3).await.expect("the store"), []);
-    let horizon = backend.another_node().rows.find_horizon().await;
+    let horizon = backend.another_node().await.rows.find_horizon().await;
     assert_eq!(
         horizon.expect("the store"),
         Some(at(101)),
