@@ -1,1 +1,7 @@
-//! What only PostgreSQL can do or suffer.
+//! What only PostgreSQL can do or suffer: its faults, its feed, its migrations by several servers at once.
+
+mod faults;
+mod feed;
+mod migrations;
+mod proxy;
+mod sessions;

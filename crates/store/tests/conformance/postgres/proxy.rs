@@ -1,0 +1,110 @@
+//! A stretch of network before the database that can be frozen and cut.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_postgres::config::Host;
+
+use crate::database::Database;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// Everything passes.
+    Fair,
+    /// Connections stand, and nothing passes.
+    Frozen,
+    /// Connections are ended, and new ones at once.
+    Cut,
+}
+
+pub(crate) struct Proxy {
+    weather: watch::Sender<Weather>,
+    accepted: Arc<AtomicUsize>,
+    port: u16,
+}
+
+impl Proxy {
+    pub(crate) async fn start(database: &Database) -> Self {
+        let config: tokio_postgres::Config = database.url().parse().expect("a URL");
+        let host = match config.get_hosts() {
+            [Host::Tcp(host), ..] => host.clone(),
+            other => panic!("the tests need a server on TCP: {other:?}"),
+        };
+        let port = config.get_ports().first().copied().unwrap_or(5_432);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let proxy = Self {
+            weather: watch::channel(Weather::Fair).0,
+            accepted: Arc::default(),
+            port: listener.local_addr().expect("an address").port(),
+        };
+        let (weather, accepted) = (proxy.weather.subscribe(), Arc::clone(&proxy.accepted));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(carry(client, (host.clone(), port), weather.clone()));
+            }
+        });
+        proxy
+    }
+
+    /// The URL of the database through this proxy, with other settings of the session.
+    pub(crate) fn url(&self, database: &Database) -> String {
+        let url = database.url();
+        let config: tokio_postgres::Config = url.parse().expect("a URL");
+        let password = config.get_password().map(<[u8]>::to_vec);
+        let password = password.map(|text| String::from_utf8(text).expect("a password"));
+        let (_, query) = url.split_once('?').expect("settings");
+        format!(
+            "postgres://{}:{}@127.0.0.1:{}/{}?{query}",
+            config.get_user().unwrap_or("postgres"),
+            password.unwrap_or_default(),
+            self.port,
+            config.get_dbname().unwrap_or_default(),
+        )
+    }
+
+    pub(crate) fn turn(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// How many connections have been asked for so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+async fn carry(client: TcpStream, server: (String, u16), mut weather: watch::Receiver<Weather>) {
+    if *weather.borrow() == Weather::Cut {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(server).await else {
+        return;
+    };
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
+    let out = pump(from_client, to_server, weather.clone());
+    let back = pump(from_server, to_client, weather.clone());
+    tokio::select! {
+        () = out => {}
+        () = back => {}
+        _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
+    }
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut weather: watch::Receiver<Weather>,
+) {
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let fair = weather.wait_for(|weather| *weather == Weather::Fair).await;
+        if fair.map(drop).is_err() || to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
