@@ -76,9 +76,9 @@ impl Drop for Database {
                 connect(&server).await.batch_execute(&drop).await
             })
         });
-        let dropped = dropping.join().expect("a thread");
+        let dropped = dropping.join();
         if !std::thread::panicking() {
-            dropped.expect("the schema to go");
+            dropped.expect("a thread").expect("the schema to go");
         }
     }
 }
@@ -98,6 +98,7 @@ fn server() -> Option<String> {
         reason = "which server may be used is the environment's to say"
     )]
     let server = std::env::var("KEYWARD_TEST_POSTGRES").ok();
+    let server = server.filter(|server| !server.is_empty());
     if server.is_none() {
         // Past the test runner's capture, so that it is seen.
         SAID.call_once(|| {
