@@ -56,7 +56,7 @@ impl Connector {
 
     /// Makes a connection that is ready for use, unless the database has just been found away.
     pub(super) async fn connect(&self) -> Result<ClientWrapper, Source> {
-        let _turn = self.gate.turn().await?;
+        let _turn = self.gate.turn(self.patience).await?;
         let made = timeout(self.patience, async {
             let (client, connection) = self.open().await?;
             let task = tokio::spawn(async move {
@@ -138,12 +138,18 @@ impl Gate {
         }
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Source> {
-        self.check()?;
+    /// Waits for a turn to connect, which must not take longer than `patience`. During an outage one at a time
+    /// tries, and the others are refused.
+    async fn turn(&self, patience: Duration) -> Result<SemaphorePermit<'_>, Source> {
         let turn = self.turns.acquire().await?;
-        // Whoever was before may have found it away.
-        self.check()?;
-        Ok(turn)
+        match &mut *self.outage() {
+            Some(outage) if Instant::now() < outage.until => Err(outage.cause.clone().into()),
+            Some(outage) => {
+                outage.until = Instant::now() + patience;
+                Ok(turn)
+            }
+            None => Ok(turn),
+        }
     }
 
     fn check(&self) -> Result<(), Source> {
@@ -209,15 +215,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_failure_nobody_connects_until_the_pause_is_over() {
+    async fn in_an_outage_one_at_a_time_tries_after_a_pause() {
+        let patience = Duration::from_secs(5);
         let gate = Gate::new();
-        assert!(gate.turn().await.is_ok());
+        assert!(gate.turn(patience).await.is_ok() && gate.turn(patience).await.is_ok());
         gate.learn(Some(&"refused".into()));
         assert_eq!(gate.check().expect_err("a pause").to_string(), "refused");
-        assert!(gate.turn().await.is_err());
+        assert!(gate.turn(patience).await.is_err());
         tokio::time::advance(PAUSE.0).await;
-        assert!(gate.turn().await.is_ok());
+        assert!(gate.turn(patience).await.is_ok());
+        assert!(gate.check().is_err() && gate.turn(patience).await.is_err());
+        // The one who tries may have been given up on.
+        tokio::time::advance(patience).await;
+        assert!(gate.turn(patience).await.is_ok());
         gate.learn(None);
-        assert!(gate.outage().is_none());
+        assert!(gate.turn(patience).await.is_ok() && gate.turn(patience).await.is_ok());
     }
 }
