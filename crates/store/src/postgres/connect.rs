@@ -104,17 +104,21 @@ impl Manager for Connector {
 }
 
 /// What a session is told. `synchronous_commit` is set even where it is on already, so that a later change of the
-/// server's default does not reach it; anything but `off` waits for the disk and is left to the operator.
+/// server's default does not reach it; anything but `off` waits for the disk and is left to the operator. So is
+/// SERIALIZABLE, under which everything is right as well; REPEATABLE READ is not enough.
 fn setup(patience: Duration) -> String {
     let patience = patience.as_millis();
     format!(
-        "SET default_transaction_isolation = 'read committed';
-        SET statement_timeout = {patience};
-        SET idle_in_transaction_session_timeout = {patience};
+        "SELECT set_config('default_transaction_isolation',
+            CASE current_setting('default_transaction_isolation')
+                WHEN 'serializable' THEN 'serializable' ELSE 'read committed' END,
+            false);
         SELECT set_config('synchronous_commit',
             CASE current_setting('synchronous_commit')
                 WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END,
-            false)"
+            false);
+        SET statement_timeout = {patience};
+        SET idle_in_transaction_session_timeout = {patience}"
     )
 }
 

@@ -18,7 +18,7 @@ use super::connect::{Connector, pause};
 use super::error::Error;
 
 /// How often a piece of work is begun.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 24;
 
 /// The values of a statement.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -140,14 +140,12 @@ impl Pool {
             if error.spoils_connection() {
                 drop(Object::take(db));
             }
-            if !error.is_retryable() || attempt == ATTEMPTS {
-                return Err(error.into_fault());
-            }
-            if timeout_at(deadline, sleep(pause(attempt) / 10))
-                .await
-                .is_err()
+            let pause = sleep(pause(attempt) / 10);
+            if !error.is_retryable()
+                || attempt == ATTEMPTS
+                || timeout_at(deadline, pause).await.is_err()
             {
-                return Err(late());
+                return Err(error.into_fault());
             }
             attempt += 1;
         }

@@ -79,8 +79,17 @@ pub(crate) async fn sqlite() -> Option<Backend> {
 
 /// `None` where no PostgreSQL server is given.
 pub(crate) async fn postgres() -> Option<Backend> {
-    let database = Database::create().await?;
-    let url = database.url();
+    Some(on_postgres(Database::create().await?, "").await)
+}
+
+/// PostgreSQL as a distributed engine behaves: conflicts are not waited out but refused, to be repeated.
+pub(crate) async fn serializable_postgres() -> Option<Backend> {
+    let isolation = "%20-cdefault_transaction_isolation%3Dserializable";
+    Some(on_postgres(Database::create().await?, isolation).await)
+}
+
+async fn on_postgres(database: Database, settings: &str) -> Backend {
+    let url = database.url_with(settings);
     let open_node = move || {
         let url = url.clone();
         async move {
@@ -93,7 +102,7 @@ pub(crate) async fn postgres() -> Option<Backend> {
         .boxed()
     };
     let home = tempfile::tempdir().expect("a folder");
-    Some(backend(open_node, home, Some(database)).await)
+    backend(open_node, home, Some(database)).await
 }
 
 async fn backend(

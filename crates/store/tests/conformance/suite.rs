@@ -100,3 +100,4 @@ macro_rules! conformance_suite {
 
 conformance_suite!(sqlite, crate::backend::sqlite);
 conformance_suite!(postgres, crate::backend::postgres);
+conformance_suite!(serializable_postgres, crate::backend::serializable_postgres);

@@ -195,22 +195,42 @@ async fn a_statement_that_waits_too_long_is_given_up_on_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_waits_for_the_disk_whatever_the_default_is() {
-    for (default, expected) in [("off", "on"), ("on", "on"), ("local", "local")] {
-        let Some(database) = Database::create().await else {
-            return;
-        };
-        let url = database.url_with(&format!("%20-csynchronous_commit%3D{default}"));
+async fn a_session_has_the_settings_that_the_store_rests_on_whatever_the_defaults_are() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    open(&database.url()).await.expect("a store");
+    let report = "NEW.name := concat_ws(' ', current_setting('synchronous_commit'),
+        current_setting('transaction_isolation'), current_setting('statement_timeout'),
+        current_setting('idle_in_transaction_session_timeout'))";
+    before_each(&database, "customers", report).await;
+    for (name, default, expected) in [
+        ("synchronous_commit", "off", "on read committed"),
+        ("synchronous_commit", "local", "local read committed"),
+        (
+            "synchronous_commit",
+            "remote_apply",
+            "remote_apply read committed",
+        ),
+        (
+            "default_transaction_isolation",
+            "repeatable\\%20read",
+            "on read committed",
+        ),
+        (
+            "default_transaction_isolation",
+            "serializable",
+            "on serializable",
+        ),
+        ("statement_timeout", "0", "on read committed"),
+    ] {
+        let url = database.url_with(&format!("%20-c{name}%3D{default}"));
         let store = open(&url).await.expect("a store");
-        before_each(
-            &database,
-            "customers",
-            "NEW.name := current_setting('synchronous_commit')",
-        )
-        .await;
+        let made = customer(&store).await.expect("a customer").details.name;
         assert_eq!(
-            customer(&store).await.expect("a customer").details.name,
-            expected
+            made,
+            format!("{expected} 1800ms 1800ms"),
+            "{name}={default}"
         );
     }
 }
@@ -239,7 +259,7 @@ async fn a_conflict_is_repeated_a_bounded_number_of_times() {
     let row = client
         .query_one("SELECT last_value FROM attempts", &[])
         .await;
-    assert_eq!(row.expect("a row").get::<_, i64>(0), 4 + 8);
+    assert_eq!(row.expect("a row").get::<_, i64>(0), 4 + 24);
 }
 
 #[tokio::test(flavor = "multi_thread")]
