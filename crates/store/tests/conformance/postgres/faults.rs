@@ -259,7 +259,9 @@ async fn a_conflict_is_repeated_a_bounded_number_of_times() {
     let row = client
         .query_one("SELECT last_value FROM attempts", &[])
         .await;
-    assert_eq!(row.expect("a row").get::<_, i64>(0), 4 + 24);
+    // On a busy machine the time for the attempts may end before their number does.
+    let attempts: i64 = row.expect("a row").get(0);
+    assert!((4 + 2..=4 + 24).contains(&attempts), "{attempts} attempts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
