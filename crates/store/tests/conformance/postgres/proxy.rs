@@ -21,8 +21,11 @@ pub(crate) enum Weather {
     Cut,
 }
 
+/// The weather, and how often the connections of that time were lost.
+type Sky = (Weather, u32);
+
 pub(crate) struct Proxy {
-    weather: watch::Sender<Weather>,
+    sky: watch::Sender<Sky>,
     accepted: Arc<AtomicUsize>,
     port: u16,
 }
@@ -37,15 +40,15 @@ impl Proxy {
         let port = config.get_ports().first().copied().unwrap_or(5_432);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let proxy = Self {
-            weather: watch::channel(Weather::Fair).0,
+            sky: watch::channel((Weather::Fair, 0)).0,
             accepted: Arc::default(),
             port: listener.local_addr().expect("an address").port(),
         };
-        let (weather, accepted) = (proxy.weather.subscribe(), Arc::clone(&proxy.accepted));
+        let (sky, accepted) = (proxy.sky.subscribe(), Arc::clone(&proxy.accepted));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(carry(client, (host.clone(), port), weather.clone()));
+                tokio::spawn(carry(client, (host.clone(), port), sky.clone()));
             }
         });
         proxy
@@ -68,7 +71,12 @@ impl Proxy {
     }
 
     pub(crate) fn turn(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+        self.sky.send_modify(|sky| sky.0 = weather);
+    }
+
+    /// From here on nothing passes on the connections there are, as when a router forgot them; new ones work.
+    pub(crate) fn lose_connections(&self) {
+        self.sky.send_modify(|sky| sky.1 += 1);
     }
 
     /// How many connections have been asked for so far.
@@ -77,8 +85,9 @@ impl Proxy {
     }
 }
 
-async fn carry(client: TcpStream, server: (String, u16), mut weather: watch::Receiver<Weather>) {
-    if *weather.borrow() == Weather::Cut {
+async fn carry(client: TcpStream, server: (String, u16), mut sky: watch::Receiver<Sky>) {
+    let (weather, born) = *sky.borrow();
+    if weather == Weather::Cut {
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else {
@@ -86,23 +95,23 @@ async fn carry(client: TcpStream, server: (String, u16), mut weather: watch::Rec
     };
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
-    let out = pump(from_client, to_server, weather.clone());
-    let back = pump(from_server, to_client, weather.clone());
+    let out = pump(from_client, to_server, (sky.clone(), born));
+    let back = pump(from_server, to_client, (sky.clone(), born));
     tokio::select! {
         () = out => {}
         () = back => {}
-        _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
+        _ = sky.wait_for(|sky| sky.0 == Weather::Cut) => {}
     }
 }
 
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut weather: watch::Receiver<Weather>,
+    (mut sky, born): (watch::Receiver<Sky>, u32),
 ) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let fair = weather.wait_for(|weather| *weather == Weather::Fair).await;
+        let fair = sky.wait_for(|sky| *sky == (Weather::Fair, born)).await;
         if fair.map(drop).is_err() || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
