@@ -4,35 +4,16 @@
 //! A kill leaves the operating system's cache as it was, so a build that answers between the write and the sync
 //! of a commit passes here and fails only at a power cut; one that answers before the commit fails here.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::path::Path;
 
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
-use reqwest::{Client, Method, StatusCode};
-use serde_json::{Value, json};
+use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
-use tokio::sync::mpsc::{self, UnboundedSender};
 
+use crate::load::{Load, check};
 use crate::server::Server;
 
 const ROUNDS: u64 = 20;
-const WORKERS: u64 = 6;
-
-/// What one worker was told, and what it does not know.
-#[derive(Default)]
-struct Ledger {
-    users: Vec<String>,
-    /// The bodies that each customer may have: the acknowledged one, and one that was under way.
-    customers: HashMap<i64, Vec<Value>>,
-    /// Refresh tokens that were traded in, and the current one unless it was under way.
-    spent: Vec<String>,
-    current: Option<String>,
-    logged_out: Vec<String>,
-    /// The bytes that each file may have; with `false`, it may also be missing.
-    files: HashMap<String, (Vec<u8>, bool)>,
-    acknowledged: u64,
-}
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_to_kill_9() {
@@ -40,299 +21,28 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
     let mut random = StdRng::seed_from_u64(9);
     let mut ledgers = Vec::new();
     for round in 0..ROUNDS {
-        let server = start(&folder);
-        let (acknowledge, mut acknowledged) = mpsc::unbounded_channel();
-        let workers = Arc::new(Workers::prepare(&server, round).await);
-        let enough = random.random_range(20..200);
-        let tasks: Vec<_> = (0..WORKERS)
-            .map(|worker| {
-                tokio::spawn(
-                    Arc::clone(&workers).work(round * WORKERS + worker, acknowledge.clone()),
-                )
-            })
-            .collect();
-        drop(acknowledge);
-        // It ends early when every worker has failed, which joining them tells.
-        for _ in 0..enough {
-            acknowledged.recv().await;
-        }
+        let server = Server::start(folder.path());
+        let mut load = Load::start(&server, round).await;
+        load.reach(random.random_range(20..200)).await;
         server.kill();
-        let server = start(&folder);
-        for task in tasks {
-            let ledger = task.await.expect("worker");
-            check(&server, &ledger).await;
+        let server = Server::start(folder.path());
+        for mut ledger in load.ledgers().await {
+            check(&server, &mut ledger).await;
             ledgers.push(ledger);
         }
-        assert_eq!(leftovers(&folder), 0, "a half file was left");
+        let data = folder.path().join("keyward-data");
+        assert_eq!(leftovers(&data), 0, "a half file was left");
         server.kill();
     }
-    let server = start(&folder);
+    let server = Server::start(folder.path());
     for ledger in &mut ledgers {
-        // Checking the spent tokens has closed their sessions.
-        ledger.current = None;
         check(&server, ledger).await;
     }
     let acknowledged: u64 = ledgers.iter().map(|ledger| ledger.acknowledged).sum();
     println!("kill -9: {ROUNDS} rounds, {acknowledged} effects acknowledged, 0 lost");
 }
 
-fn start(folder: &TempDir) -> Server {
-    Server::start(folder.path())
-}
-
-fn leftovers(folder: &TempDir) -> usize {
-    let unfinished = folder.path().join("keyward-data/files/tmp");
-    std::fs::read_dir(unfinished).map_or(0, Iterator::count)
-}
-
-/// What the workers of a round share.
-struct Workers {
-    base: String,
-    client: Client,
-    operator: String,
-}
-
-impl Workers {
-    async fn prepare(server: &Server, round: u64) -> Self {
-        let credentials = json!({"username": format!("operator{round}"), "password": "pw"});
-        call(server, Method::POST, "/ops/signup", None, &credentials).await;
-        let (_, operator) = call(server, Method::POST, "/ops/login", None, &credentials).await;
-        Self {
-            base: server.url.clone(),
-            client: Client::new(),
-            operator,
-        }
-    }
-
-    /// Works until the server is gone.
-    async fn work(self: Arc<Self>, worker: u64, acknowledge: UnboundedSender<()>) -> Ledger {
-        let mut ledger = Ledger::default();
-        let mut random = StdRng::seed_from_u64(worker);
-        let mut step = 0;
-        while self
-            .step(worker, step, &mut random, &mut ledger)
-            .await
-            .is_some()
-        {
-            step += 1;
-            ledger.acknowledged += 1;
-            // Nobody counts any more once the server has been killed.
-            let _ = acknowledge.send(());
-        }
-        ledger
-    }
-
-    /// One effect; `None` when its answer did not come.
-    async fn step(
-        &self,
-        worker: u64,
-        step: u64,
-        random: &mut StdRng,
-        ledger: &mut Ledger,
-    ) -> Option<()> {
-        let name = format!("user{worker}x{step}");
-        match random.random_range(0..5) {
-            0 => self.sign_up(name, ledger).await,
-            1 => self.write_customer(name, random, ledger).await,
-            2 => self.refresh(name, ledger).await,
-            3 => self.log_out(name, ledger).await,
-            _ => self.upload(name, random, ledger).await,
-        }
-    }
-
-    async fn sign_up(&self, name: String, ledger: &mut Ledger) -> Option<()> {
-        let body = json!({"username": name, "password": "pw"});
-        self.send("/register", None, &body).await?;
-        ledger.users.push(name);
-        Some(())
-    }
-
-    async fn write_customer(
-        &self,
-        name: String,
-        random: &mut StdRng,
-        ledger: &mut Ledger,
-    ) -> Option<()> {
-        let access = self.pair(&format!("c{name}")).await?.0;
-        let path = "/api/v1/customers/customers";
-        let body =
-            json!({"name": name, "dob": "2020-07-08", "updated_at": "2020-07-08T00:00:00.000Z"});
-        let id = self.send(path, Some(&access), &body).await?["id"].as_i64()?;
-        ledger.customers.insert(id, vec![body.clone()]);
-        for change in 0..random.random_range(0..3) {
-            let mut body = body.clone();
-            body["name"] = format!("{name} {change}").into();
-            ledger.customers.get_mut(&id)?.push(body.clone());
-            let request = self.client.put(format!("{}{path}/{id}", self.base));
-            let answer = request.bearer_auth(&access).json(&body).send().await.ok()?;
-            assert_eq!(answer.status(), StatusCode::OK);
-            answer.bytes().await.ok()?;
-            ledger.customers.insert(id, vec![body]);
-        }
-        Some(())
-    }
-
-    async fn refresh(&self, name: String, ledger: &mut Ledger) -> Option<()> {
-        let token = match ledger.current.take() {
-            Some(token) => token,
-            None => self.pair(&format!("r{name}")).await?.1,
-        };
-        let path = "/api/v1/authentication/refresh";
-        let pair = self.send(path, Some(&token), &Value::Null).await?;
-        ledger.spent.push(token);
-        ledger.current = Some(pair["refresh_token"].as_str()?.to_owned());
-        Some(())
-    }
-
-    async fn log_out(&self, name: String, ledger: &mut Ledger) -> Option<()> {
-        let access = self.pair(&format!("l{name}")).await?.0;
-        self.send("/logout", Some(&access), &Value::Null).await?;
-        ledger.logged_out.push(access);
-        Some(())
-    }
-
-    async fn upload(&self, name: String, random: &mut StdRng, ledger: &mut Ledger) -> Option<()> {
-        let mut bytes = vec![0; random.random_range(1..400_000)];
-        random.fill_bytes(&mut bytes);
-        ledger.files.insert(name.clone(), (bytes.clone(), false));
-        let part = reqwest::multipart::Part::bytes(bytes.clone()).file_name(name.clone());
-        let form = reqwest::multipart::Form::new().part("request_file", part);
-        let request = self.client.post(format!("{}/ops/upload", self.base));
-        let answer = request
-            .bearer_auth(&self.operator)
-            .multipart(form)
-            .send()
-            .await
-            .ok()?;
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        answer.bytes().await.ok()?;
-        ledger.files.insert(name, (bytes, true));
-        Some(())
-    }
-
-    /// Registers a user and logs in for an access and a refresh token.
-    async fn pair(&self, username: &str) -> Option<(String, String)> {
-        let body = json!({"username": username, "password": "pw"});
-        self.send("/register", None, &body).await?;
-        let pair = self
-            .send("/api/v1/authentication/login", None, &body)
-            .await?;
-        let text = |member: &str| pair[member].as_str().map(str::to_owned);
-        Some((text("access_token")?, text("refresh_token")?))
-    }
-
-    async fn send(&self, path: &str, token: Option<&str>, body: &Value) -> Option<Value> {
-        let mut request = self.client.post(format!("{}{path}", self.base));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        if !body.is_null() {
-            request = request.json(body);
-        }
-        let answer = request.send().await.ok()?;
-        let status = answer.status();
-        let bytes = answer.bytes().await.ok()?;
-        assert!(
-            status.is_success(),
-            "{path}: {status} {}",
-            String::from_utf8_lossy(&bytes)
-        );
-        Some(serde_json::from_slice(&bytes).unwrap_or(Value::Null))
-    }
-}
-
-/// The status and body that a call gets, which must be answered.
-async fn call(
-    server: &Server,
-    method: Method,
-    path: &str,
-    token: Option<&str>,
-    body: &Value,
-) -> (StatusCode, String) {
-    let mut request = Client::new().request(method, format!("{}{path}", server.url));
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    if !body.is_null() {
-        request = request.json(body);
-    }
-    let answer = request.send().await.expect("an answer");
-    (answer.status(), answer.text().await.expect("a body"))
-}
-
-/// Asserts that all of the ledger holds on `server`.
-async fn check(server: &Server, ledger: &Ledger) {
-    let checker = json!({"username": "checker", "password": "pw"});
-    call(server, Method::POST, "/register", None, &checker).await;
-    let (_, answer) = call(server, Method::POST, "/login", None, &checker).await;
-    let token = serde_json::from_str::<Value>(&answer).expect("JSON")["token"].clone();
-    let token = token.as_str().expect("token");
-    for name in &ledger.users {
-        let body = json!({"username": name, "password": "pw"});
-        let (status, _) = call(server, Method::POST, "/login", None, &body).await;
-        assert_eq!(status, StatusCode::OK, "the account {name} is lost");
-    }
-    for (id, bodies) in &ledger.customers {
-        let path = format!("/api/v1/customers/customers/{id}");
-        let (status, answer) = call(server, Method::GET, &path, Some(token), &Value::Null).await;
-        assert_eq!(status, StatusCode::OK, "the customer {id} is lost");
-        let mut found: Value = serde_json::from_str(&answer).expect("JSON");
-        found.as_object_mut().expect("object").remove("id");
-        assert!(
-            bodies.contains(&found),
-            "the customer {id} is {found}, not of {bodies:?}"
-        );
-    }
-    for token in &ledger.logged_out {
-        let (status, _) = call(server, Method::GET, "/users", Some(token), &Value::Null).await;
-        assert_eq!(
-            status,
-            StatusCode::UNAUTHORIZED,
-            "a logged-out token is alive"
-        );
-    }
-    check_refresh(server, ledger).await;
-    check_files(server, ledger).await;
-}
-
-async fn check_refresh(server: &Server, ledger: &Ledger) {
-    let path = "/api/v1/authentication/refresh";
-    if let Some(token) = &ledger.current {
-        let (status, _) = call(server, Method::POST, path, Some(token), &Value::Null).await;
-        assert_eq!(status, StatusCode::OK, "the current refresh token is lost");
-    }
-    for token in &ledger.spent {
-        let (status, _) = call(server, Method::POST, path, Some(token), &Value::Null).await;
-        assert_eq!(
-            status,
-            StatusCode::UNAUTHORIZED,
-            "a spent refresh token is alive"
-        );
-    }
-}
-
-async fn check_files(server: &Server, ledger: &Ledger) {
-    let reader = json!({"username": "reader", "password": "pw"});
-    call(server, Method::POST, "/client/signup", None, &reader).await;
-    let (_, token) = call(server, Method::POST, "/client/login", None, &reader).await;
-    for (name, (bytes, acknowledged)) in &ledger.files {
-        let mut found = None;
-        for round in 0..ROUNDS {
-            let path = format!("/client/files/operator{round}/{name}");
-            let answer = server
-                .get(&path)
-                .bearer_auth(&token)
-                .send()
-                .await
-                .expect("answer");
-            if answer.status() == StatusCode::OK {
-                found = Some(answer.bytes().await.expect("bytes"));
-                break;
-            }
-        }
-        match found {
-            Some(found) => assert!(found == bytes.as_slice(), "the file {name} is not whole"),
-            None => assert!(!acknowledged, "the file {name} is lost"),
-        }
-    }
+/// How many unfinished files there are in a data folder.
+pub(crate) fn leftovers(data: &Path) -> usize {
+    std::fs::read_dir(data.join("files/tmp")).map_or(0, Iterator::count)
 }
