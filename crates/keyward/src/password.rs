@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal, Read};
 
 use anyhow::Context;
 use clap::Args;
+use keyward_core::accounts::passwords;
 use keyward_core::random::{self, Random};
-use keyward_core::secret::Password;
+use keyward_core::secret::{Password, SecretText};
 
 use crate::exit::Misuse;
 
@@ -54,8 +55,24 @@ impl PasswordSource {
     }
 }
 
+/// Takes the hash of a password, in a format that logins can check.
+///
+/// # Errors
+/// When it is none: nobody could ever log in with it.
+pub(crate) fn hash_from_stdin() -> anyhow::Result<SecretText> {
+    let text = from_stdin()?;
+    if !passwords::is_known_format(&text) {
+        let formats = "argon2, scrypt, PBKDF2, bcrypt or sha-crypt, as Werkzeug, passlib, Django or bcrypt write them";
+        return Err(Misuse(format!(
+            "this is no password hash that logins can check: {formats}"
+        ))
+        .into());
+    }
+    Ok(SecretText::new(text))
+}
+
 fn from_stdin() -> anyhow::Result<String> {
-    // Enough to see that it is too long.
+    // Enough to see that it is too long, for a password and for a hash alike.
     let most = u64::try_from(Password::MAX + 3)?;
     let mut text = String::new();
     io::stdin()

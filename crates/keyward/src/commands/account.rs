@@ -1,7 +1,7 @@
 //! `keyward account`: who may log in.
 
 use clap::{Args, Subcommand};
-use keyward_core::accounts::{Account, Realm, SignUp, names};
+use keyward_core::accounts::{Account, NewAccount, Realm, SignUp, names};
 use keyward_core::clock::Timestamp;
 use keyward_core::page::Page;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::whom::{RealmArgument, Whom, label, prepare};
 use super::{Access, Desk, on_data};
 use crate::exit::Misuse;
 use crate::output;
-use crate::password::PasswordSource;
+use crate::password::{self, PasswordSource};
 use crate::settings::Flags;
 
 /// How many accounts are read at once.
@@ -58,6 +58,9 @@ pub(crate) struct Add {
     realm: RealmArgument,
     #[command(flatten)]
     password: PasswordSource,
+    /// Read the hash of its password from standard input, as another service stored it; it is made anew at the next login
+    #[arg(long, conflicts_with_all = ["password_stdin", "generate_password"])]
+    password_hash_stdin: bool,
 }
 
 impl Command {
@@ -96,6 +99,18 @@ impl Add {
         if realm != Realm::Default && (username.is_none() || email.is_some()) {
             let rule = "accounts of the file exchange have a username and no e-mail address";
             return Err(Misuse(rule.to_owned()).into());
+        }
+        if self.password_hash_stdin {
+            let account = NewAccount {
+                realm,
+                username,
+                email,
+                display_name: self.display_name,
+                password_hash: password::hash_from_stdin()?,
+                created_at: desk.services.clock.now(),
+            };
+            let account = desk.services.accounts.create(account).await?;
+            return Ok(output::line(&format!("added {}", label(&account)))?);
         }
         let given = self.password.take(&*desk.services.random)?;
         let request = SignUp {

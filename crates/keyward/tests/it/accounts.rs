@@ -180,3 +180,25 @@ async fn an_account_that_a_command_disables_is_out_of_the_running_server() {
         (200, 401)
     );
 }
+
+/// `secret` as Werkzeug's PBKDF2 keeps it: salt `saltsaltsaltsalt`, one round, made with `hashlib`.
+const WERKZEUG: &str = "pbkdf2:sha256:1$saltsaltsaltsalt$95ca9bbfc7982e80683121220485cd4d081122cfd78a9fb792eb819b78c7cb47";
+
+#[tokio::test]
+async fn an_old_hash_is_taken_over_and_made_anew_at_the_next_login() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let add = "account add --username bob --password-hash-stdin";
+    for bad in ["", "secret", "plain$$secret", "scrypt:1073741824:8:1$a$b"] {
+        let error = keyward_with(folder, add, &[], bad).failed(2);
+        assert!(error.contains("no password hash"), "{error}");
+    }
+    keyward_with(folder, add, &[], &format!("{WERKZEUG}\n")).fine();
+    let server = Server::start(folder);
+    assert_eq!(server.try_log_in("bob", "wrong").await.status(), 401);
+    server.log_in("bob", "secret").await;
+    server.log_in("bob", "secret").await;
+    let database = std::fs::read(folder.join("keyward-data/keyward.db-wal")).unwrap();
+    let renewed = database.windows(10).any(|bytes| bytes == b"$argon2id$");
+    assert!(renewed, "the hash was not made anew");
+}
