@@ -17,8 +17,8 @@ use super::Options;
 use super::connect::{Connector, pause};
 use super::error::Error;
 
-/// How often a piece of work is begun.
-const ATTEMPTS: u32 = 24;
+/// How often a piece of work is begun, time permitting.
+const ATTEMPTS: u32 = 64;
 
 /// The values of a statement.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];

@@ -6,24 +6,32 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
 use std::sync::Once;
+use std::time::Duration;
 
 use keyward_store::postgres::{OpenError, Options, Postgres};
 use tokio_postgres::{Client, NoTls};
 
-/// Few enough that all the tests that run at once fit a server's hundred connections.
-pub(crate) const OPTIONS: fn() -> Options = || Options {
-    connections: 8,
-    ..Options::default()
-};
+/// What an operator gets, with few enough connections that all tests that run at once fit a server's hundred.
+pub(crate) fn usual() -> Options {
+    Options {
+        connections: 8,
+        ..Options::default()
+    }
+}
 
 pub(crate) struct Database {
     server: String,
     schema: String,
 }
 
-/// Opens the store at `url` as one server would.
+/// Opens the store at `url` as one server would, but with patience enough for a machine that does other work.
 pub(crate) async fn open(url: &str) -> Result<Postgres, OpenError> {
-    Postgres::open(url, OPTIONS()).await
+    let options = Options {
+        connect: Duration::from_secs(20),
+        patience: Duration::from_secs(30),
+        ..usual()
+    };
+    Postgres::open(url, options).await
 }
 
 impl Database {

@@ -8,16 +8,15 @@ use keyward_store::postgres::{ClosureFeed, Options, Postgres};
 
 use super::proxy::{Proxy, Weather};
 use crate::backend::{Rows, account, at, session};
-use crate::database::{Database, OPTIONS, open};
+use crate::database::{Database, open, usual};
 
-/// So rarely that whoever wakes within a test was told.
-const RARELY: Options = Options {
-    connections: 8,
-    queue: 100,
-    connect: Duration::from_millis(1_500),
-    patience: Duration::from_millis(1_800),
-    poll: Duration::from_secs(600),
-};
+/// Polls so rarely that whoever wakes within a test was told.
+fn rarely() -> Options {
+    Options {
+        poll: Duration::from_secs(600),
+        ..usual()
+    }
+}
 
 async fn until_listening(feed: &ClosureFeed, expected: bool) {
     let since = Instant::now();
@@ -44,7 +43,7 @@ async fn a_closure_on_one_server_wakes_another_and_nothing_else_does() {
     let Some(database) = Database::create().await else {
         return;
     };
-    let here = Postgres::open(&database.url(), RARELY)
+    let here = Postgres::open(&database.url(), rarely())
         .await
         .expect("a store");
     let there: Arc<dyn Rows> = Arc::new(open(&database.url()).await.expect("a store"));
@@ -73,7 +72,7 @@ async fn a_lost_feed_is_noticed_told_and_found_again() {
         return;
     };
     let proxy = Proxy::start(&database).await;
-    let store = Postgres::open(&proxy.url(&database), RARELY)
+    let store = Postgres::open(&proxy.url(&database), rarely())
         .await
         .expect("a store");
     let feed = store.follow_closures();
@@ -106,7 +105,7 @@ async fn a_database_that_tells_of_nothing_is_polled() {
     let url = database.url_with(",pg_catalog");
     let options = Options {
         poll: Duration::from_millis(100),
-        ..OPTIONS()
+        ..usual()
     };
     let store = Arc::new(Postgres::open(&url, options).await.expect("a store"));
     let feed = store.follow_closures();
