@@ -34,7 +34,7 @@ pub enum Kind {
 /// What a store can fail with besides the outcomes of its domain.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The store cannot answer now; nothing was done.
+    /// The store cannot answer now; nothing was done, unless it failed at the moment of its commit.
     #[error("the store cannot answer now")]
     Unavailable(#[source] Source),
     /// There is no room; nothing was done and reading goes on.
