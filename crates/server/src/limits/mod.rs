@@ -2,11 +2,13 @@
 //!
 //! A request is counted before its work is done, in one atomic step, so a burst in parallel passes no
 //! more than one in sequence. Keys are hashed with a secret of the process and hold no name.
+//! Where limits are shared, a request passes when both this node and all nodes together allow it.
 
+pub mod shared;
 mod table;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::{Quota, RateLimiter};
 use keyward_core::clock::Clock;
 
+use self::shared::Shared;
 use self::table::Table;
 use crate::address::counted;
 
@@ -86,26 +89,46 @@ pub struct Limits {
     guarded: Limiter,
     refreshes: Limiter,
     secret: RandomState,
+    shared: Option<Shared>,
 }
 
 impl Limits {
     /// Limiters that all start with full buckets.
     #[must_use]
     pub fn new(policy: &Policy, clock: Arc<dyn Clock>) -> Self {
-        let limiter = move |a_minute: u32| {
+        let limiter = move |name, a_minute: u32| {
             let a_minute = if policy.enabled { a_minute } else { 0 };
-            Limiter::new(a_minute, policy.table, Arc::clone(&clock))
+            Limiter::new(name, a_minute, policy.table, &clock)
         };
         Self {
-            logins_to: limiter(policy.logins_per_account),
-            logins_from: limiter(policy.logins_per_address),
-            sign_ups_from: limiter(policy.sign_ups_per_address),
-            sign_ups_as: limiter(policy.sign_ups_per_account_name),
-            arrays: limiter(policy.arrays_per_account),
-            guarded: limiter(policy.guarded_per_account),
-            refreshes: limiter(policy.refreshes_per_address),
+            logins_to: limiter("logins_to", policy.logins_per_account),
+            logins_from: limiter("logins_from", policy.logins_per_address),
+            sign_ups_from: limiter("sign_ups_from", policy.sign_ups_per_address),
+            sign_ups_as: limiter("sign_ups_as", policy.sign_ups_per_account_name),
+            arrays: limiter("arrays", policy.arrays_per_account),
+            guarded: limiter("guarded", policy.guarded_per_account),
+            refreshes: limiter("refreshes", policy.refreshes_per_address),
             secret: RandomState::new(),
+            shared: None,
         }
+    }
+
+    /// These limits, shared with all nodes that count on the same Redis.
+    ///
+    /// The node's own limits are charged beside the shared ones and keep their say, so that no bucket
+    /// is full again because Redis is slow, flushed or gone.
+    #[must_use]
+    pub fn shared_by(self, shared: Shared) -> Self {
+        Self {
+            shared: Some(shared),
+            ..self
+        }
+    }
+
+    /// How sharing goes; `None` where limits are not shared.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Shared> {
+        self.shared.as_ref()
     }
 
     /// Counts a login from `address`.
@@ -113,7 +136,8 @@ impl Limits {
     /// # Errors
     /// [`Exceeded`], like all methods here.
     pub async fn login_from(&self, address: IpAddr) -> Result<(), Exceeded> {
-        self.count(&self.logins_from, counted(address))
+        self.count(&self.logins_from, &Key::Address(counted(address)))
+            .await
     }
 
     /// Counts a login to the account that `name_key`, the canonical form of a name, stands for in `realm`.
@@ -121,7 +145,8 @@ impl Limits {
     /// # Errors
     /// [`Exceeded`].
     pub async fn login_to(&self, realm: &str, name_key: &str) -> Result<(), Exceeded> {
-        self.count(&self.logins_to, (realm, name_key))
+        self.count(&self.logins_to, &Key::Name(realm, name_key))
+            .await
     }
 
     /// Counts a sign-up from `address`.
@@ -129,7 +154,8 @@ impl Limits {
     /// # Errors
     /// [`Exceeded`].
     pub async fn sign_up_from(&self, address: IpAddr) -> Result<(), Exceeded> {
-        self.count(&self.sign_ups_from, counted(address))
+        self.count(&self.sign_ups_from, &Key::Address(counted(address)))
+            .await
     }
 
     /// Counts a sign-up under the canonical name `name_key` in `realm`.
@@ -137,7 +163,8 @@ impl Limits {
     /// # Errors
     /// [`Exceeded`].
     pub async fn sign_up_as(&self, realm: &str, name_key: &str) -> Result<(), Exceeded> {
-        self.count(&self.sign_ups_as, (realm, name_key))
+        self.count(&self.sign_ups_as, &Key::Name(realm, name_key))
+            .await
     }
 
     /// Counts a call of the vector generator by the account `subject` of `realm`.
@@ -145,7 +172,7 @@ impl Limits {
     /// # Errors
     /// [`Exceeded`].
     pub async fn array_by(&self, realm: &str, subject: &str) -> Result<(), Exceeded> {
-        self.count(&self.arrays, (realm, subject))
+        self.count(&self.arrays, &Key::Name(realm, subject)).await
     }
 
     /// Counts a call of any other guarded path by the account `subject` of `realm`.
@@ -153,7 +180,7 @@ impl Limits {
     /// # Errors
     /// [`Exceeded`].
     pub async fn guarded_by(&self, realm: &str, subject: &str) -> Result<(), Exceeded> {
-        self.count(&self.guarded, (realm, subject))
+        self.count(&self.guarded, &Key::Name(realm, subject)).await
     }
 
     /// Counts a refresh from `address`.
@@ -161,41 +188,63 @@ impl Limits {
     /// # Errors
     /// [`Exceeded`].
     pub async fn refresh_from(&self, address: IpAddr) -> Result<(), Exceeded> {
-        self.count(&self.refreshes, counted(address))
+        self.count(&self.refreshes, &Key::Address(counted(address)))
+            .await
     }
 
-    fn count(&self, limiter: &Limiter, key: impl Hash) -> Result<(), Exceeded> {
-        match &limiter.0 {
-            Some(buckets) => buckets.count(self.secret.hash_one(key)),
-            None => Ok(()),
+    async fn count(&self, limiter: &Limiter, key: &Key<'_>) -> Result<(), Exceeded> {
+        let Some(buckets) = &limiter.buckets else {
+            return Ok(());
+        };
+        // Redis first: its refusals leave the node's own bucket as it is, and know the time to wait.
+        if let Some(shared) = &self.shared {
+            shared.count(limiter.name, buckets.a_minute, key).await?;
         }
+        buckets.count(self.secret.hash_one(key))
     }
+}
+
+/// What requests are counted by.
+#[derive(Hash)]
+enum Key<'a> {
+    /// A network, from [`counted`].
+    Address(IpAddr),
+    /// A realm, and a canonical name or a subject in it.
+    Name(&'a str, &'a str),
 }
 
 /// One limit, or none.
 #[derive(Debug)]
-struct Limiter(Option<Buckets>);
+struct Limiter {
+    /// What nodes call it among themselves.
+    name: &'static str,
+    buckets: Option<Buckets>,
+}
 
 impl Limiter {
-    fn new(a_minute: u32, table: usize, clock: Arc<dyn Clock>) -> Self {
-        Self(NonZeroU32::new(a_minute).map(|a_minute| {
+    fn new(name: &'static str, a_minute: u32, table: usize, clock: &Arc<dyn Clock>) -> Self {
+        let buckets = NonZeroU32::new(a_minute).map(|a_minute| {
             let quota = Quota::per_minute(a_minute);
             let period = u64::try_from(quota.replenish_interval().as_nanos()).unwrap_or(u64::MAX);
-            Buckets(RateLimiter::new(
-                quota,
-                Table::new(table, period),
-                Time(clock),
-            ))
-        }))
+            let (table, time) = (Table::new(table, period), Time(Arc::clone(clock)));
+            Buckets {
+                a_minute,
+                local: RateLimiter::new(quota, table, time),
+            }
+        });
+        Self { name, buckets }
     }
 }
 
-struct Buckets(RateLimiter<u64, Table, Time, NoOpMiddleware<Duration>>);
+struct Buckets {
+    a_minute: NonZeroU32,
+    local: RateLimiter<u64, Table, Time, NoOpMiddleware<Duration>>,
+}
 
 impl Buckets {
     fn count(&self, key: u64) -> Result<(), Exceeded> {
-        self.0.check_key(&key).map_err(|until| Exceeded {
-            retry_after: until.wait_time_from(governor::clock::Clock::now(self.0.clock())),
+        self.local.check_key(&key).map_err(|until| Exceeded {
+            retry_after: until.wait_time_from(governor::clock::Clock::now(self.local.clock())),
         })
     }
 }

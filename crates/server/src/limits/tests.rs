@@ -154,7 +154,13 @@ fn flooded() -> (Limits, Arc<ManualClock>, usize) {
 }
 
 fn remembered(limits: Limits) -> usize {
-    limits.logins_to.0.unwrap().0.into_state_store().len()
+    limits
+        .logins_to
+        .buckets
+        .unwrap()
+        .local
+        .into_state_store()
+        .len()
 }
 
 #[test]
