@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use keyward_core::clock::Clock;
 use keyward_core::customers::Customers;
 use keyward_core::files::Files;
+use keyward_core::keys::Keys;
 use keyward_core::tokens::notary::Notary;
 use keyward_server::limits::Limits;
+use keyward_server::limits::shared::{self, Shared};
 use keyward_server::{App, router, serve};
 use keyward_store::blobs::LocalBlobs;
 use tokio::net::TcpListener;
@@ -112,6 +115,7 @@ async fn assemble(data: &Data, settings: &Settings, services: &Services) -> anyh
     let (clock, random) = (&services.clock, &services.random);
     let blobs = LocalBlobs::open(&data.folder.files()).context("the folder of the files")?;
     let store = &data.store;
+    let limits = Arc::new(limits(settings, &keys, clock.clone())?);
     Ok(App {
         accounts: services.accounts.clone(),
         sessions: services.sessions.clone(),
@@ -125,11 +129,24 @@ async fn assemble(data: &Data, settings: &Settings, services: &Services) -> anyh
             settings.largest_file,
         ),
         customers: Customers::new(store.clone(), clock.clone()),
-        limits: Arc::new(Limits::new(&settings.limits, clock.clone())),
+        limits,
         proxies: settings.proxies.clone(),
         health: store.clone(),
         random: random.clone(),
     })
+}
+
+/// The rate limits, counted together with other servers where a Redis is named.
+fn limits(settings: &Settings, keys: &Keys, clock: Arc<dyn Clock>) -> anyhow::Result<Limits> {
+    let limits = Limits::new(&settings.limits, clock);
+    let Some(url) = &settings.redis else {
+        return Ok(limits);
+    };
+    // The servers of one Redis have the login key in common, and Redis must not know it.
+    let secret = keys.login().sign(b"keyward shared limits key v1");
+    let shared = Shared::start(&shared::Settings::new(url.expose(), secret.as_ref()))
+        .context("limits.redis cannot be used: see docs/operations.md")?;
+    Ok(limits.shared_by(shared))
 }
 
 /// Prints the one line of standard output; whoever closed that does not wait for it.

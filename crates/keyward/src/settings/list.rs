@@ -113,6 +113,9 @@ settings! {
         arrays_per_account: Count<0, 1_000_000> = 120;
         /// Calls of every other guarded path by one account.
         guarded_per_account: Count<0, 1_000_000> = 3000;
+        /// A Redis in which several servers count together, as "redis://HOST:PORT" or "rediss://…" with TLS. While it
+        /// does not answer each server counts alone. They must have the same login key.
+        redis: Option<SecretText> = "";
     }
 
     /// Which of the services that Keyward replaces are served.

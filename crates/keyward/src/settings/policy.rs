@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) serve: serve::Settings,
     pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) limits: limits::Policy,
+    /// The Redis in which several servers count together.
+    pub(crate) redis: Option<SecretText>,
     pub(crate) router: keyward_server::Settings,
     pub(crate) log: Log,
 }
@@ -80,6 +82,7 @@ impl Settings {
             serve: serve_of(&http),
             proxies: Arc::new(http.trusted_proxies),
             limits: limits_of(&limits),
+            redis: limits.redis,
             router: keyward_server::Settings {
                 contracts: contracts_of(&contracts),
                 documentation: http.docs,

@@ -17,4 +17,5 @@ mod power_cut;
 mod readme;
 mod serve;
 mod server;
+mod shared_limits;
 mod tokens;
