@@ -26,7 +26,7 @@ pub(crate) struct Place {
     /// The folder of the database, the keys and the files
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// The database: sqlite:PATH; in the data folder where it is left out
+    /// The database: sqlite:PATH or postgres://…; in the data folder where it is left out
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
 }

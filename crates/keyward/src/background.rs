@@ -6,6 +6,7 @@ use std::time::Duration;
 use keyward_core::files::Files;
 use keyward_core::sessions::Sessions;
 use keyward_server::App;
+use keyward_store::postgres::ClosureFeed;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -23,9 +24,9 @@ pub(crate) struct Background(JoinSet<()>);
 
 impl Background {
     /// Starts them.
-    pub(crate) fn start(app: &App) -> Self {
+    pub(crate) fn start(app: &App, feed: Option<ClosureFeed>) -> Self {
         let mut tasks = JoinSet::new();
-        tasks.spawn(follow_closures(app.sessions.clone()));
+        tasks.spawn(follow_closures(app.sessions.clone(), feed));
         tasks.spawn(forget_ended(app.sessions.clone()));
         tasks.spawn(sweep(app.files.clone()));
         Self(tasks)
@@ -37,12 +38,20 @@ impl Background {
     }
 }
 
-async fn follow_closures(sessions: Sessions) {
+async fn follow_closures(sessions: Sessions, feed: Option<ClosureFeed>) {
     let mut pause = POLL;
     loop {
-        sleep(pause).await;
+        match &feed {
+            // It paces itself, and the database's own pause keeps a lost one from being stormed.
+            Some(feed) => feed.changed().await,
+            None => sleep(pause).await,
+        }
         match sessions.catch_up().await {
-            Ok(()) => pause = POLL,
+            Ok(()) if pause == POLL => {}
+            Ok(()) => {
+                tracing::info!("closed sessions are read again");
+                pause = POLL;
+            }
             Err(error) => {
                 // Said once, not once a try.
                 if pause == POLL {

@@ -3,106 +3,132 @@
 //! Invariant: a folder with public keys is never served but by `--demo`, nor another by it; and a
 //! command never changes the shape of a database that a running server uses.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use keyward_core::keys;
 use keyward_store::folder::{DataFolder, ServingLock};
-use keyward_store::sqlite::{Options, Sqlite};
 
+use crate::engine::{Engine, Rows};
 use crate::settings::{Database, Settings};
 
-/// An open data folder and database.
+/// An open database, with the signing keys that belong to it.
 pub(crate) struct Data {
-    pub(crate) folder: DataFolder,
-    pub(crate) store: Arc<Sqlite>,
-    served_by: ServedBy,
+    pub(crate) rows: Arc<dyn Rows>,
+    pub(crate) keys: Arc<dyn keys::Store>,
+    pub(crate) engine: Engine,
+    /// Whether it was made by `--demo`.
+    pub(crate) is_demo: bool,
+    servers: Servers,
+    _lock: Option<ServingLock>,
 }
 
-/// Who serves the folder.
-enum ServedBy {
-    This { _lock: ServingLock },
-    Another,
-    Nobody,
+/// Which other processes may serve the same data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Servers {
+    None,
+    One,
+    Any,
 }
 
 impl Data {
-    /// Opens the data for the one server that may run on it, making and migrating what must be.
+    /// Opens the data for a server, making and migrating what must be. At most one runs on a folder, any number on a
+    /// database of PostgreSQL.
     ///
     /// # Errors
-    /// When another server runs on it, it belongs to the other kind of server, or the disk refuses.
-    pub(crate) fn open_to_serve(settings: &Settings, demo: bool) -> anyhow::Result<Self> {
+    /// When another server runs on the folder, it belongs to the other kind of server, or the disk or the database
+    /// refuses.
+    pub(crate) async fn open_to_serve(
+        settings: &Settings,
+        demo: bool,
+    ) -> anyhow::Result<(DataFolder, Self)> {
         let folder = DataFolder::open(&settings.data_dir)?;
         let lock = folder.lock_for_serving()?;
-        let shown = folder.path().display();
-        match (demo, folder.is_demo()) {
-            (true, true) | (false, false) => {}
-            (true, false) if folder.is_empty()? => folder.mark_demo()?,
-            (true, false) => bail!(
-                "the data folder {shown} was not made by --demo, which would make its keys public: \
-                 name an empty folder with --data-dir, or leave out --demo"
-            ),
-            (false, true) => bail!(
-                "the data folder {shown} was made by --demo, so its keys and passwords are public: \
-                 name another folder with --data-dir, or serve it with --demo"
-            ),
-        }
-        let store = Sqlite::open(&database(settings, &folder), Options::default())?;
-        let served_by = ServedBy::This { _lock: lock };
-        Ok(Self {
-            folder,
-            store: Arc::new(store),
-            served_by,
-        })
+        take_as(&folder, demo)?;
+        let (engine, servers) = match &settings.database {
+            Database::Postgres(url) => (Engine::open_postgres(url, true).await?, Servers::Any),
+            Database::Sqlite(path) => (Engine::open_sqlite(path, &folder, true)?, Servers::None),
+            Database::InDataDir => {
+                let path = folder.database();
+                (Engine::open_sqlite(&path, &folder, true)?, Servers::None)
+            }
+        };
+        let data = Self {
+            is_demo: folder.is_demo(),
+            _lock: Some(lock),
+            ..Self::of(engine, servers)
+        };
+        Ok((folder, data))
     }
 
-    /// Opens the data for a command, beside the server that may run on it.
+    /// Opens the data for a command, beside the servers that may run on it.
     ///
     /// # Errors
     /// When there is none and none is to be made, or it cannot be used as it is.
-    pub(crate) fn open_beside(settings: &Settings, create: bool) -> anyhow::Result<Self> {
+    pub(crate) async fn open_beside(settings: &Settings, create: bool) -> anyhow::Result<Self> {
+        let refused = "the command was not run";
+        if let Database::Postgres(url) = &settings.database {
+            let engine = Engine::open_postgres(url, create).await.context(refused)?;
+            return Ok(Self::of(engine, Servers::Any));
+        }
         let shown = settings.data_dir.display();
         if !create && !settings.data_dir.exists() {
             bail!("there is no data folder {shown}: name it with --data-dir");
         }
         let folder = DataFolder::open(&settings.data_dir)?;
-        let path = database(settings, &folder);
+        let path = match &settings.database {
+            Database::Sqlite(path) => path.clone(),
+            _ => folder.database(),
+        };
         if !create && !path.exists() {
             let shown = path.display();
             bail!("there is no database {shown}: name its folder with --data-dir");
         }
         let serving = folder.is_serving()?;
-        let options = Options {
-            migrate: !serving,
-            ..Options::default()
-        };
-        let store = Sqlite::open(&path, options).context("the command was not run")?;
-        let served_by = if serving {
-            ServedBy::Another
-        } else {
-            ServedBy::Nobody
-        };
+        let engine = Engine::open_sqlite(&path, &folder, !serving).context(refused)?;
+        let servers = if serving { Servers::One } else { Servers::None };
         Ok(Self {
-            folder,
-            store: Arc::new(store),
-            served_by,
+            is_demo: folder.is_demo(),
+            ..Self::of(engine, servers)
         })
     }
 
-    /// Whether another process serves the folder.
-    pub(crate) fn is_served_by_another(&self) -> bool {
-        matches!(self.served_by, ServedBy::Another)
+    /// Which other processes may serve the same data.
+    pub(crate) fn servers(&self) -> Servers {
+        self.servers
     }
 
     /// Finishes the writes and closes the database.
     pub(crate) async fn close(&self) {
-        self.store.close().await;
+        self.engine.close().await;
+    }
+
+    fn of(engine: Engine, servers: Servers) -> Self {
+        Self {
+            rows: engine.rows(),
+            keys: engine.keys(),
+            engine,
+            is_demo: false,
+            servers,
+            _lock: None,
+        }
     }
 }
 
-fn database(settings: &Settings, folder: &DataFolder) -> PathBuf {
-    match &settings.database {
-        Database::InDataDir => folder.database(),
-        Database::Sqlite(path) => path.clone(),
+/// Keeps a folder with public keys and one with secret ones apart; marks an empty one.
+fn take_as(folder: &DataFolder, demo: bool) -> anyhow::Result<()> {
+    let shown = folder.path().display();
+    match (demo, folder.is_demo()) {
+        (true, true) | (false, false) => {}
+        (true, false) if folder.is_empty()? => folder.mark_demo()?,
+        (true, false) => bail!(
+            "the data folder {shown} was not made by --demo, which would make its keys public: \
+             name an empty folder with --data-dir, or leave out --demo"
+        ),
+        (false, true) => bail!(
+            "the data folder {shown} was made by --demo, so its keys and passwords are public: \
+             name another folder with --data-dir, or serve it with --demo"
+        ),
     }
+    Ok(())
 }

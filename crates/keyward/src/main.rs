@@ -6,6 +6,7 @@ mod background;
 mod commands;
 mod data;
 mod demo;
+mod engine;
 mod exit;
 mod log;
 mod output;

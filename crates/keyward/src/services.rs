@@ -1,6 +1,7 @@
 //! The capabilities of core on the data of one server: what commands and the server have in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyward_core::accounts::Accounts;
 use keyward_core::accounts::passwords::{self, Passwords};
@@ -10,9 +11,8 @@ use keyward_core::random::{Random, SystemRandom};
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::Sessions;
 use keyward_core::tokens::{self, Tokens};
-use keyward_store::key_files::KeyFiles;
 
-use crate::data::Data;
+use crate::data::{Data, Servers};
 use crate::demo;
 use crate::settings::Settings;
 
@@ -25,17 +25,26 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts the hashing threads and loads the closed sessions.
+    /// Starts the hashing threads and loads the closed sessions, which count for `feed_bound` where other servers
+    /// close some too.
     ///
     /// # Errors
     /// When a thread cannot be started, or the store fails.
-    pub(crate) async fn start(data: &Data, hashing: passwords::Policy) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        data: &Data,
+        hashing: passwords::Policy,
+        feed_bound: Duration,
+    ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let passwords =
             Passwords::start(hashing, random.clone()).map_err(anyhow::Error::from_boxed)?;
-        let accounts = Accounts::new(data.store.clone(), passwords, clock.clone());
-        let sessions = Sessions::load(data.store.clone(), accounts.clone(), clock.clone()).await?;
+        let accounts = Accounts::new(data.rows.clone(), passwords, clock.clone());
+        let sessions = Sessions::load(data.rows.clone(), accounts.clone(), clock.clone()).await?;
+        let sessions = match data.servers() {
+            Servers::Any => sessions.with_feed_bound(feed_bound),
+            Servers::None | Servers::One => sessions,
+        };
         Ok(Self {
             clock,
             random,
@@ -44,17 +53,17 @@ impl Services {
         })
     }
 
-    /// The keys of the folder: those that the settings give, else those that were made for it.
+    /// The keys of this data: those that the settings give, else those that were made for it.
     ///
     /// # Errors
     /// When a key is unfit or cannot be read or made.
     pub(crate) async fn keys(&self, data: &Data, settings: &Settings) -> anyhow::Result<Arc<Keys>> {
         let mut policy: keys::Policy = settings.keys.clone();
-        if data.folder.is_demo() && policy.notary.is_none() {
+        if data.is_demo && policy.notary.is_none() {
             policy.notary = Some(SecretText::new(demo::NOTARY_KEY.to_owned()));
         }
-        let files = KeyFiles::new(data.folder.keys());
-        Ok(Arc::new(Keys::load(policy, &files, &*self.random).await?))
+        let keys = Keys::load(policy, &*data.keys, &*self.random).await?;
+        Ok(Arc::new(keys))
     }
 
     /// Tokens signed by `keys`.

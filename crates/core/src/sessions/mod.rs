@@ -4,12 +4,14 @@
 //! tokens are refused from that answer on; and the set is filled before the first request is served.
 
 mod closed;
+mod freshness;
 mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::closed::ClosedSessions;
+use self::freshness::Freshness;
 pub use self::store::{Closures, Rotate, Rotation, Store};
 use crate::accounts::{self, Account, Accounts};
 use crate::clock::{Clock, Timestamp};
@@ -125,6 +127,7 @@ pub struct Sessions {
     accounts: Accounts,
     clock: Arc<dyn Clock>,
     closed: Arc<ClosedSessions>,
+    freshness: Arc<Freshness>,
 }
 
 impl Sessions {
@@ -146,9 +149,20 @@ impl Sessions {
             accounts,
             clock,
             closed,
+            freshness: Arc::default(),
         };
         sessions.catch_up().await?;
         Ok(sessions)
+    }
+
+    /// The same sessions where other servers close some too: what this one knows of them is not relied on once
+    /// it is older than `bound`.
+    #[must_use]
+    pub fn with_feed_bound(self, bound: Duration) -> Self {
+        Self {
+            freshness: Arc::new(self.freshness.bounded_by(bound)),
+            ..self
+        }
     }
 
     /// Takes over what other processes have closed since the last call; cheap when there is nothing.
@@ -156,6 +170,7 @@ impl Sessions {
     /// # Errors
     /// The store's; then the set is as it was.
     pub async fn catch_up(&self) -> Result<(), Fault> {
+        let begun_at = self.clock.monotonic();
         loop {
             let batch = self
                 .store
@@ -164,9 +179,24 @@ impl Sessions {
             let last = batch.sessions.len() < BATCH as usize;
             self.closed.apply(&batch);
             if last {
+                // What was closed before this began has been read; what was closed since may not.
+                self.freshness.read_at(begun_at);
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a session that is not in the set of closed ones stands: by the set alone while that is fresh, and by
+    /// the store where it is not.
+    ///
+    /// # Errors
+    /// The store's; then nobody can tell.
+    pub async fn stands(&self, id: SessionId) -> Result<bool, Fault> {
+        if self.freshness.is_fresh(&*self.clock) {
+            return Ok(true);
+        }
+        let session = self.store.find_session(id).await?;
+        Ok(session.is_some_and(|session| session.closed_at.is_none()))
     }
 
     /// The set that every token check consults.

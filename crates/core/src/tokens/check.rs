@@ -1,4 +1,5 @@
-//! Checking tokens: signature, claims and whether the session stands, without a database.
+//! Checking tokens: signature, claims and whether the session stands; without a database while the feed of
+//! closed sessions is read within its bound.
 
 use std::time::Duration;
 
@@ -21,9 +22,9 @@ impl Tokens {
     /// Checks an access token for use in `realm`.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::OtherRealm`].
-    pub fn verify(&self, token: &str, realm: Realm) -> Result<Principal, Error> {
-        let principal = self.verify_any(token)?;
+    /// [`Error::Invalid`], [`Error::OtherRealm`]; the store's where it had to be asked.
+    pub async fn verify(&self, token: &str, realm: Realm) -> Result<Principal, Error> {
+        let principal = self.verify_any(token).await?;
         if principal.realm != realm {
             return Err(Error::OtherRealm(principal.realm));
         }
@@ -33,8 +34,17 @@ impl Tokens {
     /// Checks an access token of whichever realm.
     ///
     /// # Errors
-    /// [`Error::Invalid`].
-    pub fn verify_any(&self, token: &str) -> Result<Principal, Error> {
+    /// [`Error::Invalid`]; the store's where it had to be asked.
+    pub async fn verify_any(&self, token: &str) -> Result<Principal, Error> {
+        let principal = self.check(token)?;
+        match self.0.sessions.stands(principal.session).await? {
+            true => Ok(principal),
+            false => Err(Error::Invalid),
+        }
+    }
+
+    /// Checks an access token against the closed sessions that this process knows of.
+    pub(super) fn check(&self, token: &str) -> Result<Principal, Error> {
         let inner = &*self.0;
         let verified = jws::verify(token, inner.keys.login(), &inner.access_header, &LIMITS)?;
         let claims = claims::read(&verified).ok_or(Error::Invalid)?;

@@ -1,7 +1,7 @@
 //! Tokens: logging in, checking, refreshing and logging out.
 //!
 //! Invariant: a token is good only for the realm and purpose it was issued for, while its session
-//! stands; checking an access token touches no database.
+//! stands; checking an access token touches no database while the closed sessions are known.
 
 mod check;
 mod claims;

@@ -39,7 +39,7 @@ impl Tokens {
     /// # Errors
     /// [`Error::Invalid`]; the store's.
     pub async fn log_out(&self, token: &str) -> Result<(), Error> {
-        let principal = self.verify_any(token)?;
+        let principal = self.check(token)?;
         self.close(principal.session).await
     }
 
@@ -48,7 +48,7 @@ impl Tokens {
     /// # Errors
     /// [`Error::Invalid`]; the store's.
     pub async fn log_out_by_either(&self, token: &str) -> Result<(), Error> {
-        let session = match self.verify_any(token) {
+        let session = match self.check(token) {
             Ok(principal) => principal.session,
             Err(_) => self.verify_refresh(token)?.0,
         };

@@ -11,7 +11,7 @@ mod whom;
 use keyward_core::accounts::passwords;
 
 use crate::arguments::{Arguments, Command};
-use crate::data::Data;
+use crate::data::{Data, Servers};
 use crate::services::Services;
 use crate::settings::{Flags, Layers, Settings, Surroundings};
 
@@ -48,12 +48,12 @@ where
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let data = Data::open_beside(&settings, access == Access::Create)?;
+        let data = Data::open_beside(&settings, access == Access::Create).await?;
         let hashing = passwords::Policy {
             threads: 1,
             ..settings.passwords
         };
-        let services = Services::start(&data, hashing).await?;
+        let services = Services::start(&data, hashing, settings.feed_bound).await?;
         let desk = Desk {
             settings,
             data,
@@ -84,10 +84,10 @@ struct Desk {
 impl Desk {
     /// What to add to a message about something that a running server must learn of.
     fn when_it_counts(&self) -> &'static str {
-        if self.data.is_served_by_another() {
-            "; the server that runs on this folder knows within 250 ms"
-        } else {
-            ""
+        match self.data.servers() {
+            Servers::None => "",
+            Servers::One => "; the server that runs on this folder knows within 250 ms",
+            Servers::Any => "; servers that run on this database know within a second",
         }
     }
 }

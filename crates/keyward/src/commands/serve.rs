@@ -15,6 +15,7 @@ use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
 use keyward_server::{App, router, serve};
 use keyward_store::blobs::LocalBlobs;
+use keyward_store::folder::DataFolder;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -59,13 +60,13 @@ impl Arguments {
 
 async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let data = Data::open_to_serve(&settings, is_demo)?;
+    let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}: stop what does, or name another with --listen")
     })?;
-    let services = Services::start(&data, settings.passwords).await?;
-    let app = assemble(&data, &settings, &services).await?;
+    let services = Services::start(&data, settings.passwords, settings.feed_bound).await?;
+    let app = assemble(&folder, &data, &settings, &services).await?;
     if is_demo {
         demo::fill(&services, &app.customers).await?;
         demo::warn();
@@ -83,14 +84,14 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
         stopped,
     ));
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let folder = data.folder.path().display();
-    tracing::info!(%address, %folder, millis, version = env!("CARGO_PKG_VERSION"), "ready");
+    let (folder, engine) = (folder.path().display(), data.engine.name());
+    tracing::info!(%address, %folder, engine, millis, version = env!("CARGO_PKG_VERSION"), "ready");
     announce(&format!("ready http://{address}"));
-    let background = Background::start(&app);
+    let background = Background::start(&app, data.engine.follow_closures());
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, "stopping"),
-        cause = data.store.failed() => bail!(
+        cause = data.engine.failed() => bail!(
             "the disk failed to make a write durable, and nothing more can be promised: {cause}. \
              Check the disk, then start again: what was answered before is kept"
         ),
@@ -110,11 +111,16 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     Ok(())
 }
 
-async fn assemble(data: &Data, settings: &Settings, services: &Services) -> anyhow::Result<App> {
+async fn assemble(
+    folder: &DataFolder,
+    data: &Data,
+    settings: &Settings,
+    services: &Services,
+) -> anyhow::Result<App> {
     let keys = services.keys(data, settings).await?;
     let (clock, random) = (&services.clock, &services.random);
-    let blobs = LocalBlobs::open(&data.folder.files()).context("the folder of the files")?;
-    let store = &data.store;
+    let blobs = LocalBlobs::open(&folder.files()).context("the folder of the files")?;
+    let rows = &data.rows;
     let limits = Arc::new(limits(settings, &keys, clock.clone())?);
     Ok(App {
         accounts: services.accounts.clone(),
@@ -122,16 +128,16 @@ async fn assemble(data: &Data, settings: &Settings, services: &Services) -> anyh
         tokens: services.tokens(keys.clone(), settings.tokens.clone())?,
         notary: Notary::new(keys, clock.clone(), random.clone())?,
         files: Files::new(
-            store.clone(),
+            rows.clone(),
             Arc::new(blobs),
             clock.clone(),
             random.clone(),
             settings.largest_file,
         ),
-        customers: Customers::new(store.clone(), clock.clone()),
+        customers: Customers::new(rows.clone(), clock.clone()),
         limits,
         proxies: settings.proxies.clone(),
-        health: store.clone(),
+        health: rows.clone(),
         random: random.clone(),
     })
 }

@@ -7,7 +7,6 @@ use clap::Subcommand;
 use keyward_core::clock::Timestamp;
 use keyward_core::id::SessionId;
 use keyward_core::keys::Keys;
-use keyward_core::sessions::Store;
 use keyward_core::tokens::{Grant, Principal};
 use keyward_jose::jws::{Compact, Limits};
 use serde::{Deserialize, Serialize};
@@ -140,7 +139,7 @@ async fn verify(desk: &Desk, token: &str, json: bool) -> anyhow::Result<()> {
     let tokens = desk
         .services
         .tokens(keys.clone(), desk.settings.tokens.clone())?;
-    let verdict = match tokens.verify_any(token) {
+    let verdict = match tokens.verify_any(token).await {
         Ok(principal) => Ok(principal),
         Err(_) => Err(why_not(desk, &keys, token).await?),
     };
@@ -209,7 +208,7 @@ async fn why_not(desk: &Desk, keys: &Keys, token: &str) -> anyhow::Result<String
         return Ok(format!("it expired at {}", exp.rfc3339_millis()));
     }
     let session = match claims.sid {
-        Some(id) => desk.data.store.find_session(SessionId(id)).await?,
+        Some(id) => desk.data.rows.find_session(SessionId(id)).await?,
         None => None,
     };
     Ok(

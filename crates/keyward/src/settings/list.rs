@@ -19,7 +19,10 @@ settings! {
         /// The folder of the database, the keys and the files, made at the first start (mode 0700).
         /// A relative path is taken from the folder that Keyward is started in.
         data_dir: PathBuf = "./keyward-data";
-        /// Where the rows are kept: empty for SQLite in the data folder, or "sqlite:PATH".
+        /// Where the rows are kept: empty for SQLite in the data folder, "sqlite:PATH", or for PostgreSQL, which
+        /// several servers may share, "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full". PostgreSQL
+        /// keeps the keys that are made as well. On a command line others can read a password: set it here or as
+        /// KEYWARD_DATABASE.
         database: Database = "";
     }
 
@@ -53,6 +56,13 @@ settings! {
         leeway: Span = "5s";
         /// The issuer ("iss") of file exchange tokens.
         issuer: String = "Keyward";
+    }
+
+    /// Sessions that several servers share.
+    sessions "sessions.": Sessions {
+        /// How old what a server knows of closed sessions may be where others close some too (PostgreSQL). Beyond
+        /// that it asks the database about each token, and answers 503 where it cannot.
+        feed_bound: Span<1> = "2s";
     }
 
     /// What hashing a password costs (Argon2id, one lane).

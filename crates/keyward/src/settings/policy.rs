@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     pub(crate) keys: keys::Policy,
     pub(crate) tokens: tokens::Policy,
+    /// How old what a server knows of closed sessions may be on a shared database.
+    pub(crate) feed_bound: Duration,
     pub(crate) passwords: passwords::Policy,
     /// The largest file, in bytes.
     pub(crate) largest_file: u64,
@@ -61,6 +63,7 @@ impl Settings {
         let Values {
             place,
             tokens,
+            sessions,
             passwords,
             files,
             http,
@@ -73,10 +76,11 @@ impl Settings {
             data_dir: layers.folder.join(place.data_dir),
             database: match place.database {
                 Database::Sqlite(path) => Database::Sqlite(layers.folder.join(path)),
-                Database::InDataDir => Database::InDataDir,
+                other => other,
             },
             keys: keys_of(&tokens, layers)?,
             tokens: tokens_of(tokens),
+            feed_bound: sessions.feed_bound.0,
             passwords: passwords_of(&passwords),
             largest_file: files.max_size.0,
             serve: serve_of(&http),

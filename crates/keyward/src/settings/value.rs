@@ -7,6 +7,7 @@ use std::time::Duration;
 use keyward_core::secret::SecretText;
 use keyward_jose::Algorithm;
 use keyward_server::address::TrustedProxies;
+use keyward_store::postgres;
 use tracing_subscriber::EnvFilter;
 
 /// A value as a layer gives it, before its setting's type is applied.
@@ -252,18 +253,26 @@ pub(crate) enum Database {
     InDataDir,
     /// SQLite, in a file of its own.
     Sqlite(PathBuf),
+    /// PostgreSQL, by its URL, which may hold a password.
+    Postgres(SecretText),
 }
 
 impl Value for Database {
+    const SECRET: bool = true;
+
     fn expected() -> String {
-        "empty for SQLite in the data folder, or \"sqlite:PATH\"; \
-         PostgreSQL is not in this version"
+        "empty for SQLite in the data folder, \"sqlite:PATH\", or \
+         \"postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full\", in which special characters \
+         are percent-encoded"
             .into()
     }
 
     fn read(raw: &Raw) -> Option<Self> {
         match raw.text()? {
             "" => Some(Self::InDataDir),
+            url if postgres::check_url(url).is_ok() => {
+                Some(Self::Postgres(SecretText::new(url.to_owned())))
+            }
             text => match text.strip_prefix("sqlite:")? {
                 "" | ":memory:" => None,
                 path => (!path.contains('\0')).then(|| Self::Sqlite(path.into())),
@@ -391,13 +400,25 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_sqlite_in_a_file() {
+    fn a_database_is_sqlite_in_a_file_or_postgresql_by_its_url() {
         assert_eq!(Database::read(&text("")), Some(Database::InDataDir));
         assert_eq!(
             Database::read(&text("sqlite:/a/b.db")),
             Some(Database::Sqlite("/a/b.db".into()))
         );
-        for written in ["postgres://u@h/d", "sqlite:", "sqlite::memory:", "/a/b.db"] {
+        assert_eq!(
+            Database::read(&text("postgres://u:p@h/d?sslmode=require")),
+            Some(Database::Postgres(SecretText::new(
+                "postgres://u:p@h/d?sslmode=require".to_owned()
+            )))
+        );
+        for written in [
+            "postgres://u@h:port/d",
+            "mysql://u@h/d",
+            "sqlite:",
+            "sqlite::memory:",
+            "/a/b.db",
+        ] {
             assert_eq!(Database::read(&text(written)), None, "{written}");
         }
     }

@@ -96,12 +96,11 @@ fn a_folder_with_real_data_never_becomes_a_demo() {
     Server::start(folder.path()).stop();
     let refusal = keyward(folder.path(), "serve --demo --listen 127.0.0.1:0").failed(1);
     assert!(refusal.contains("was not made by --demo"), "{refusal}");
-    let elsewhere = "serve --demo --data-dir new --database sqlite:real.db";
-    assert!(
-        keyward(folder.path(), elsewhere)
-            .failed(1)
-            .contains("in the data folder")
-    );
+    for elsewhere in ["sqlite:real.db", "postgres://u:p@127.0.0.1:1/d"] {
+        let args = format!("serve --demo --data-dir new --database {elsewhere}");
+        let refusal = keyward(folder.path(), &args).failed(1);
+        assert!(refusal.contains("in the data folder"), "{refusal}");
+    }
     assert!(!folder.path().join("keyward-data/demo").exists());
 }
 

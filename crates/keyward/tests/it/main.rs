@@ -13,6 +13,8 @@ mod crash;
 mod demo;
 mod disk;
 mod load;
+mod on_postgres;
+mod postgres;
 mod power_cut;
 mod readme;
 mod serve;

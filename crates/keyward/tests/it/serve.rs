@@ -165,12 +165,16 @@ fn a_database_elsewhere_is_used_where_it_is_named() {
     assert!(folder.path().join("rows.db").exists());
     assert!(!folder.path().join("keyward-data/keyward.db").exists());
     keyward_with(folder.path(), "account list", &named, "").fine();
-    let postgres = "serve --database postgres://u@h/d";
-    assert!(
-        keyward(folder.path(), postgres)
-            .failed(1)
-            .contains("not in this version")
-    );
+    for (url, why) in [
+        ("postgres://u:hunter2@h:port/d", "percent-encoded"),
+        ("postgres://u:hunter2@127.0.0.1:1/d", "cannot be opened"),
+    ] {
+        let refusal = keyward(folder.path(), &format!("serve --database {url}")).failed(1);
+        assert!(
+            refusal.contains(why) && !refusal.contains("hunter2"),
+            "{refusal}"
+        );
+    }
 }
 
 #[test]

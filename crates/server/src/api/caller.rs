@@ -23,8 +23,8 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let credential = bearer(&parts.headers);
-        let verified = app.tokens.verify_any(require(&credential)?);
-        let principal = verified.map_err(|_| Refused::Invalid)?;
+        let verified = app.tokens.verify_any(require(&credential)?).await;
+        let principal = verified.map_err(Refused::from)?;
         count(&principal, &app.limits).await?;
         let account = app.tokens.account(&principal).await?;
         Ok(Self {

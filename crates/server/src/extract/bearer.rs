@@ -31,19 +31,29 @@ pub(crate) enum Refused {
     Invalid,
     /// A good one of another realm.
     OtherRealm(Realm),
-    /// Too many requests of this account.
-    TooMany(Failure),
+    /// Too many requests of this account, or nobody can tell now whether the session stands.
+    Failed(Failure),
 }
 
 impl From<Refused> for Failure {
     /// As it is answered where no contract has words of its own: a realm is never told.
     fn from(refused: Refused) -> Self {
         let message = match refused {
-            Refused::TooMany(failure) => return failure,
+            Refused::Failed(failure) => return failure,
             Refused::Missing => "send a token: Authorization: Bearer …",
             Refused::Invalid | Refused::OtherRealm(_) => "the token is not valid",
         };
         Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+}
+
+impl From<tokens::Error> for Refused {
+    fn from(error: tokens::Error) -> Self {
+        match error {
+            tokens::Error::OtherRealm(realm) => Self::OtherRealm(realm),
+            tokens::Error::Session(error) => Self::Failed(error.into()),
+            _ => Self::Invalid,
+        }
     }
 }
 
@@ -75,12 +85,7 @@ pub(crate) async fn guard(
     tokens: &Tokens,
     limits: &Limits,
 ) -> Result<Principal, Refused> {
-    let principal = tokens
-        .verify(require(credential)?, realm)
-        .map_err(|error| match error {
-            tokens::Error::OtherRealm(realm) => Refused::OtherRealm(realm),
-            _ => Refused::Invalid,
-        })?;
+    let principal = tokens.verify(require(credential)?, realm).await?;
     count(&principal, limits).await?;
     Ok(principal)
 }
@@ -99,7 +104,7 @@ pub(crate) async fn count(principal: &Principal, limits: &Limits) -> Result<(), 
     limits
         .guarded_by(principal.realm.name(), &principal.subject)
         .await
-        .map_err(|exceeded| Refused::TooMany(exceeded.into()))
+        .map_err(|exceeded| Refused::Failed(exceeded.into()))
 }
 
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Credential<'h> {

@@ -77,6 +77,24 @@ pub(super) async fn migrate(db: &mut ClientWrapper, name: &str) -> Result<(), Op
     })
 }
 
+/// Refuses a database that [`migrate`] would change.
+pub(super) async fn refuse_older(db: &ClientWrapper, name: &str) -> Result<(), OpenError> {
+    let fail = |error: Error| failed(name, error.to_string().into());
+    let (_, ours) = count_tables(db).await.map_err(fail)?;
+    let found = match ours {
+        0 => 0,
+        _ => find_version(db).await.map_err(fail)?,
+    };
+    if found >= latest() {
+        return Ok(());
+    }
+    Err(OpenError::Older {
+        name: name.to_owned(),
+        found,
+        known: latest(),
+    })
+}
+
 /// The latest version this program knows.
 pub(super) fn latest() -> i64 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
@@ -131,6 +149,11 @@ async fn prepare(db: &ClientWrapper) -> Result<String, Error> {
 async fn count_tables(db: &ClientWrapper) -> Result<(i64, i64), Error> {
     let row = db.query_one(COUNT_TABLES, &[]).await?;
     Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+async fn find_version(db: &ClientWrapper) -> Result<i64, Error> {
+    let row = db.query_one(FIND_VERSION, &[]).await?;
+    Ok(row.try_get::<_, Option<i64>>(0)?.unwrap_or(0))
 }
 
 async fn create_table(db: &ClientWrapper) -> Result<(), Error> {

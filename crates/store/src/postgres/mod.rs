@@ -40,6 +40,8 @@ pub struct Options {
     pub patience: Duration,
     /// How often the feed of closed sessions is read where the database does not tell of changes.
     pub poll: Duration,
+    /// Whether the database is migrated where it must be; else one that would have to be is refused.
+    pub migrate: bool,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             connect: Duration::from_millis(1_500),
             patience: Duration::from_millis(1_800),
             poll: Duration::from_millis(250),
+            migrate: true,
         }
     }
 }
@@ -71,6 +74,19 @@ pub enum OpenError {
         /// The version it is at.
         found: i64,
         /// The latest version this program knows.
+        known: i64,
+    },
+    /// It must not be migrated now, and would have to be.
+    #[error(
+        "the database {name} is at version {found}, but this program works with {known}: start a server of \
+         this version on it, which migrates it, or use the program that runs on it"
+    )]
+    Older {
+        /// The database.
+        name: String,
+        /// The version it is at; 0 when Keyward has not used it yet.
+        found: i64,
+        /// The version this program works with.
         known: i64,
     },
     /// An applied migration is not the one this program carries.
@@ -115,6 +131,14 @@ pub enum OpenError {
     },
 }
 
+/// Tells whether `url` has the form of a database's URL, `postgres://…`, without connecting to it.
+///
+/// # Errors
+/// [`BadUrl`].
+pub fn check_url(url: &str) -> Result<(), BadUrl> {
+    Address::parse(url).map(drop)
+}
+
 /// The rows of Keyward in one PostgreSQL database, shared by any number of servers.
 pub struct Postgres {
     pool: Pool,
@@ -138,6 +162,9 @@ impl Postgres {
         };
         let connector = Connector::new(address, options).map_err(failed)?;
         let mut db = connector.connect().await.map_err(failed)?;
+        if !options.migrate {
+            migrate::refuse_older(&db, &name).await?;
+        }
         migrate::migrate(&mut db, &name).await?;
         let tells = feed::can_tell(&db).await;
         drop(db);

@@ -50,7 +50,7 @@ pub(super) fn verification_failed(email: String) -> Response {
 
 pub(super) fn refused(refused: Refused) -> Failure {
     let message = match refused {
-        Refused::TooMany(failure) => return failure,
+        Refused::Failed(failure) => return failure,
         Refused::Missing => "auth failed - token is missing",
         Refused::Invalid | Refused::OtherRealm(_) => "auth failed - token is invalid",
     };

@@ -16,7 +16,7 @@ use super::credentials::Credentials;
 use super::error::{Error, login_error, refused, sign_up_error, unknown_username};
 use super::wire::{CredentialsRequest, MessageResponse, SignedUpResponse};
 use crate::error::{Failure, ProblemDocument, method_not_allowed};
-use crate::extract::bearer::{Refused, bearer, count, require};
+use crate::extract::bearer::{bearer, count, require};
 use crate::extract::client::Client;
 use crate::limits::Limits;
 use crate::state::App;
@@ -144,7 +144,8 @@ async fn log_out(
     let token = require(&credential).map_err(refused)?;
     let principal = tokens
         .verify_any(token)
-        .map_err(|_| refused(Refused::Invalid))?;
+        .await
+        .map_err(|error| refused(error.into()))?;
     count(&principal, &limits).await.map_err(refused)?;
     tokens.log_out(token).await?;
     let body = MessageResponse {

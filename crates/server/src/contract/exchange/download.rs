@@ -105,7 +105,8 @@ async fn find_operator(
     let principal = app
         .tokens
         .verify_any(token)
-        .map_err(|_| refused(Refused::Invalid))?;
+        .await
+        .map_err(|error| refused(error.into()))?;
     match principal.realm {
         Realm::Client => {}
         Realm::Ops if principal.subject == username => {}

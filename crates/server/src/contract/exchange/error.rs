@@ -11,7 +11,7 @@ pub(super) type Error = Shaped<Problem>;
 
 pub(super) fn refused(refused: Refused) -> Failure {
     let (status, message) = match refused {
-        Refused::TooMany(failure) => return failure,
+        Refused::Failed(failure) => return failure,
         Refused::Missing => (
             StatusCode::UNAUTHORIZED,
             "send a token: Authorization: Bearer <token>",

@@ -47,7 +47,7 @@ pub(super) fn login_error(error: tokens::Error) -> Failure {
 
 pub(super) fn refused(refused: Refused) -> Failure {
     let message = match refused {
-        Refused::TooMany(failure) => return failure,
+        Refused::Failed(failure) => return failure,
         Refused::Missing => "Token is missing",
         Refused::Invalid | Refused::OtherRealm(_) => "Token is invalid",
     };

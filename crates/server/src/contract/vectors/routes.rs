@@ -133,6 +133,7 @@ pub(crate) async fn log_in(
         (status = 200, body = Vec<f64>), (status = 400, body = MessageResponse),
         (status = 401, body = MessageResponse), (status = 413, body = MessageResponse),
         (status = 415, body = MessageResponse), (status = 429, body = MessageResponse),
+        (status = 503, body = MessageResponse),
     ),
 )]
 async fn generate_array(

@@ -1,0 +1,65 @@
+//! How old what a server knows of closed sessions may be, where others close some too.
+//!
+//! Invariant: it is never younger than told: its age counts from before the feed was read, on a clock that does
+//! not go back.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// When the feed was last read to its end, and for how long that counts.
+#[derive(Debug, Default)]
+pub(super) struct Freshness {
+    /// `None` where nobody else closes sessions but by this process's leave.
+    bound: Option<Duration>,
+    /// On the monotonic clock, in microseconds.
+    read_at: AtomicU64,
+}
+
+impl Freshness {
+    pub(super) fn bounded_by(&self, bound: Duration) -> Self {
+        Self {
+            bound: Some(bound),
+            read_at: self.read_at.load(Ordering::Acquire).into(),
+        }
+    }
+
+    pub(super) fn read_at(&self, moment: Duration) {
+        let micros = u64::try_from(moment.as_micros()).unwrap_or(u64::MAX);
+        self.read_at.fetch_max(micros, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_fresh(&self, clock: &dyn Clock) -> bool {
+        let Some(bound) = self.bound else {
+            return true;
+        };
+        let read_at = Duration::from_micros(self.read_at.load(Ordering::Acquire));
+        clock.monotonic().saturating_sub(read_at) <= bound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+
+    #[test]
+    fn what_was_read_counts_for_the_bound_and_no_longer() {
+        let clock = ManualClock::new(Timestamp::from_seconds(0));
+        let unbounded = Freshness::default();
+        let freshness = unbounded.bounded_by(Duration::from_secs(2));
+        clock.advance(Duration::from_secs(2));
+        assert!(freshness.is_fresh(&clock));
+        clock.advance(Duration::from_micros(1));
+        assert!(!freshness.is_fresh(&clock) && unbounded.is_fresh(&clock));
+        freshness.read_at(Duration::from_secs(1));
+        assert!(freshness.is_fresh(&clock));
+        // One that began earlier and ended later.
+        freshness.read_at(Duration::ZERO);
+        assert!(freshness.is_fresh(&clock));
+        // The wall clock has no say in it.
+        clock.set(Timestamp::from_seconds(-100));
+        assert!(freshness.is_fresh(&clock));
+    }
+}
