@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod disk;
 mod load;
+mod nodes;
 mod on_postgres;
 mod postgres;
 mod power_cut;

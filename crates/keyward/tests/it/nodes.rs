@@ -1,0 +1,246 @@
+//! Several servers on one PostgreSQL database: what one closes the others refuse, and one that cannot ask refuses.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::load::{Load, check_rows};
+use crate::postgres::{Cable, Database, State};
+use crate::server::Server;
+
+const LOGOUTS: usize = 500;
+const REUSES: usize = 50;
+/// Within what every node refuses what another closed.
+const BOUND: Duration = Duration::from_secs(1);
+/// How old what a node knows may be, and how long its question to the database may take.
+const CUT_OFF: Duration = Duration::from_secs(4);
+/// Within what readiness follows the database.
+const READINESS: Duration = Duration::from_secs(5);
+
+/// A server with a folder of its own.
+struct Node {
+    server: Server,
+    _folder: TempDir,
+}
+
+impl Node {
+    fn start(url: &str) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        Self {
+            server: Server::start_with(folder.path(), "", &[("KEYWARD_DATABASE", url)]),
+            _folder: folder,
+        }
+    }
+
+    /// Starts one on each URL, all at once.
+    fn start_all(urls: [&str; 3]) -> [Self; 3] {
+        thread::scope(|scope| {
+            urls.map(|url| scope.spawn(|| Self::start(url)))
+                .map(|starting| starting.join().expect("a node"))
+        })
+    }
+
+    /// Answers to a path that is guarded and needs no row.
+    async fn guarded(&self, token: &str) -> Response {
+        let request = self.server.post("/generate_array?dimensions=1");
+        let request = request.bearer_auth(token).json(&json!({"sentence": "x"}));
+        request.send().await.expect("an answer")
+    }
+
+    async fn status(&self, token: &str) -> u16 {
+        self.guarded(token).await.status().as_u16()
+    }
+
+    /// Asks until the status is `expected`, and tells how long that took since `start`.
+    async fn until(&self, token: &str, expected: u16, start: Instant) -> Duration {
+        while self.status(token).await != expected {
+            assert!(start.elapsed() < READINESS * 2, "it never is {expected}");
+        }
+        start.elapsed()
+    }
+
+    async fn until_ready_is(&self, expected: u16) -> Duration {
+        let start = Instant::now();
+        loop {
+            let ready = self.server.get("/health/ready").send().await;
+            if ready.expect("an answer").status() == expected {
+                return start.elapsed();
+            }
+            assert!(start.elapsed() < READINESS * 4, "it never is {expected}");
+        }
+    }
+
+    async fn log_out(&self, token: &str) {
+        let request = self.server.post("/api/v1/authentication/logout");
+        let answer = request.bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(answer.status(), 204, "{}", self.server.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_on_one_node_is_refused_by_the_others_within_a_second() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let url = database.url();
+    let [a, b, c] = Node::start_all([&url; 3]);
+    a.server.register("alice", "pw").await;
+    let mut times = Vec::with_capacity(2 * LOGOUTS);
+    for _ in 0..LOGOUTS {
+        let token = a.server.log_in("alice", "pw").await;
+        assert_eq!((b.status(&token).await, c.status(&token).await), (200, 200));
+        a.log_out(&token).await;
+        let start = Instant::now();
+        let (at_b, at_c) = tokio::join!(b.until(&token, 401, start), c.until(&token, 401, start));
+        times.extend([at_b, at_c]);
+    }
+    times.sort_unstable();
+    let part = |percent: usize| times[(times.len() - 1) * percent / 100];
+    let (median, most, longest) = (part(50), part(99), part(100));
+    println!(
+        "{LOGOUTS} logouts on one node, refused by two others after: \
+         p50 {median:?}, p99 {most:?}, maximum {longest:?}"
+    );
+    assert!(longest < BOUND, "{longest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_uses_of_one_refresh_token_on_all_nodes_one_wins_and_its_family_dies() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let url = database.url();
+    let nodes = Node::start_all([&url; 3]);
+    nodes[0].server.register("alice", "pw").await;
+    let credentials = json!({"username": "alice", "password": "pw"});
+    let login = nodes[0].server.post("/api/v1/authentication/login");
+    let pair = login.json(&credentials).send().await.expect("an answer");
+    let pair: Value = pair.json().await.expect("a pair");
+    let refresh = |node: &Node, pair: &Value| {
+        let token = pair["refresh_token"].as_str().expect("a token");
+        let request = node.server.post("/api/v1/authentication/refresh");
+        tokio::spawn(request.bearer_auth(token).send())
+    };
+    let uses: Vec<_> = (0..REUSES)
+        .map(|index| refresh(&nodes[index % nodes.len()], &pair))
+        .collect();
+    let (mut statuses, mut won) = (HashMap::<_, usize>::new(), None);
+    for used in uses {
+        let answer = used.await.expect("a task").expect("an answer");
+        *statuses.entry(answer.status()).or_default() += 1;
+        if answer.status() == StatusCode::OK {
+            won = Some(answer.json::<Value>().await.expect("a pair"));
+        }
+    }
+    println!("{REUSES} uses of one refresh token on three nodes: {statuses:?}");
+    assert_eq!(
+        statuses,
+        HashMap::from([(StatusCode::OK, 1), (StatusCode::UNAUTHORIZED, REUSES - 1)])
+    );
+    let (won, start) = (won.expect("a winner"), Instant::now());
+    for node in &nodes {
+        for pair in [&pair, &won] {
+            let access = pair["access_token"].as_str().expect("a token");
+            let waited = node.until(access, 401, start).await;
+            assert!(waited < BOUND, "{waited:?}");
+            let again = refresh(node, pair).await.expect("a task");
+            assert_eq!(again.expect("an answer").status(), 401);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_from_the_database_refuses_and_comes_back() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let cable = Cable::lay(&database).await;
+    let (near, far) = (Node::start(&database.url()), Node::start(&cable.url));
+    near.server.register("alice", "pw").await;
+    for broken in [State::Cut, State::Frozen] {
+        let (closed, open) = (
+            near.server.log_in("alice", "pw").await,
+            near.server.log_in("alice", "pw").await,
+        );
+        assert_eq!(
+            (far.status(&closed).await, far.status(&open).await),
+            (200, 200)
+        );
+        cable.turn(broken);
+        let cut = Instant::now();
+        near.log_out(&closed).await;
+        let (refused, unready) =
+            tokio::join!(far.until(&closed, 503, cut), far.until_ready_is(503));
+        assert!(
+            refused < CUT_OFF && unready < READINESS,
+            "{refused:?} {unready:?}"
+        );
+        let answer = far.guarded(&open).await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers()["retry-after"], "1");
+        let body: Value = answer.json().await.expect("contract 4's shape");
+        assert!(body["message"].is_string(), "{body}");
+        let live = far.server.get("/health/live").send().await;
+        assert_eq!(live.expect("an answer").status(), 200);
+        assert_eq!(far.server.try_log_in("alice", "pw").await.status(), 503);
+
+        cable.turn(State::Whole);
+        let back = Instant::now();
+        let (open_again, ready) =
+            tokio::join!(far.until(&open, 200, back), far.until_ready_is(200));
+        println!(
+            "{broken:?}: refused after {refused:?}, not ready after {unready:?}; \
+             back after {open_again:?}, ready after {ready:?}"
+        );
+        assert!(open_again < READINESS && ready < READINESS);
+        assert_eq!(far.status(&closed).await, 401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_a_node_acknowledged_is_lost_when_it_is_killed() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let url = database.url();
+    let other = Node::start(&url);
+    let mut acknowledged = 0;
+    for round in 0..3 {
+        let node = Node::start(&url);
+        let mut load = Load::start(&node.server, round).await;
+        load.reach(60).await;
+        node.server.kill();
+        for mut ledger in load.ledgers().await {
+            for token in &ledger.logged_out {
+                other.until(token, 401, Instant::now()).await;
+            }
+            check_rows(&other.server, &mut ledger).await;
+            acknowledged += ledger.acknowledged;
+        }
+    }
+    println!("kill -9 of a node: 3 rounds, {acknowledged} effects acknowledged, 0 lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_nodes_that_start_at_once_on_an_empty_database_one_migrates() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let url = database.url();
+    let nodes = Node::start_all([&url; 3]);
+    for node in &nodes {
+        assert!(node.until_ready_is(200).await < READINESS);
+    }
+    let client = database.client().await;
+    let count = "SELECT count(*), count(DISTINCT version) FROM schema_migrations WHERE version > 0";
+    let row = client.query_one(count, &[]).await.expect("a row");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 1));
+    // All sign with the same keys.
+    nodes[0].server.register("alice", "pw").await;
+    let token = nodes[1].server.log_in("alice", "pw").await;
+    assert_eq!(nodes[2].status(&token).await, 200);
+}
