@@ -1,12 +1,15 @@
 //! Several servers on one PostgreSQL database: what one closes the others refuse, and one that cannot ask refuses.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::{Response, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::load::{Load, check_rows};
 use crate::postgres::{Cable, Database, State};
@@ -243,4 +246,101 @@ async fn of_three_nodes_that_start_at_once_on_an_empty_database_one_migrates() {
     nodes[0].server.register("alice", "pw").await;
     let token = nodes[1].server.log_in("alice", "pw").await;
     assert_eq!(nodes[2].status(&token).await, 200);
+}
+
+/// A client that knows several servers, and tries the next where a connection is refused.
+struct Caller {
+    urls: Arc<RwLock<[String; 3]>>,
+    client: Client,
+    tries: AtomicUsize,
+    answers: AtomicUsize,
+}
+
+impl Caller {
+    async fn call(&self, path: &str, token: Option<&str>, body: &Value) -> Value {
+        loop {
+            let index = self.tries.fetch_add(1, Ordering::Relaxed) % 3;
+            let url = self.urls.read().expect("a lock")[index].clone();
+            let mut request = self.client.post(format!("{url}{path}")).json(body);
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            match request.send().await {
+                Ok(answer) => {
+                    let (status, text) = (answer.status(), answer.text().await);
+                    let text = text.expect("a whole answer");
+                    assert!(status.is_success(), "{path}: {status} {text}");
+                    self.answers.fetch_add(1, Ordering::Relaxed);
+                    return serde_json::from_str(&text).unwrap_or_default();
+                }
+                Err(error) => assert!(error.is_connect(), "{path}: {error:?}"),
+            }
+        }
+    }
+
+    async fn work(
+        self: Arc<Self>,
+        worker: usize,
+        stop: Arc<AtomicBool>,
+        told: UnboundedSender<()>,
+    ) {
+        let mut name = (0..).map(|step| format!("user{worker}x{step}"));
+        while !stop.load(Ordering::Relaxed) {
+            let credentials = json!({"username": name.next(), "password": "pw"});
+            self.call("/register", None, &credentials).await;
+            let login = self.call("/login", None, &credentials).await;
+            let token = login["token"].as_str().expect("a token");
+            let sentence = json!({"sentence": "x"});
+            self.call("/generate_array", Some(token), &sentence).await;
+            let path = "/api/v1/authentication/logout";
+            self.call(path, Some(token), &Value::Null).await;
+            // Nobody counts any more once all servers are replaced.
+            _ = told.send(());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_are_replaced_one_by_one_under_load_and_no_request_fails() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let url = database.url();
+    let nodes = Node::start_all([&url; 3]);
+    let urls = nodes.each_ref().map(|node| node.server.url.clone());
+    let caller = Arc::new(Caller {
+        urls: Arc::new(RwLock::new(urls)),
+        client: Client::new(),
+        tries: AtomicUsize::new(0),
+        answers: AtomicUsize::new(0),
+    });
+    let stop = Arc::new(AtomicBool::new(false));
+    let (told, mut answered) = mpsc::unbounded_channel();
+    let workers: Vec<_> = (0..4)
+        .map(|worker| {
+            tokio::spawn(Arc::clone(&caller).work(worker, Arc::clone(&stop), told.clone()))
+        })
+        .collect();
+    drop(told);
+    let mut new = Vec::new();
+    for (index, node) in nodes.into_iter().enumerate() {
+        // It ends early when every worker has failed, which joining them tells.
+        for _ in 0..10 {
+            answered.recv().await;
+        }
+        let (status, _) = tokio::task::block_in_place(|| node.server.stop());
+        assert_eq!(status.code(), Some(0));
+        let node = tokio::task::block_in_place(|| Node::start(&url));
+        caller.urls.write().expect("a lock")[index] = node.server.url.clone();
+        new.push(node);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for worker in workers {
+        worker.await.expect("no failed request");
+    }
+    let answers = caller.answers.load(Ordering::Relaxed);
+    let refused = caller.tries.load(Ordering::Relaxed) - answers;
+    println!(
+        "three servers replaced under load: {answers} answers, {refused} refused connections, 0 failed"
+    );
 }
