@@ -37,10 +37,19 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
 
 /// What an error of the disk means to a caller.
 pub(crate) fn fault(error: io::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::Full(error.into()),
-        _ => Fault::Internal(error.into()),
+    if is_full(&error) {
+        Fault::Full(error.into())
+    } else {
+        Fault::Internal(error.into())
     }
+}
+
+/// Whether the disk has no room, or no more for this user.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }
 
 /// Runs what may wait for the disk on a blocking thread.

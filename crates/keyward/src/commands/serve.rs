@@ -15,7 +15,6 @@ use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
 use keyward_server::{App, router, serve};
 use keyward_store::blobs::LocalBlobs;
-use keyward_store::folder::DataFolder;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -66,7 +65,8 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
         format!("cannot listen on {listen}: stop what does, or name another with --listen")
     })?;
     let services = Services::start(&data, settings.passwords, settings.feed_bound).await?;
-    let app = assemble(&folder, &data, &settings, &services).await?;
+    let blobs = LocalBlobs::open(&folder.files()).context("the folder of the files")?;
+    let app = assemble(&data, &settings, &services, &blobs).await?;
     if is_demo {
         demo::fill(&services, &app.customers).await?;
         demo::warn();
@@ -91,7 +91,7 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, "stopping"),
-        cause = data.engine.failed() => bail!(
+        cause = broken(&data, &blobs) => bail!(
             "the disk failed to make a write durable, and nothing more can be promised: {cause}. \
              Check the disk, then start again: what was answered before is kept"
         ),
@@ -111,15 +111,22 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     Ok(())
 }
 
+/// Why the disk can be trusted no more, once that is so.
+async fn broken(data: &Data, blobs: &LocalBlobs) -> String {
+    tokio::select! {
+        cause = data.engine.failed() => cause,
+        cause = blobs.failed() => cause,
+    }
+}
+
 async fn assemble(
-    folder: &DataFolder,
     data: &Data,
     settings: &Settings,
     services: &Services,
+    blobs: &LocalBlobs,
 ) -> anyhow::Result<App> {
     let keys = services.keys(data, settings).await?;
     let (clock, random) = (&services.clock, &services.random);
-    let blobs = LocalBlobs::open(&folder.files()).context("the folder of the files")?;
     let rows = &data.rows;
     let limits = Arc::new(limits(settings, &keys, clock.clone())?);
     Ok(App {
@@ -129,7 +136,7 @@ async fn assemble(
         notary: Notary::new(keys, clock.clone(), random.clone())?,
         files: Files::new(
             rows.clone(),
-            Arc::new(blobs),
+            Arc::new(blobs.clone()),
             clock.clone(),
             random.clone(),
             settings.largest_file,

@@ -330,7 +330,7 @@ async fn check_files(server: &Server, ledger: &Ledger) {
         let request = server.get(&format!("/client/files/{name}"));
         let answer = request.bearer_auth(&token).send().await.expect("answer");
         if answer.status() == StatusCode::OK {
-            let found = answer.bytes().await.expect("bytes");
+            let found = answer.bytes().await.expect("the whole file");
             assert!(found == bytes.as_slice(), "the file {name} is not whole");
         } else {
             assert!(!acknowledged, "the file {name} is lost");

@@ -12,6 +12,7 @@ mod commands;
 mod crash;
 mod demo;
 mod disk;
+mod faults;
 mod load;
 mod nodes;
 mod on_postgres;

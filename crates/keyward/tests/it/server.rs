@@ -152,6 +152,11 @@ impl Server {
         }
     }
 
+    /// The file of its standard error, which outlives it.
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("log")

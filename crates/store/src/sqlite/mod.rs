@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::error::{Fault, Source};
+use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use readers::Readers;
@@ -133,6 +134,9 @@ impl Sqlite {
             migrate::refuse_older(&db, path)?;
         }
         migrate::migrate(&mut db, path)?;
+        if options.migrate {
+            empty_log(&db).map_err(|error| failed(error.into()))?;
+        }
         Ok(Self {
             readers: Arc::new(Readers::new(path, options)),
             writer: Writer::start(db, options.queue).map_err(|error| failed(error.into()))?,
@@ -215,6 +219,25 @@ fn open_writer(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
+}
+
+/// Copies the log of the last process into the database and begins it anew. Where a sync had failed, the
+/// system may show a log that never reached the disk: what is appended to it would be lost with it.
+fn empty_log(db: &Connection) -> rusqlite::Result<()> {
+    use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+    match db.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE) {
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(DatabaseBusy | DatabaseLocked | DiskFull)
+            ) =>
+        {
+            // Another process reads, or there is no room: what is there can be served all the same.
+            tracing::warn!(%error, "the log was not copied into the database");
+            Ok(())
+        }
+        copied => copied.map(drop),
+    }
 }
 
 /// What a failed statement means to the caller; nothing of it was kept.

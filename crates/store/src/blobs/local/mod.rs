@@ -1,14 +1,14 @@
 //! Blobs in a folder of the local disk: `<first two digits>/<id>`, and `tmp/<id>` while unfinished.
 //!
-//! Invariant: under its final name a blob is whole and durable, its folders' entries included. No path
-//! is followed through a symbolic link.
+//! Invariant: under its final name a blob is whole and durable, its folders' entries included; a sync that
+//! failed is told by [`LocalBlobs::failed`]. No path is followed through a symbolic link.
 
 mod reader;
 mod writer;
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,10 +18,11 @@ use keyward_core::error::Fault;
 use keyward_core::files::{BlobId, BlobReader, BlobWriter, Blobs};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
+use tokio::sync::watch;
 
 use self::reader::Reader;
 use self::writer::Writer;
-use crate::disk::{blocking, create_folder, fault};
+use crate::disk::{blocking, create_folder, fault, is_full};
 
 /// The name of the folder of unfinished blobs.
 const TEMPORARY: &str = "tmp";
@@ -42,6 +43,8 @@ struct Folders {
     durable: Mutex<HashSet<String>>,
     /// What was begun since the start, until the sweep of what is older has passed.
     begun: Mutex<Option<HashSet<BlobId>>>,
+    /// Why nothing more can be made durable, if so.
+    failure: watch::Sender<Option<String>>,
 }
 
 impl LocalBlobs {
@@ -63,7 +66,20 @@ impl LocalBlobs {
             temporary,
             durable: Mutex::default(),
             begun: Mutex::new(Some(HashSet::new())),
+            failure: watch::Sender::default(),
         })))
+    }
+
+    /// Resolves, with the cause, when the disk has failed a sync other than for want of room: what the
+    /// kernel dropped cannot be synced later, and the process should stop rather than try again.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.0.failure.subscribe();
+        // The sender is held here, so that this ends with a cause alone.
+        let found = failure.wait_for(Option::is_some).await;
+        found
+            .ok()
+            .and_then(|cause| cause.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -117,7 +133,17 @@ impl Folders {
         self.ensure_folder_of(id)?;
         let folder = self.folder_of(id)?;
         renameat(&self.temporary, id.as_str(), &folder, id.as_str())?;
-        Ok(fsync(&folder)?)
+        self.sync(&folder)
+    }
+
+    fn sync(&self, file: impl AsFd) -> io::Result<()> {
+        let synced = fsync(file).map_err(io::Error::from);
+        if let Err(error) = &synced
+            && !is_full(error)
+        {
+            self.failure.send_replace(Some(error.to_string()));
+        }
+        synced
     }
 
     fn discard(&self, id: &BlobId) {
@@ -131,7 +157,7 @@ impl Folders {
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
         if !durable.contains(prefix_of(id)) {
             make_folder(&self.root, prefix_of(id))?;
-            fsync(&self.root)?;
+            self.sync(&self.root)?;
             durable.insert(prefix_of(id).to_owned());
         }
         Ok(())

@@ -98,7 +98,7 @@ impl BlobWriter for Writer {
         let file = self.idle().await?;
         let (folders, id) = (Arc::clone(&self.folders), self.id.clone());
         blocking(move || {
-            file.sync_all()?;
+            folders.sync(&file)?;
             folders.publish(&id)
         })
         .await

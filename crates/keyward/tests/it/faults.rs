@@ -1,0 +1,189 @@
+//! A disk that is full, and one that fails a sync, under the real server.
+
+use std::path::Path;
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::crash::leftovers;
+use crate::disk::Disk;
+use crate::load::{Load, check};
+use crate::server::Server;
+
+const CUSTOMERS: &str = "/api/v1/customers/customers";
+
+struct Home {
+    folder: TempDir,
+    disk: Disk,
+}
+
+impl Home {
+    /// `None`, with a word about it, where no such disk can be mounted.
+    fn new() -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let [live, mount] = ["live", "mount"].map(|name| folder.path().join(name));
+        let disk = Disk::mount(&live, &mount, "ordered", 1)?;
+        Some(Self { folder, disk })
+    }
+
+    fn start(&self) -> Server {
+        self.start_on(&self.folder.path().join("mount"))
+    }
+
+    fn start_on(&self, disk: &Path) -> Server {
+        let data = disk.join("data");
+        Server::start_with(
+            self.folder.path(),
+            &format!("--data-dir {}", data.display()),
+            &[],
+        )
+    }
+
+    /// Cuts the power, and starts the server on what was durable.
+    fn cut_power(&self, server: Server) -> Server {
+        let after = self.folder.path().join("after");
+        self.disk.command(&format!("cut {}", after.display()));
+        server.kill();
+        self.start_on(&after)
+    }
+}
+
+fn customer(server: &Server, token: &str) -> RequestBuilder {
+    let body = json!({"name": "n", "dob": "2020-07-08", "updated_at": "2020-07-08T00:00:00.000Z"});
+    server.post(CUSTOMERS).bearer_auth(token).json(&body)
+}
+
+fn upload(server: &Server, token: &str, name: &str) -> RequestBuilder {
+    let part = Part::bytes(vec![7; 300_000]).file_name(name.to_owned());
+    let form = Form::new().part("request_file", part);
+    server
+        .post("/ops/upload")
+        .bearer_auth(token)
+        .multipart(form)
+}
+
+async fn exchange_user(server: &Server, role: &str) -> String {
+    let body = json!({"username": role, "password": "pw"});
+    let signup = server.post(&format!("/{role}/signup")).json(&body);
+    assert_eq!(signup.send().await.unwrap().status(), 201);
+    let login = server.post(&format!("/{role}/login")).json(&body);
+    login.send().await.unwrap().text().await.unwrap()
+}
+
+async fn send(request: RequestBuilder) -> Response {
+    request.send().await.unwrap()
+}
+
+/// Asserts that there was no room, told as problem documents tell it.
+async fn expect_full(answer: Response) {
+    assert_eq!(answer.status(), 507);
+    let kind = answer.headers()["content-type"].clone();
+    assert_eq!(kind, "application/problem+json");
+    let problem = answer.json::<Value>().await.unwrap();
+    assert_eq!(problem["status"], 507, "{problem}");
+    assert!(problem["detail"].is_string(), "{problem}");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_goes_on_reading_and_heals_without_a_restart() {
+    let Some(home) = Home::new() else {
+        return;
+    };
+    let server = home.start();
+    server.register("reader", "pw").await;
+    let token = server.log_in("reader", "pw").await;
+    let (ops, client) = (
+        exchange_user(&server, "ops").await,
+        exchange_user(&server, "client").await,
+    );
+    assert_eq!(send(customer(&server, &token)).await.status(), 201);
+    assert_eq!(
+        send(upload(&server, &ops, "before")).await.status(),
+        201,
+        "{}",
+        server.log()
+    );
+
+    home.disk.command("full");
+    for _ in 0..3 {
+        expect_full(send(customer(&server, &token)).await).await;
+        expect_full(send(upload(&server, &ops, "during")).await).await;
+        let refused = server.try_log_in("reader", "pw").await;
+        assert_eq!(refused.status(), 507);
+        assert!(refused.json::<Value>().await.unwrap()["message"].is_string());
+        let list = send(server.get(CUSTOMERS).bearer_auth(&token)).await;
+        let list = list.json::<Value>().await.unwrap();
+        assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+        let file = server.get("/client/files/ops/before").bearer_auth(&client);
+        assert_eq!(send(file).await.bytes().await.unwrap().len(), 300_000);
+        for path in ["/health/live", "/health/ready"] {
+            assert_eq!(send(server.get(path)).await.status(), 200, "{path}");
+        }
+    }
+
+    home.disk.command("heal");
+    assert_eq!(send(customer(&server, &token)).await.status(), 201);
+    assert_eq!(send(upload(&server, &ops, "after")).await.status(), 201);
+    let data = home.folder.path().join("mount/data");
+    assert_eq!(leftovers(&data), 0, "what found no room is left");
+    let server = home.cut_power(server);
+    let token = server.log_in("reader", "pw").await;
+    let list = send(server.get(CUSTOMERS).bearer_auth(&token)).await;
+    let list = list.json::<Value>().await.unwrap();
+    assert_eq!(list.as_array().map(Vec::len), Some(2), "{list}");
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_the_server_before_it_claims_any_success() {
+    let Some(home) = Home::new() else {
+        return;
+    };
+    let server = home.start();
+    let mut load = Load::start(&server, 0).await;
+    load.reach(20).await;
+    load.allow_failures();
+    home.disk.command("fail-sync");
+    expect_stopped(server);
+    // The system still shows what never reached the disk. Nothing that is answered may rest upon it.
+    home.disk.command("heal");
+    let server = home.start();
+    let mut after = Load::start(&server, 1).await;
+    after.reach(20).await;
+    after.allow_failures();
+    let server = home.cut_power(server);
+    for mut ledger in load
+        .ledgers()
+        .await
+        .into_iter()
+        .chain(after.ledgers().await)
+    {
+        check(&server, &mut ledger).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_an_uploaded_file_stops_the_server_as_well() {
+    let Some(home) = Home::new() else {
+        return;
+    };
+    let server = home.start();
+    let ops = exchange_user(&server, "ops").await;
+    home.disk.command("fail-sync");
+    // The server may be gone before the answer is.
+    if let Ok(answer) = upload(&server, &ops, "lost").send().await {
+        assert_eq!(answer.status(), 500);
+    }
+    expect_stopped(server);
+}
+
+/// Asserts that the server ends by itself, with the reason on its standard error.
+fn expect_stopped(server: Server) {
+    let log = server.log_path();
+    let (status, _) = server.end();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert_eq!(status.code(), Some(1), "{log}");
+    let reason = "error: the disk failed to make a write durable";
+    assert!(log.contains(reason), "{log}");
+}
