@@ -89,7 +89,9 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         self.pulse.end(Wait::Body);
         if !self.incoming.is_end_stream() {
-            self.pulse.leave_body_unread();
+            // A chunked body does not tell how much is left, which may be its end alone.
+            let rest = self.incoming.size_hint().upper();
+            self.pulse.leave_body_unread(rest.unwrap_or(1));
         }
     }
 }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
@@ -26,6 +28,10 @@ use crate::address::Peer;
 
 /// The headers hyper parses without an allocation; its own default.
 const HEADERS_ON_STACK: usize = 100;
+
+/// The bytes of an unread body that hyper passes over, having read them with the head; after more than these
+/// it closes the connection.
+const PASSED_OVER: u64 = 4 << 10;
 
 /// Asks all connections to finish.
 #[derive(Debug, Default)]
@@ -84,7 +90,7 @@ where
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
             // Errors are the client's: it broke off, or was answered 400 by hyper.
-            let unread = result.is_err() || pulse.is_body_unread();
+            let unread = result.is_err() || pulse.body_unread() > 0;
             return Poll::Ready(Ending::Finished { unread });
         }
         match ready!(watch.poll_overdue(context)) {
@@ -150,10 +156,15 @@ impl Future for Answer {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.answer {
+        let mut response = match &mut self.answer {
             Ok(routed) => ready!(Pin::new(routed).poll(context))?,
             Err(refusal) => refusal.take().unwrap_or_default(),
         };
+        if self.pulse.body_unread() > PASSED_OVER {
+            // hyper closes the connection but does not say so, and the client's next request would be lost.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
         Poll::Ready(Ok(
             response.map(|body| ResponseBody::new(body, Arc::clone(&self.pulse)))
         ))

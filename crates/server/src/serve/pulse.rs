@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::task::AtomicWaker;
@@ -38,7 +38,8 @@ pub(super) struct Pulse {
     /// The task that reads the request's body.
     reader: AtomicWaker,
     body_late: AtomicBool,
-    body_unread: AtomicBool,
+    /// How many bytes of the request's body nobody will read.
+    body_unread: AtomicU64,
 }
 
 impl Pulse {
@@ -70,7 +71,7 @@ impl Pulse {
         self.end(Wait::Idle);
         self.end(Wait::Head);
         self.body_late.store(false, Ordering::Relaxed);
-        self.body_unread.store(false, Ordering::Relaxed);
+        self.body_unread.store(0, Ordering::Relaxed);
     }
 
     /// Begins the wait for the body on behalf of a task that need not be the connection's own.
@@ -92,11 +93,11 @@ impl Pulse {
         self.body_late.load(Ordering::Acquire)
     }
 
-    pub(super) fn leave_body_unread(&self) {
-        self.body_unread.store(true, Ordering::Relaxed);
+    pub(super) fn leave_body_unread(&self, bytes: u64) {
+        self.body_unread.store(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn is_body_unread(&self) -> bool {
+    pub(super) fn body_unread(&self) -> u64 {
         self.body_unread.load(Ordering::Relaxed)
     }
 

@@ -88,6 +88,27 @@ async fn a_body_that_would_be_refused_need_not_be_sent() {
 }
 
 #[tokio::test]
+async fn an_answer_tells_that_the_connection_closes_when_a_long_body_was_not_read() {
+    let exchange = Exchange::start().await;
+    let address = listen(&exchange).await;
+    for (length, closes) in [(100, false), (300_000, true)] {
+        let mut stream = TcpStream::connect(address).await.expect("connection");
+        let head = format!(
+            "POST /ops/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a.b.c\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        let request = [head.into_bytes(), vec![b'x'; length]].concat();
+        stream.write_all(&request).await.expect("request");
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.expect("answer");
+        let answer = String::from_utf8_lossy(&answer[..read]).to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 401 "), "{answer}");
+        let told = answer.contains("\r\nconnection: close\r\n");
+        assert_eq!(told, closes, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_in_an_upload_leaves_nothing() {
     let exchange = Exchange::start().await;
     let address = listen(&exchange).await;
