@@ -2,7 +2,7 @@
 //! is there afterwards, and no half file is visible.
 //!
 //! A kill leaves the operating system's cache as it was, so a build that answers between the write and the sync
-//! of a commit passes here and fails only at a power cut; one that answers before the commit fails here.
+//! of a commit passes here and fails only in `power_cut`; one that answers before the commit fails here too.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! A disk that is full, and one that fails a sync, under the real server.
+//!
+//! They fail on a build that goes on after the sync of a commit or of a file has failed, and on one that begins
+//! by writing on to the log that such a sync left.
 
 use std::path::Path;
 
@@ -135,7 +138,8 @@ async fn a_full_disk_refuses_writes_goes_on_reading_and_heals_without_a_restart(
     assert_eq!(list.as_array().map(Vec::len), Some(2), "{list}");
 }
 
-#[tokio::test]
+// The load goes on while a thread waits for the server's end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_sync_stops_the_server_before_it_claims_any_success() {
     let Some(home) = Home::new() else {
         return;
@@ -164,7 +168,21 @@ async fn a_failed_sync_stops_the_server_before_it_claims_any_success() {
 }
 
 #[tokio::test]
-async fn a_failed_sync_of_an_uploaded_file_stops_the_server_as_well() {
+async fn a_failed_sync_of_a_row_stops_the_server() {
+    expect_stopped_by(|server, _| {
+        let body = json!({"username": "lost", "password": "pw"});
+        server.post("/register").json(&body)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_an_uploaded_file_stops_the_server() {
+    expect_stopped_by(|server, ops| upload(server, ops, "lost")).await;
+}
+
+/// Asserts that a request whose sync fails is not answered with success and ends the server.
+async fn expect_stopped_by(request: impl Fn(&Server, &str) -> RequestBuilder) {
     let Some(home) = Home::new() else {
         return;
     };
@@ -172,7 +190,7 @@ async fn a_failed_sync_of_an_uploaded_file_stops_the_server_as_well() {
     let ops = exchange_user(&server, "ops").await;
     home.disk.command("fail-sync");
     // The server may be gone before the answer is.
-    if let Ok(answer) = upload(&server, &ops, "lost").send().await {
+    if let Ok(answer) = request(&server, &ops).send().await {
         assert_eq!(answer.status(), 500);
     }
     expect_stopped(server);

@@ -1,5 +1,9 @@
 //! Power cuts in the midst of the load of `crash`: the server starts on what was durable, by itself, and what was
 //! acknowledged is there.
+//!
+//! It fails on a build with `synchronous=NORMAL`, on one that does not sync a file, or its folder after the
+//! rename, or the folder that holds that, and on one that answers before the commit. Of these `crash` sees the
+//! last alone.
 
 use std::fs;
 use std::path::Path;
