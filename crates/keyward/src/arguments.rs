@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{account, config, serve, session, token};
+use crate::commands::{account, backup, config, doctor, restore, serve, session, token};
 use crate::settings::Flags;
 
 /// Keyward signs people up, logs them in, and issues, checks, refreshes and revokes JWTs.
@@ -47,6 +47,12 @@ pub(crate) enum Command {
     /// Mint, verify and inspect tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Write the database, the notary's key and the files to one file, also while the server runs
+    Backup(backup::Arguments),
+    /// Make a data folder of a backup; every token from before dies
+    Restore(restore::Arguments),
+    /// Check folder, disk, clock, database, keys and settings, and say what to do about each
+    Doctor(doctor::Arguments),
 }
 
 impl Place {

@@ -3,6 +3,7 @@
 //! Invariant: a folder with public keys is never served but by `--demo`, nor another by it; and a
 //! command never changes the shape of a database that a running server uses.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -71,19 +72,11 @@ impl Data {
             let engine = Engine::open_postgres(url, create).await.context(refused)?;
             return Ok(Self::of(engine, Servers::Any));
         }
-        let shown = settings.data_dir.display();
-        if !create && !settings.data_dir.exists() {
-            bail!("there is no data folder {shown}: name it with --data-dir");
+        if !create {
+            existing(settings)?;
         }
         let folder = DataFolder::open(&settings.data_dir)?;
-        let path = match &settings.database {
-            Database::Sqlite(path) => path.clone(),
-            _ => folder.database(),
-        };
-        if !create && !path.exists() {
-            let shown = path.display();
-            bail!("there is no database {shown}: name its folder with --data-dir");
-        }
+        let path = database(settings, &folder);
         let serving = folder.is_serving()?;
         let engine = Engine::open_sqlite(&path, &folder, !serving).context(refused)?;
         let servers = if serving { Servers::One } else { Servers::None };
@@ -131,4 +124,32 @@ fn take_as(folder: &DataFolder, demo: bool) -> anyhow::Result<()> {
         ),
     }
     Ok(())
+}
+
+/// Where the database is, which must be there, and its folder too.
+///
+/// # Errors
+/// Which is missing, or the folder cannot be used.
+pub(crate) fn existing(settings: &Settings) -> anyhow::Result<PathBuf> {
+    if let Database::Postgres(_) = settings.database {
+        bail!("this works on SQLite alone: PostgreSQL has its own tools, such as pg_dump");
+    }
+    let shown = settings.data_dir.display();
+    if !settings.data_dir.exists() {
+        bail!("there is no data folder {shown}: name it with --data-dir");
+    }
+    let path = database(settings, &DataFolder::open(&settings.data_dir)?);
+    if !path.exists() {
+        let shown = path.display();
+        bail!("there is no database {shown}: name its folder with --data-dir");
+    }
+    Ok(path)
+}
+
+/// Where the database is or is to be.
+pub(crate) fn database(settings: &Settings, folder: &DataFolder) -> PathBuf {
+    match &settings.database {
+        Database::Sqlite(path) => path.clone(),
+        Database::InDataDir | Database::Postgres(_) => folder.database(),
+    }
 }

@@ -3,8 +3,9 @@
 //! Invariant: no control character of stored or given text reaches a terminal.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// Prints a line of the result.
@@ -51,6 +52,60 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io
 pub(crate) fn remark(text: &str) {
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{}", escaped(text));
+}
+
+/// How far something has come, on standard error: a bar on a terminal, a line for each tenth elsewhere.
+pub(crate) struct Progress {
+    what: &'static str,
+    shown: Shown,
+}
+
+enum Shown {
+    Nothing,
+    Bar(ProgressBar),
+    /// The tenth that was told last.
+    Lines(u64),
+}
+
+impl Progress {
+    /// Nothing has been done yet; `what` is the participle for what is.
+    pub(crate) fn new(what: &'static str, quiet: bool) -> Self {
+        let shown = if quiet {
+            Shown::Nothing
+        } else if io::stderr().is_terminal() {
+            let bar = ProgressBar::new(0);
+            let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
+            Shown::Bar(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+        } else {
+            Shown::Lines(0)
+        };
+        Self { what, shown }
+    }
+
+    /// So many bytes of so many.
+    pub(crate) fn show(&mut self, done: u64, total: u64) {
+        match &mut self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => {
+                bar.set_length(total);
+                bar.set_position(done);
+            }
+            Shown::Lines(told) => {
+                let tenth = done.saturating_mul(10) / total.max(1);
+                if tenth > *told {
+                    *told = tenth;
+                    remark(&format!("{} {}0 %", self.what, tenth));
+                }
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(self) {
+        if let Shown::Bar(bar) = self.shown {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// `text` with every control character but the line break escaped.

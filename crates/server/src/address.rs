@@ -53,6 +53,18 @@ impl TrustedProxies {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
+
+    /// Whether no one's headers are believed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether everybody's headers are believed, of IPv4 or of IPv6.
+    #[must_use]
+    pub fn is_everyone(&self) -> bool {
+        self.0.iter().any(|network| network.prefix_len() == 0)
+    }
 }
 
 /// The address that sent a request: `peer`, or what trusted proxies say is behind them.

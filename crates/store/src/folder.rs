@@ -16,6 +16,8 @@ use crate::disk::{create_folder, sync_folder};
 
 const LOCK: &str = "lock";
 const DEMO: &str = "demo";
+/// There while a restore is under way.
+const RESTORING: &str = "restoring";
 
 /// How long a server waits for a lock that [`DataFolder::is_serving`] of another process may hold.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(10));
@@ -28,6 +30,12 @@ pub enum Error {
         "another server runs on the data folder {0}: stop it, or name another folder with --data-dir"
     )]
     Serving(PathBuf),
+    /// A restore into it has not come to its end.
+    #[error(
+        "a restore into the data folder {0} is under way or was cut off: if none is running, remove \
+         what is in the folder and restore again"
+    )]
+    HalfRestored(PathBuf),
     /// The disk refused.
     #[error("the data folder cannot be used: {path}")]
     Disk {
@@ -55,15 +63,19 @@ impl DataFolder {
     /// Takes the folder at `path`, which is made with mode 0700 where it is missing.
     ///
     /// # Errors
-    /// [`Error::Disk`].
+    /// [`Error::HalfRestored`], [`Error::Disk`].
     pub fn open(path: &Path) -> Result<Self, Error> {
         create_folder(path).map_err(|source| Error::Disk {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self {
+        let folder = Self {
             path: path.to_owned(),
-        })
+        };
+        if folder.restoring().exists() {
+            return Err(Error::HalfRestored(folder.path));
+        }
+        Ok(folder)
     }
 
     /// The folder itself.
@@ -88,6 +100,16 @@ impl DataFolder {
     #[must_use]
     pub fn files(&self) -> PathBuf {
         self.path.join("files")
+    }
+
+    /// Where the mark of a demo is.
+    pub(crate) fn demo(&self) -> PathBuf {
+        self.path.join(DEMO)
+    }
+
+    /// Where a restore keeps what it has not verified; a folder that holds it is not used.
+    pub(crate) fn restoring(&self) -> PathBuf {
+        self.path.join(RESTORING)
     }
 
     /// Takes the folder for a server, until the lock is dropped or the process ends.
@@ -119,7 +141,7 @@ impl DataFolder {
     /// Whether the folder was made by `--demo`.
     #[must_use]
     pub fn is_demo(&self) -> bool {
-        self.path.join(DEMO).exists()
+        self.demo().exists()
     }
 
     /// Marks the folder as one made by `--demo`, durably.
@@ -127,7 +149,7 @@ impl DataFolder {
     /// # Errors
     /// [`Error::Disk`].
     pub fn mark_demo(&self) -> Result<(), Error> {
-        let path = self.path.join(DEMO);
+        let path = self.demo();
         let text =
             "This folder was made by keyward serve --demo: its keys and passwords are public.\n";
         fs::write(&path, text)

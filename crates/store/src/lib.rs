@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a method has answered for is on disk.
 
+pub mod backup;
 pub mod blobs;
 mod disk;
 pub mod folder;

@@ -11,13 +11,14 @@ use super::Closures;
 use crate::clock::Timestamp;
 use crate::id::SessionId;
 
-/// A compressed bitmap over session ids, the place in the feed it is filled from, and the horizon
-/// before which no token is good.
+/// A compressed bitmap over session ids, the place in the feed it is filled from, the horizon
+/// before which no token is good, and the epoch up to which no session is.
 #[derive(Debug)]
 pub struct ClosedSessions {
     ids: RwLock<RoaringTreemap>,
     cursor: AtomicI64,
     horizon: AtomicI64,
+    epoch: AtomicI64,
 }
 
 impl Default for ClosedSessions {
@@ -26,6 +27,7 @@ impl Default for ClosedSessions {
             ids: RwLock::default(),
             cursor: AtomicI64::new(0),
             horizon: AtomicI64::new(i64::MIN),
+            epoch: AtomicI64::new(0),
         }
     }
 }
@@ -34,6 +36,9 @@ impl ClosedSessions {
     /// Whether a token of session `id` that ends at `expires_at` must be refused.
     #[must_use]
     pub fn refuses(&self, id: SessionId, expires_at: Timestamp) -> bool {
+        if id.0 <= self.epoch.load(Ordering::Acquire) {
+            return true;
+        }
         let Ok(id) = u64::try_from(id.0) else {
             return true;
         };
@@ -84,6 +89,10 @@ impl ClosedSessions {
     pub(super) fn raise_horizon(&self, horizon: Timestamp) {
         self.horizon.fetch_max(horizon.micros(), Ordering::AcqRel);
     }
+
+    pub(super) fn raise_epoch(&self, epoch: SessionId) {
+        self.epoch.fetch_max(epoch.0, Ordering::AcqRel);
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +115,16 @@ mod tests {
         assert!(!set.refuses(SessionId(7), later));
         assert!(set.refuses(SessionId(7), Timestamp::from_seconds(50)));
         assert_eq!((set.cursor(), set.len()), (3, 1));
+    }
+
+    #[test]
+    fn no_session_up_to_the_epoch_is_good_whether_it_was_known_or_not() {
+        let set = ClosedSessions::default();
+        let later = Timestamp::from_seconds(100);
+        set.raise_epoch(SessionId(1 << 50));
+        set.raise_epoch(SessionId(7));
+        assert!(set.refuses(SessionId(1), later) && set.refuses(SessionId(1 << 50), later));
+        assert!(!set.refuses(SessionId((1 << 50) + 1), later));
     }
 
     #[test]

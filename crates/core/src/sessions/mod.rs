@@ -144,6 +144,9 @@ impl Sessions {
         if let Some(horizon) = store.find_horizon().await? {
             closed.raise_horizon(horizon);
         }
+        if let Some(epoch) = store.find_epoch().await? {
+            closed.raise_epoch(epoch);
+        }
         let sessions = Self {
             store,
             accounts,

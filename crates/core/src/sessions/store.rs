@@ -112,4 +112,8 @@ pub trait Store: Send + Sync {
 
     /// The latest horizon that [`forget_ended_sessions`](Store::forget_ended_sessions) was given.
     async fn find_horizon(&self) -> Result<Option<Timestamp>, Fault>;
+
+    /// The id up to which no session is good, set by a restore: those it brought back, and those that were
+    /// opened after its backup and that the store does not know. Ids given after it are greater.
+    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault>;
 }

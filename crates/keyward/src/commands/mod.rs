@@ -1,7 +1,10 @@
 //! The commands, a file each.
 
 pub(crate) mod account;
+pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod token;
@@ -27,6 +30,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Account(account) => account.run(&flags),
         Command::Session(session) => session.run(&flags),
         Command::Token(token) => token.run(&flags),
+        Command::Backup(backup) => backup.run(&flags),
+        Command::Restore(restore) => restore.run(&flags),
+        Command::Doctor(doctor) => doctor.run(&flags),
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod local;
 
+pub(crate) use self::local::path_of;
 pub use local::LocalBlobs;

@@ -119,6 +119,9 @@ const RAISE_HORIZON: &str = "
 const FIND_HORIZON: &str = "
     SELECT value FROM meta WHERE key = 'horizon'";
 
+const FIND_EPOCH: &str = "
+    SELECT value FROM meta WHERE key = 'epoch'";
+
 const LIST_ENDED: &str = "
     SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE";
 
@@ -270,6 +273,12 @@ impl Store for Postgres {
             .find(FIND_HORIZON, &[], |row| {
                 Ok(Timestamp::from_micros(row.try_get(0)?))
             })
+            .await
+    }
+
+    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault> {
+        self.pool
+            .find(FIND_EPOCH, &[], |row| Ok(SessionId(row.try_get(0)?)))
             .await
     }
 }

@@ -108,7 +108,7 @@ fn file(row: &Row<'_>) -> rusqlite::Result<File> {
     })
 }
 
-fn blob(row: &Row<'_>, column: usize) -> rusqlite::Result<BlobId> {
+pub(super) fn blob(row: &Row<'_>, column: usize) -> rusqlite::Result<BlobId> {
     let text = row.get_ref(column)?.as_str()?;
     BlobId::parse(text).ok_or_else(|| broken(column, "this is not the id of stored bytes"))
 }

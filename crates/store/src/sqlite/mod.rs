@@ -12,6 +12,7 @@ mod migrate;
 mod plans;
 mod readers;
 mod sessions;
+pub(crate) mod snapshot;
 mod writer;
 
 use std::fs::{File, OpenOptions};
@@ -25,6 +26,8 @@ use keyward_core::error::{Fault, Source};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub use self::snapshot::{Bytes, Figures, compare_bytes, look_over};
+use files::blob;
 use readers::Readers;
 use writer::Writer;
 

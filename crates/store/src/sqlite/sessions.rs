@@ -84,6 +84,9 @@ const RAISE_HORIZON: &str = "
 const FIND_HORIZON: &str = "
     SELECT value FROM meta WHERE key = 'horizon'";
 
+const FIND_EPOCH: &str = "
+    SELECT value FROM meta WHERE key = 'epoch'";
+
 const LIST_ENDED: &str = "
     SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2";
 
@@ -220,6 +223,14 @@ impl Store for Sqlite {
         self.readers.look_up(|db| {
             db.prepare_cached(FIND_HORIZON)?
                 .query_row([], |row| row.get(0).map(Timestamp::from_micros))
+                .optional()
+        })
+    }
+
+    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault> {
+        self.readers.look_up(|db| {
+            db.prepare_cached(FIND_EPOCH)?
+                .query_row([], |row| row.get(0).map(SessionId))
                 .optional()
         })
     }

@@ -295,6 +295,7 @@ pub(crate) async fn forgetting_deletes_what_ended_and_remembers_the_horizon(back
         .await
         .expect("the store");
     assert_eq!(rows.find_horizon().await.expect("the store"), None);
+    assert_eq!(rows.find_epoch().await.expect("the store"), None);
     let forget = |horizon, limit| rows.forget_ended_sessions(at(horizon), limit);
     assert_eq!(
         forget(100, 100).await.expect("the store"),

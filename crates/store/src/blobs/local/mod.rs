@@ -9,7 +9,7 @@ mod writer;
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -187,6 +187,11 @@ impl Folders {
         }
         Ok(old)
     }
+}
+
+/// Where the finished bytes of `id` are, below `root`.
+pub(crate) fn path_of(root: &Path, id: &BlobId) -> PathBuf {
+    root.join(prefix_of(id)).join(id.as_str())
 }
 
 fn prefix_of(id: &BlobId) -> &str {

@@ -1,0 +1,128 @@
+//! `keyward doctor`: what is wrong or will be, and what to do about it, whether a server runs or not.
+//!
+//! Invariant: it changes nothing.
+
+mod data;
+mod machine;
+
+use anyhow::bail;
+use clap::Args;
+use serde::Serialize;
+
+use crate::output;
+use crate::settings::{Flags, Settings};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    level: Level,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Finding {
+    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            check,
+            level: Level::Ok,
+            found: found.into(),
+            advice: None,
+        }
+    }
+
+    fn warn(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warn,
+            advice: Some(advice.into()),
+            ..Self::ok(check, found)
+        }
+    }
+
+    fn fail(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            level: Level::Fail,
+            ..Self::warn(check, found, advice)
+        }
+    }
+}
+
+impl Arguments {
+    pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
+        let findings = match super::settings(flags) {
+            Ok(settings) => examine(&settings),
+            Err(error) => vec![Finding::fail(
+                "settings",
+                format!("{error:#}"),
+                "correct them; `keyward config example` explains each",
+            )],
+        };
+        if self.json {
+            output::json(&findings)?;
+        } else {
+            for finding in &findings {
+                let Finding {
+                    check,
+                    level,
+                    found,
+                    advice,
+                } = finding;
+                output::line(&format!("{:4}  {check}: {found}", level.name()))?;
+                if let Some(advice) = advice {
+                    output::line(&format!("      -> {advice}"))?;
+                }
+            }
+        }
+        match findings
+            .iter()
+            .filter(|finding| finding.level == Level::Fail)
+            .count()
+        {
+            0 => Ok(()),
+            count => bail!("{count} of {} checks failed", findings.len()),
+        }
+    }
+}
+
+fn examine(settings: &Settings) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok("settings", "they are usable")];
+    findings.extend(data::examine(settings));
+    findings.extend(machine::examine(settings));
+    findings
+}
+
+/// Bytes as people read them.
+fn shown(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes / 1024, 0);
+    while value >= 10_240 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1024, unit + 1);
+    }
+    format!("{value} {}", UNITS[unit])
+}

@@ -1,0 +1,58 @@
+//! `keyward restore`: a backup becomes a data folder; what was issued before it is never good again.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use keyward_core::clock::{Clock, SystemClock};
+use keyward_store::backup::{self, Summary, Target};
+use keyward_store::folder::DataFolder;
+
+use super::settings;
+use crate::data;
+use crate::output::{self, Progress};
+use crate::settings::Flags;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show no progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
+        let settings = settings(flags)?;
+        let folder = DataFolder::open(&settings.data_dir)?;
+        // No server starts on the folder before it is whole.
+        let _lock = folder.lock_for_serving()?;
+        let target = Target {
+            folder: &folder,
+            database: &data::database(&settings, &folder),
+            now: SystemClock::new().now(),
+        };
+        let mut progress = Progress::new("restored", self.quiet);
+        let restored = backup::restore(&self.file, &target, &mut |done, total| {
+            progress.show(done, total);
+        });
+        progress.end();
+        let Summary {
+            files,
+            bytes,
+            broken,
+        } = restored?;
+        let shown = folder.path().display();
+        output::line(&format!(
+            "restored {shown}: the database and {files} files of {bytes} bytes; every session has ended, \
+             everybody logs in anew"
+        ))?;
+        for file in broken {
+            output::remark(&format!(
+                "warning: the bytes of {file} were not in the backup"
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! Making a backup. Until it is whole and synced it has a temporary name beside its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use keyward_core::clock::Timestamp;
+use keyward_core::files::BlobId;
+use rusqlite::Connection;
+
+use super::archive::Writer;
+use super::{
+    DATABASE, DEMO, Error, FILES, FORMAT, MANIFEST, Manifest, NOTARY_KEY, Progress, Summary,
+};
+use crate::blobs::path_of;
+use crate::disk::{parent_of, sync_folder};
+use crate::folder::DataFolder;
+use crate::sqlite::snapshot::{self, Named};
+
+/// How often the database is copied anew because files were replaced meanwhile. Each time only what is new is
+/// left to copy, so that more than two are rare.
+const ROUNDS: usize = 16;
+
+/// What is backed up.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The data folder.
+    pub folder: &'a DataFolder,
+    /// The database.
+    pub database: &'a Path,
+    /// The version of the program.
+    pub program: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Writes a backup to the new file `target`, mode 0600, beside the server that may run. Blocks.
+///
+/// # Errors
+/// [`Error::Refused`] when `target` exists or files change faster than they are copied; the disk's and the
+/// database's.
+pub fn create(
+    source: &Source<'_>,
+    target: &Path,
+    progress: Progress<'_>,
+) -> Result<Summary, Error> {
+    let parent = parent_of(target);
+    if target.symlink_metadata().is_ok() {
+        return Err(exists(target));
+    }
+    let temporary = |suffix| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".keyward-backup-").suffix(suffix);
+        builder
+    };
+    let copies = temporary("").tempdir_in(parent).map_err(Error::disk(parent))?;
+    let output = temporary(".tar")
+        .tempfile_in(parent)
+        .map_err(Error::disk(parent))?;
+    let file = output.reopen().map_err(Error::disk(target))?;
+    let mut backup = Backup {
+        source,
+        target,
+        copies: copies.path(),
+        archive: Writer::new(BufWriter::with_capacity(1 << 20, file)),
+        summary: Summary::default(),
+        progress,
+        done: 0,
+        total: 0,
+    };
+    backup.write()?;
+    let Backup {
+        archive, summary, ..
+    } = backup;
+    let written = archive
+        .finish()
+        .and_then(|buffered| buffered.into_inner().map_err(Into::into))
+        .and_then(|file: File| file.sync_all());
+    written.map_err(Error::disk(target))?;
+    output
+        .persist_noclobber(target)
+        .map_err(|refused| match refused.error.kind() {
+            ErrorKind::AlreadyExists => exists(target),
+            _ => Error::disk(target)(refused.error),
+        })?;
+    sync_folder(parent).map_err(Error::disk(parent))?;
+    Ok(summary)
+}
+
+fn exists(target: &Path) -> Error {
+    let shown = target.display();
+    Error::Refused(format!(
+        "{shown} exists already, and a backup replaces nothing: name a new file"
+    ))
+}
+
+struct Backup<'a> {
+    source: &'a Source<'a>,
+    target: &'a Path,
+    /// The folder of the copies of the database.
+    copies: &'a Path,
+    archive: Writer<BufWriter<File>>,
+    summary: Summary,
+    progress: Progress<'a>,
+    done: u64,
+    total: u64,
+}
+
+impl Backup<'_> {
+    fn write(&mut self) -> Result<(), Error> {
+        self.manifest()?;
+        let live = snapshot::connect(self.source.database)?;
+        let mut earlier: Option<PathBuf> = None;
+        // Missing in an earlier round, with the name of their file.
+        let mut missing: Vec<(BlobId, String)> = Vec::new();
+        for round in 0..ROUNDS {
+            let copy = self.copies.join(format!("{round}.db"));
+            snapshot::copy(&live, &copy)?;
+            let db = Connection::open(&copy)?;
+            self.expect(&db, &copy)?;
+            let mut vanished = Vec::new();
+            snapshot::each_named(&db, earlier.as_deref(), |named| {
+                if !self.file(&named)? {
+                    vanished.push((named.blob, named.file));
+                }
+                Ok::<_, Error>(())
+            })?;
+            // What is still named was not replaced: its bytes are lost.
+            for (blob, file) in missing.drain(..) {
+                if snapshot::names(&db, &blob)? {
+                    self.summary.broken.push(file);
+                }
+            }
+            if vanished.is_empty() {
+                drop(db);
+                return self.rest(&copy);
+            }
+            missing = vanished;
+            if let Some(old) = earlier.replace(copy) {
+                fs::remove_file(&old).map_err(Error::disk(&old))?;
+            }
+        }
+        Err(Error::Refused(
+            "files are replaced faster than they can be copied: try again when there is less to do"
+                .to_owned(),
+        ))
+    }
+
+    fn manifest(&mut self) -> Result<(), Error> {
+        let manifest = Manifest {
+            format: FORMAT,
+            program: self.source.program.to_owned(),
+            created_at: self.source.now.micros(),
+        };
+        let text = serde_json::to_vec(&manifest).map_err(|error| self.failed(error.into()))?;
+        self.append(MANIFEST, text.len() as u64, &mut text.as_slice())
+            .map(drop)
+    }
+
+    /// Counts what is to come.
+    fn expect(&mut self, db: &Connection, copy: &Path) -> Result<(), Error> {
+        let size = copy.metadata().map_err(Error::disk(copy))?.len();
+        self.total = (snapshot::total(db)? + size).max(self.done);
+        Ok(())
+    }
+
+    /// Copies the bytes of a file; `false` where there are none.
+    fn file(&mut self, named: &Named) -> Result<bool, Error> {
+        let path = path_of(&self.source.folder.files(), &named.blob);
+        let Some((mut file, size)) = open(&path)? else {
+            return Ok(false);
+        };
+        let name = format!("{FILES}{}", named.blob.as_str());
+        let digest = self.append(&name, size, &mut file)?;
+        if size != named.size || digest != named.sha256 {
+            self.summary.broken.push(named.file.clone());
+        }
+        self.summary.files += 1;
+        self.summary.bytes += size;
+        Ok(true)
+    }
+
+    /// Copies the notary's key, the mark of a demo, and the copy of the database that names what was copied.
+    fn rest(&mut self, copy: &Path) -> Result<(), Error> {
+        let folder = self.source.folder;
+        let kept = [
+            (NOTARY_KEY, folder.keys().join("notary.key")),
+            (DEMO, folder.demo()),
+        ];
+        for (name, path) in kept {
+            if let Some((mut file, size)) = open(&path)? {
+                self.append(name, size, &mut file)?;
+            }
+        }
+        let (mut file, size) = open(copy)?
+            .ok_or_else(|| Error::disk(copy)(ErrorKind::NotFound.into()))?;
+        self.append(DATABASE, size, &mut file).map(drop)
+    }
+
+    fn append(&mut self, name: &str, size: u64, from: &mut dyn Read) -> Result<Vec<u8>, Error> {
+        let (done, total, progress) = (&mut self.done, self.total, &mut self.progress);
+        let appended = self.archive.append(name, size, from, &mut |bytes| {
+            *done += bytes;
+            progress(*done, total.max(*done));
+        });
+        match appended {
+            Ok(digest) => Ok(digest.as_ref().to_vec()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn failed(&self, error: std::io::Error) -> Error {
+        Error::disk(self.target)(error)
+    }
+}
+
+/// Opens a file of the data folder, unless it is not there or not one; tells its size.
+fn open(path: &Path) -> Result<Option<(File, u64)>, Error> {
+    let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(no_link)
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::disk(path)(error)),
+    };
+    let size = file.metadata().map_err(Error::disk(path))?.len();
+    Ok(Some((file, size)))
+}

@@ -1,0 +1,277 @@
+//! Putting a backup back. Everything is unpacked into the folder `restoring` and verified there; while that folder
+//! exists the data folder is used by nobody.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::BufReader;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use keyward_core::clock::Timestamp;
+use keyward_core::files::BlobId;
+use keyward_core::id::SessionId;
+
+use super::archive::{Entry, Reader};
+use super::{
+    DATABASE, DEMO, Error, FILES, FORMAT, MANIFEST, Manifest, NOTARY_KEY, Progress, Summary,
+};
+use crate::blobs::path_of;
+use crate::disk::{parent_of, sync_folder};
+use crate::folder::DataFolder;
+use crate::sqlite::snapshot;
+
+/// The largest entry that is read into memory, in bytes.
+const SMALL: u64 = 64 << 10;
+/// How many session ids a second there are between two epochs: more than can be opened.
+const IDS_A_SECOND: i64 = 1 << 20;
+
+/// Where a backup is restored to.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The data folder, which the caller has locked.
+    pub folder: &'a DataFolder,
+    /// The database.
+    pub database: &'a Path,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Restores the backup at `archive` into an empty folder; sessions and login tokens from before are never
+/// good again. Blocks. After an error nothing is there that was not.
+///
+/// # Errors
+/// [`Error::Damaged`], [`Error::Short`]; [`Error::Refused`] where something is there already, the clock is behind
+/// the backup or the backup is of a later program; the disk's and the database's.
+pub fn restore(
+    archive: &Path,
+    target: &Target<'_>,
+    progress: Progress<'_>,
+) -> Result<Summary, Error> {
+    refuse_full(target)?;
+    let file = File::open(archive).map_err(Error::disk(archive))?;
+    let total = file.metadata().map_err(Error::disk(archive))?.len();
+    let room = target.folder.restoring();
+    make_folder(&room)?;
+    let unpacked = Unpacked {
+        database: match target.database == target.folder.database() {
+            true => room.join(DATABASE),
+            false => beside(target.database),
+        },
+        room,
+    };
+    let mut done = 0;
+    let mut advance = |bytes| {
+        done += bytes;
+        progress(done, total.max(done));
+    };
+    let restored = unpacked
+        .fill(file, target.now, &mut advance)
+        .and_then(|summary| unpacked.publish(target).map(|()| summary));
+    if restored.is_err() {
+        unpacked.remove(target);
+    }
+    restored
+}
+
+fn refuse_full(target: &Target<'_>) -> Result<(), Error> {
+    let path = target.folder.path();
+    let empty = target.folder.is_empty();
+    if !empty.map_err(|error| Error::Refused(error.to_string()))? {
+        let shown = path.display();
+        return Err(Error::Refused(format!(
+            "the data folder {shown} is not empty, and a restore replaces nothing: name another \
+             with --data-dir, or move this one away"
+        )));
+    }
+    for path in [target.database, &with_suffix(target.database, "-wal")] {
+        if path.symlink_metadata().is_ok() {
+            let shown = path.display();
+            return Err(Error::Refused(format!(
+                "{shown} exists, and a restore replaces nothing: move it away"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What a restore has unpacked and not yet put in its place.
+struct Unpacked {
+    room: PathBuf,
+    database: PathBuf,
+}
+
+impl Unpacked {
+    fn fill(
+        &self,
+        file: File,
+        now: Timestamp,
+        advance: &mut dyn FnMut(u64),
+    ) -> Result<Summary, Error> {
+        let mut reader = Reader::new(BufReader::with_capacity(1 << 20, file));
+        read_manifest(&mut reader, now)?;
+        make_folder(&self.room.join("files"))?;
+        let mut has_database = false;
+        while let Some(entry) = reader.next()? {
+            let path = self.place_of(&entry)?;
+            let parent = parent_of(&path);
+            make_folder(parent)?;
+            let mut file = create(&path).map_err(Error::disk(&path))?;
+            reader.copy(&entry, &mut file, advance)?;
+            file.sync_all().map_err(Error::disk(&path))?;
+            has_database |= entry.name == DATABASE;
+        }
+        if !has_database {
+            return Err(Error::Damaged("its list: it has no database".to_owned()));
+        }
+        let floor = SessionId(now.seconds().saturating_mul(IDS_A_SECOND));
+        self.check_database()?;
+        snapshot::begin_epoch(&self.database, floor)?;
+        let summary = self.count()?;
+        self.sync()?;
+        Ok(summary)
+    }
+
+    /// Where an entry belongs; only names that a backup has are taken.
+    fn place_of(&self, entry: &Entry) -> Result<PathBuf, Error> {
+        let unknown = || Error::Damaged(format!("its list: it names {}", entry.name));
+        match entry.name.as_str() {
+            DATABASE => Ok(self.database.clone()),
+            DEMO | NOTARY_KEY => Ok(self.room.join(&entry.name)),
+            name => name
+                .strip_prefix(FILES)
+                .and_then(BlobId::parse)
+                .map(|blob| path_of(&self.room.join("files"), &blob))
+                .ok_or_else(unknown),
+        }
+    }
+
+    fn check_database(&self) -> Result<(), Error> {
+        let defects = snapshot::defects(&snapshot::connect(&self.database)?)?;
+        match defects.first() {
+            None => Ok(()),
+            Some(defect) => Err(Error::Refused(format!(
+                "the database was broken when it was backed up ({defect}): use another backup"
+            ))),
+        }
+    }
+
+    fn count(&self) -> Result<Summary, Error> {
+        let db = snapshot::connect(&self.database)?;
+        let mut summary = Summary::default();
+        snapshot::each_named(&db, None, |named| {
+            let path = path_of(&self.room.join("files"), &named.blob);
+            summary.files += 1;
+            match path.metadata() {
+                Ok(found) if found.len() == named.size => summary.bytes += named.size,
+                _ => summary.broken.push(named.file),
+            }
+            Ok::<_, Error>(())
+        })?;
+        Ok(summary)
+    }
+
+    /// Makes the names of all that was unpacked durable.
+    fn sync(&self) -> Result<(), Error> {
+        let file = File::open(&self.database).and_then(|file| file.sync_all());
+        file.map_err(Error::disk(&self.database))?;
+        let mut folders = vec![self.room.clone()];
+        while let Some(folder) = folders.pop() {
+            sync_folder(&folder).map_err(Error::disk(&folder))?;
+            for entry in fs::read_dir(&folder).map_err(Error::disk(&folder))? {
+                let entry = entry.map_err(Error::disk(&folder))?;
+                if entry.file_type().map_err(Error::disk(&folder))?.is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves everything to its place; the folder that keeps others out goes last.
+    fn publish(&self, target: &Target<'_>) -> Result<(), Error> {
+        let folder = target.folder.path();
+        for name in ["files", "keys", DEMO] {
+            let from = self.room.join(name);
+            if from.exists() {
+                fs::rename(&from, folder.join(name)).map_err(Error::disk(&from))?;
+            }
+        }
+        fs::rename(&self.database, target.database).map_err(Error::disk(target.database))?;
+        for changed in [folder, parent_of(target.database)] {
+            sync_folder(changed).map_err(Error::disk(changed))?;
+        }
+        fs::remove_dir(&self.room).map_err(Error::disk(&self.room))?;
+        sync_folder(folder).map_err(Error::disk(folder))
+    }
+
+    /// Leaves the folder as empty as it was, as far as the disk lets it.
+    fn remove(&self, target: &Target<'_>) {
+        let folder = target.folder.path();
+        // What cannot be removed keeps the folder `restoring` in place, and so everybody out.
+        let _ = fs::remove_file(&self.database);
+        let _ = fs::remove_file(target.database);
+        let removed = ["files", "keys"]
+            .iter()
+            .map(|name| folder.join(name))
+            .filter(|path| path.exists())
+            .try_for_each(fs::remove_dir_all);
+        let mark = target.folder.demo();
+        if removed.is_ok() && (!mark.exists() || fs::remove_file(&mark).is_ok()) {
+            let _ = fs::remove_dir_all(&self.room);
+        }
+    }
+}
+
+fn read_manifest(reader: &mut Reader<BufReader<File>>, now: Timestamp) -> Result<(), Error> {
+    let damaged = || Error::Damaged(MANIFEST.to_owned());
+    let first = reader.next()?.ok_or_else(damaged)?;
+    if first.name != MANIFEST || first.size > SMALL {
+        return Err(damaged());
+    }
+    let mut text = Vec::new();
+    reader.copy(&first, &mut text, &mut |_| {})?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| damaged())?;
+    if manifest.format != FORMAT {
+        let Manifest {
+            format, program, ..
+        } = manifest;
+        return Err(Error::Refused(format!(
+            "the backup has format {format}, and this program reads {FORMAT}: use Keyward {program}"
+        )));
+    }
+    let made = Timestamp::from_micros(manifest.created_at);
+    if now < made {
+        let (now, made) = (now.rfc3339_millis(), made.rfc3339_millis());
+        return Err(Error::Refused(format!(
+            "by the clock it is {now}, and the backup was made at {made}: set the clock first, \
+             since what was issued before the restore is told by it"
+        )));
+    }
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    builder
+        .mode(0o700)
+        .recursive(true)
+        .create(path)
+        .map_err(Error::disk(path))
+}
+
+fn create(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn beside(database: &Path) -> PathBuf {
+    with_suffix(database, ".restoring")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
