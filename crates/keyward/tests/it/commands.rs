@@ -12,7 +12,10 @@ fn folder() -> TempDir {
 fn help_names_every_command_and_ends_with_0() {
     let folder = folder();
     let commands = [
-        ("--help", "serve config account session token --data-dir"),
+        (
+            "--help",
+            "serve config account session token backup restore doctor --data-dir",
+        ),
         ("config --help", "check show example"),
         ("account --help", "add list disable enable set-password"),
         ("session --help", "list close"),

@@ -7,11 +7,13 @@
 )]
 
 mod accounts;
+mod backup;
 mod big_file;
 mod commands;
 mod crash;
 mod demo;
 mod disk;
+mod doctor;
 mod faults;
 mod load;
 mod nodes;

@@ -13,4 +13,5 @@ mod directory;
 mod exchange;
 mod notary;
 mod purposes;
+mod restore;
 mod vectors;

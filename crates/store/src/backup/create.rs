@@ -54,7 +54,9 @@ pub fn create(
         builder.prefix(".keyward-backup-").suffix(suffix);
         builder
     };
-    let copies = temporary("").tempdir_in(parent).map_err(Error::disk(parent))?;
+    let copies = temporary("")
+        .tempdir_in(parent)
+        .map_err(Error::disk(parent))?;
     let output = temporary(".tar")
         .tempfile_in(parent)
         .map_err(Error::disk(parent))?;
@@ -193,8 +195,8 @@ impl Backup<'_> {
                 self.append(name, size, &mut file)?;
             }
         }
-        let (mut file, size) = open(copy)?
-            .ok_or_else(|| Error::disk(copy)(ErrorKind::NotFound.into()))?;
+        let (mut file, size) =
+            open(copy)?.ok_or_else(|| Error::disk(copy)(ErrorKind::NotFound.into()))?;
         self.append(DATABASE, size, &mut file).map(drop)
     }
 

@@ -100,4 +100,3 @@ impl Error {
 
 /// Told how many bytes are done and how many there are about to be.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
-

@@ -21,8 +21,9 @@ use crate::sqlite::snapshot;
 
 /// The largest entry that is read into memory, in bytes.
 const SMALL: u64 = 64 << 10;
-/// How many session ids a second there are between two epochs: more than can be opened.
-const IDS_A_SECOND: i64 = 1 << 20;
+/// How many session ids there are for each millisecond between two epochs: more than can be opened. Ids stay below
+/// 2^53, which JSON readers need, until the year 2248.
+const IDS_A_MILLISECOND: i64 = 1 << 10;
 
 /// Where a backup is restored to.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +123,7 @@ impl Unpacked {
         if !has_database {
             return Err(Error::Damaged("its list: it has no database".to_owned()));
         }
-        let floor = SessionId(now.seconds().saturating_mul(IDS_A_SECOND));
+        let floor = SessionId((now.micros() / 1_000).saturating_mul(IDS_A_MILLISECOND));
         self.check_database()?;
         snapshot::begin_epoch(&self.database, floor)?;
         let summary = self.count()?;

@@ -38,10 +38,21 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     };
     let database = data::database(settings, &folder);
     let mut findings = vec![private("folder", path), demo(&folder), server(&folder)];
-    findings.push(keys_file("login key", settings.keys.login.is_some(), &folder, "login"));
-    findings.push(keys_file("notary key", settings.keys.notary.is_some(), &folder, "notary"));
+    findings.push(keys_file(
+        "login key",
+        settings.keys.login.is_some(),
+        &folder,
+        "login",
+    ));
+    findings.push(keys_file(
+        "notary key",
+        settings.keys.notary.is_some(),
+        &folder,
+        "notary",
+    ));
     if !database.exists() {
-        let advice = "`keyward serve` makes one; if there should be one, name its folder with --data-dir";
+        let advice =
+            "`keyward serve` makes one; if there should be one, name its folder with --data-dir";
         let found = format!("there is no database {}", database.display());
         findings.push(Finding::fail("database", found, advice));
         return findings;
@@ -114,7 +125,9 @@ fn keys_file(check: &'static str, is_given: bool, folder: &DataFolder, name: &st
     let judged = judge(check, &path, &found);
     let age = SystemClock::new().now().seconds() - found.mtime();
     let days = age / 86_400;
-    if judged.level != super::Level::Ok || age < i64::try_from(OLD_KEY.as_secs()).unwrap_or(i64::MAX) {
+    if judged.level != super::Level::Ok
+        || age < i64::try_from(OLD_KEY.as_secs()).unwrap_or(i64::MAX)
+    {
         return judged;
     }
     Finding::warn(
@@ -184,7 +197,11 @@ fn bytes(database: &Path, root: &Path) -> Finding {
     let bytes = match sqlite::compare_bytes(database, root) {
         Ok(bytes) => bytes,
         Err(error) => {
-            return Finding::fail("files", error.to_string(), "see the line about the database");
+            return Finding::fail(
+                "files",
+                error.to_string(),
+                "see the line about the database",
+            );
         }
     };
     let sqlite::Bytes {

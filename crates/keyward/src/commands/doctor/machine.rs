@@ -38,20 +38,35 @@ fn disk(settings: &Settings) -> Option<Finding> {
     let system = match rustix::fs::statvfs(path) {
         Ok(system) => system,
         Err(error) => {
-            return Some(Finding::fail("disk", error.to_string(), "check the file system"));
+            return Some(Finding::fail(
+                "disk",
+                error.to_string(),
+                "check the file system",
+            ));
         }
     };
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let found = format!("{} are free for {}", shown(free), path.display());
     let wanted = settings.largest_file.max(1 << 30);
     Some(if free < SCARCE {
-        Finding::fail("disk", found, "make room at once: writes are about to be refused")
+        Finding::fail(
+            "disk",
+            found,
+            "make room at once: writes are about to be refused",
+        )
     } else if free < wanted {
-        let advice = format!("make room: one upload may take {}", shown(settings.largest_file));
+        let advice = format!(
+            "make room: one upload may take {}",
+            shown(settings.largest_file)
+        );
         Finding::warn("disk", found, advice)
     } else if system.f_files > 0 && system.f_favail < 10_000 {
         let found = format!("room for {} more files", system.f_favail);
-        Finding::warn("disk", found, "each uploaded file is one: make room for more inodes")
+        Finding::warn(
+            "disk",
+            found,
+            "each uploaded file is one: make room for more inodes",
+        )
     } else {
         Finding::ok("disk", found)
     })
@@ -82,7 +97,9 @@ fn memory(settings: &Settings) -> Finding {
 /// The memory of the machine or of the control group, whichever is less, in bytes.
 fn memory_limit() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))?;
         let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
         Some(kib << 10)
     });
