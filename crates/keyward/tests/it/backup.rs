@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use reqwest::multipart::{Form, Part};
@@ -100,10 +100,31 @@ async fn small() -> TempDir {
     folder
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// Registers and uploads until it is told to stop; tells how often.
+async fn work(server: &Server, token: &str, stop: &AtomicBool, worker: u8) -> u64 {
+    let mut steps = 0;
+    while !stop.load(Ordering::SeqCst) {
+        steps += 1;
+        server
+            .register(&format!("late{worker}x{steps}"), "pw")
+            .await;
+        // Replaces its bytes, so that those the backup is about to copy vanish.
+        let status = upload(
+            server,
+            token,
+            &format!("hot{worker}"),
+            vec![worker; 200_000],
+        )
+        .await;
+        assert!([200, 201].contains(&status), "{status}");
+    }
+    steps
+}
+
+#[tokio::test]
 async fn a_backup_under_load_holds_all_that_was_acknowledged_before_it() {
     let folder = TempDir::new().unwrap();
-    let server = Arc::new(Server::start(folder.path()));
+    let server = Server::start(folder.path());
     let token = operator(&server).await;
     for number in 0..20 {
         server.register(&format!("user{number}"), "pw").await;
@@ -113,42 +134,20 @@ async fn a_backup_under_load_holds_all_that_was_acknowledged_before_it() {
             201
         );
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let load = (0..3).map(|worker| {
-        let (server, token, stop) = (server.clone(), token.clone(), stop.clone());
-        tokio::spawn(async move {
-            let mut steps = 0;
-            while !stop.load(Ordering::SeqCst) {
-                steps += 1;
-                server
-                    .register(&format!("late{worker}x{steps}"), "pw")
-                    .await;
-                // Replaces its bytes, so that those the backup is about to copy vanish.
-                let status = upload(
-                    &server,
-                    &token,
-                    &format!("hot{worker}"),
-                    vec![worker; 200_000],
-                );
-                assert!([200, 201].contains(&status.await));
-            }
-            steps
-        })
-    });
-    let load: Vec<_> = load.collect();
-    let path = folder.path().to_owned();
-    for number in 0..3 {
-        let path = path.clone();
-        let command = format!("backup backup{number}.tar");
-        let ended = tokio::task::spawn_blocking(move || keyward(&path, &command)).await;
-        ended.unwrap().fine();
-    }
-    stop.store(true, Ordering::SeqCst);
-    let mut steps = 0;
-    for task in load {
-        steps += task.await.unwrap();
-    }
-    Arc::into_inner(server).unwrap().kill();
+    let stop = AtomicBool::new(false);
+    let load = join_all((0..3).map(|worker| work(&server, &token, &stop, worker)));
+    let backups = async {
+        for number in 0..3 {
+            let path = folder.path().to_owned();
+            let command = format!("backup backup{number}.tar");
+            let ended = tokio::task::spawn_blocking(move || keyward(&path, &command)).await;
+            ended.unwrap().fine();
+        }
+        stop.store(true, Ordering::SeqCst);
+    };
+    let (steps, ()) = tokio::join!(load, backups);
+    let steps: u64 = steps.iter().sum();
+    server.kill();
     println!("backup: three beside a server that did {steps} steps of load");
 
     let backup = folder.path().join("backup2.tar");

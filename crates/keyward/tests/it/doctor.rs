@@ -127,7 +127,7 @@ fn settings_that_the_machine_cannot_bear_or_that_are_unsafe_are_found() {
         found(&[("KEYWARD_LISTEN", "0.0.0.0:80")], "proxies"),
         warn()
     );
-    let everyone = [("KEYWARD_HTTP__TRUSTED_PROXIES", "[\"0.0.0.0/0\"]")];
+    let everyone = [("KEYWARD_HTTP__TRUSTED_PROXIES", "0.0.0.0/0")];
     assert_eq!(found(&everyone, "proxies"), (1, "fail".to_owned()));
     assert_eq!(found(&[], "limits"), warn());
     let unusable = [("KEYWARD_HTTP__DOCS", "perhaps")];

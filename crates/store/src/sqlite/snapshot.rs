@@ -21,8 +21,8 @@ const NAMED: &str = "
     SELECT blob, size, sha256, owner, name FROM files";
 
 const NAMED_SINCE: &str = "
-    SELECT blob, size, sha256, owner, name FROM files
-    WHERE NOT EXISTS (SELECT 1 FROM earlier.files WHERE earlier.files.blob = files.blob)";
+    SELECT blob, size, sha256, owner, name FROM main.files AS named
+    WHERE NOT EXISTS (SELECT 1 FROM earlier.files AS known WHERE known.blob = named.blob)";
 
 /// The latest moment that a row tells of, of those that are never in the future.
 const NEWEST: &str = "
