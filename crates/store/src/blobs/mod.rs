@@ -1,6 +1,8 @@
 //! Bytes at rest, apart from the rows that name them.
 
 mod local;
+pub mod s3;
 
 pub(crate) use self::local::path_of;
 pub use local::LocalBlobs;
+pub use s3::S3Blobs;

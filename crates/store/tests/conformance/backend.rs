@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::Barrier;
 
 use crate::database::{Database, open};
+use crate::s3_server::Server;
 
 /// Every trait of rows at once.
 pub(crate) trait Rows:
@@ -75,6 +76,17 @@ pub(crate) async fn sqlite() -> Option<Backend> {
         ready(node).boxed()
     };
     Some(backend(open_node, home, None).await)
+}
+
+/// Rows on SQLite, blobs in a bucket.
+pub(crate) async fn s3() -> Option<Backend> {
+    let server = Server::start().await;
+    let open_blobs = move || -> Arc<dyn Blobs> { Arc::new(server.open()) };
+    Some(Backend {
+        blobs: open_blobs(),
+        open_blobs: Box::new(open_blobs),
+        ..sqlite().await?
+    })
 }
 
 /// `None` where no PostgreSQL server is given.

@@ -18,6 +18,8 @@ mod health;
 mod keys;
 mod local_disk;
 mod postgres;
+mod s3;
+mod s3_server;
 mod session_feed;
 mod session_races;
 mod sessions;

@@ -84,15 +84,24 @@ macro_rules! conformance_suite {
                     the_first_key_is_kept_and_purposes_are_apart
                     of_fifty_fresh_keys_one_is_kept
                 }
-                blobs {
-                    finished_bytes_are_read_back_whole_and_in_ranges
-                    unfinished_bytes_are_not_there
-                    an_abandoned_upload_leaves_nothing
-                    a_reader_of_deleted_bytes_reads_to_their_end
-                    bytes_shorter_than_promised_are_an_error
-                    deleting_what_is_not_there_is_nothing
-                    only_what_was_there_at_the_start_is_listed_as_old
-                }
+            }
+            blob_cases! { $open }
+        }
+    };
+}
+
+/// The cases of stored bytes alone, which are apart from the rows that name them.
+macro_rules! blob_cases {
+    ($open:path) => {
+        cases! { $open =>
+            blobs {
+                finished_bytes_are_read_back_whole_and_in_ranges
+                unfinished_bytes_are_not_there
+                an_abandoned_upload_leaves_nothing
+                a_reader_of_deleted_bytes_reads_to_their_end
+                bytes_shorter_than_promised_are_an_error
+                deleting_what_is_not_there_is_nothing
+                only_what_was_there_at_the_start_is_listed_as_old
             }
         }
     };
@@ -101,3 +110,7 @@ macro_rules! conformance_suite {
 conformance_suite!(sqlite, crate::backend::sqlite);
 conformance_suite!(postgres, crate::backend::postgres);
 conformance_suite!(serializable_postgres, crate::backend::serializable_postgres);
+
+mod s3 {
+    blob_cases! { crate::backend::s3 }
+}

@@ -1,0 +1,211 @@
+//! Writing an object: one task of its own sends the parts, so that an upload that is given up in
+//! the middle of anything is aborted.
+//!
+//! Invariant: the object appears only after the writer has said that all of it was sent.
+
+use std::sync::Arc;
+use std::task::{Poll, ready};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use keyward_core::error::Fault;
+use keyward_core::files::{BlobId, BlobWriter};
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{Error, MultipartId, ObjectStoreExt};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinHandle;
+
+use super::http::fault;
+use super::{Bucket, bounded};
+
+/// The size of every part but the last, in bytes: S3 takes 5 MiB at least and 10,000 parts at
+/// most, and some servers want equal ones.
+const PART: usize = 8 << 20;
+/// How many parts of one object are sent at once.
+const AHEAD: usize = 2;
+/// How many parts of all objects may be on their way.
+pub(super) const ROOM: usize = 16;
+
+struct Part {
+    bytes: Bytes,
+    last: bool,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+pub(super) struct Writer {
+    bucket: Arc<Bucket>,
+    collected: BytesMut,
+    parts: mpsc::Sender<Part>,
+    task: Option<JoinHandle<Result<(), Fault>>>,
+}
+
+impl Writer {
+    pub(super) fn create(bucket: Arc<Bucket>, id: &BlobId) -> Self {
+        let (parts, received) = mpsc::channel(1);
+        let task = send_all(Arc::clone(&bucket), bucket.path_of(id), received);
+        Self {
+            bucket,
+            collected: BytesMut::new(),
+            parts,
+            task: Some(tokio::spawn(task)),
+        }
+    }
+
+    /// Hands a full part to the task. It stays where it is until there is room for it, so that a
+    /// caller that gives up waiting loses nothing.
+    async fn flush(&mut self) -> Result<(), Fault> {
+        let room = Arc::clone(&self.bucket.room).acquire_owned().await.ok();
+        if let Ok(place) = self.parts.reserve().await {
+            place.send(Part {
+                bytes: self.collected.split_to(PART).freeze(),
+                last: false,
+                _room: room,
+            });
+            return Ok(());
+        }
+        self.outcome().await
+    }
+
+    async fn outcome(&mut self) -> Result<(), Fault> {
+        match self.task.take() {
+            Some(task) => task.await.map_err(|ended| Fault::Internal(ended.into()))?,
+            None => Err(Fault::Internal("an earlier write has failed".into())),
+        }
+    }
+}
+
+#[async_trait]
+impl BlobWriter for Writer {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), Fault> {
+        self.collected.extend_from_slice(&chunk);
+        while self.collected.len() >= PART {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<(), Fault> {
+        let part = Part {
+            bytes: self.collected.split().freeze(),
+            last: true,
+            _room: None,
+        };
+        // A task that takes no more has an outcome already.
+        let _ = self.parts.send(part).await;
+        self.outcome().await
+    }
+}
+
+/// Sends an object from its first part to its last.
+async fn send_all(
+    bucket: Arc<Bucket>,
+    path: Path,
+    mut parts: mpsc::Receiver<Part>,
+) -> Result<(), Fault> {
+    match parts.recv().await {
+        None => return Ok(()),
+        Some(only) if only.last => {
+            bucket
+                .store
+                .put(&path, only.bytes.into())
+                .await
+                .map_err(fault)?;
+        }
+        Some(first) => send_parts(Arc::clone(&bucket), &path, first, &mut parts).await?,
+    }
+    // The writer waits for the answer, unless its caller has gone: then no file will name this.
+    if parts.is_closed() {
+        bucket.delete(&path).await?;
+    }
+    Ok(())
+}
+
+async fn send_parts(
+    bucket: Arc<Bucket>,
+    path: &Path,
+    first: Part,
+    parts: &mut mpsc::Receiver<Part>,
+) -> Result<(), Fault> {
+    let id = bucket.store.create_multipart(path).await.map_err(fault)?;
+    let upload = Arc::new(Upload {
+        bucket,
+        path: path.clone(),
+        id,
+    });
+    let sending = Arc::clone(&upload);
+    let sent: Result<Vec<PartId>, Fault> = stream::iter([Ok(first)])
+        .chain(until_last(parts))
+        .enumerate()
+        .map(move |(index, part)| send_part(Arc::clone(&sending), index, part))
+        .buffered(AHEAD)
+        .try_collect()
+        .await;
+    let completed = match sent {
+        Ok(sent) => upload.complete(sent).await,
+        Err(error) => Err(error),
+    };
+    if completed.is_err() {
+        upload.bucket.abort(path, &upload.id).await;
+    }
+    completed
+}
+
+/// The parts that are received, to the last; an error where the writer is dropped before.
+fn until_last(parts: &mut mpsc::Receiver<Part>) -> impl Stream<Item = Result<Part, Fault>> {
+    let mut ended = false;
+    stream::poll_fn(move |context| {
+        if ended {
+            return Poll::Ready(None);
+        }
+        let Some(part) = ready!(parts.poll_recv(context)) else {
+            ended = true;
+            return Poll::Ready(Some(Err(Fault::Internal("the upload was given up".into()))));
+        };
+        ended = part.last;
+        Poll::Ready((!part.bytes.is_empty()).then_some(Ok(part)))
+    })
+}
+
+/// A part's room is free again when it was sent.
+async fn send_part(
+    upload: Arc<Upload>,
+    index: usize,
+    part: Result<Part, Fault>,
+) -> Result<PartId, Fault> {
+    let Part { bytes, _room, .. } = part?;
+    let store = &upload.bucket.store;
+    let sent = store.put_part(&upload.path, &upload.id, index, bytes.into());
+    sent.await.map_err(fault)
+}
+
+struct Upload {
+    bucket: Arc<Bucket>,
+    path: Path,
+    id: MultipartId,
+}
+
+impl Upload {
+    /// Makes one object of the parts. Where the answer was lost, its repetition finds no upload,
+    /// but the object.
+    async fn complete(&self, parts: Vec<PartId>) -> Result<(), Fault> {
+        let store = &self.bucket.store;
+        let completed = match store.complete_multipart(&self.path, &self.id, parts).await {
+            Err(Error::NotFound { .. }) => store.head(&self.path).await.map(drop),
+            other => other.map(drop),
+        };
+        completed.map_err(fault)
+    }
+}
+
+impl Bucket {
+    /// Discards the parts of an upload; what fails here is found by a later sweep.
+    pub(super) async fn abort(&self, path: &Path, id: &MultipartId) {
+        match bounded(self.store.abort_multipart(path, id)).await {
+            Ok(Ok(()) | Err(Error::NotFound { .. })) => {}
+            Ok(Err(error)) => tracing::warn!(%path, %error, "parts of an upload stay for now"),
+            Err(error) => tracing::warn!(%path, %error, "parts of an upload stay for now"),
+        }
+    }
+}
