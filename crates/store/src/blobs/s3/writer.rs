@@ -23,6 +23,8 @@ use super::{Bucket, bounded};
 /// The size of every part but the last, in bytes: S3 takes 5 MiB at least and 10,000 parts at
 /// most, and some servers want equal ones.
 const PART: usize = 8 << 20;
+/// From which size on a file gets room for a whole part, and for a chunk that reaches past it.
+const LARGE: usize = 1 << 20;
 /// How many parts of one object are sent at once.
 const AHEAD: usize = 2;
 /// How many parts of all objects may be on their way.
@@ -79,6 +81,10 @@ impl Writer {
 #[async_trait]
 impl BlobWriter for Writer {
     async fn write(&mut self, chunk: Bytes) -> Result<(), Fault> {
+        let length = self.collected.len();
+        if length >= LARGE && self.collected.capacity() < PART + LARGE {
+            self.collected.reserve(PART + LARGE - length);
+        }
         self.collected.extend_from_slice(&chunk);
         while self.collected.len() >= PART {
             self.flush().await?;
