@@ -131,9 +131,7 @@ fn take_as(folder: &DataFolder, demo: bool) -> anyhow::Result<()> {
 /// # Errors
 /// Which is missing, or the folder cannot be used.
 pub(crate) fn existing(settings: &Settings) -> anyhow::Result<PathBuf> {
-    if let Database::Postgres(_) = settings.database {
-        bail!("this works on SQLite alone: PostgreSQL has its own tools, such as pg_dump");
-    }
+    refuse_postgres(settings)?;
     let shown = settings.data_dir.display();
     if !settings.data_dir.exists() {
         bail!("there is no data folder {shown}: name it with --data-dir");
@@ -144,6 +142,17 @@ pub(crate) fn existing(settings: &Settings) -> anyhow::Result<PathBuf> {
         bail!("there is no database {shown}: name its folder with --data-dir");
     }
     Ok(path)
+}
+
+/// Refuses what is for files on this machine alone.
+///
+/// # Errors
+/// With PostgreSQL.
+pub(crate) fn refuse_postgres(settings: &Settings) -> anyhow::Result<()> {
+    if let Database::Postgres(_) = settings.database {
+        bail!("this works on SQLite alone: PostgreSQL has its own tools, such as pg_dump");
+    }
+    Ok(())
 }
 
 /// Where the database is or is to be.

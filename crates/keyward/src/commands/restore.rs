@@ -25,6 +25,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
         let settings = settings(flags)?;
+        data::refuse_postgres(&settings)?;
         let folder = DataFolder::open(&settings.data_dir)?;
         // No server starts on the folder before it is whole.
         let _lock = folder.lock_for_serving()?;

@@ -312,6 +312,10 @@ async fn nothing_that_exists_is_replaced() {
     let server = Server::start_with(folder.path(), "--data-dir served", &[]);
     refused("restore it.tar --data-dir served", "another server runs");
     drop(server);
+    let elsewhere = "--database postgres://nobody@127.0.0.1:1/none?sslmode=disable";
+    for command in ["backup other.tar", "restore it.tar --data-dir new"] {
+        refused(&format!("{command} {elsewhere}"), "pg_dump");
+    }
     fs::create_dir_all(folder.path().join("half/restoring")).unwrap();
     for command in [
         "restore it.tar",

@@ -11,7 +11,7 @@ use keyward_store::sqlite::{self, Figures};
 
 use super::Finding;
 use crate::data;
-use crate::settings::Settings;
+use crate::settings::{Database, Settings};
 
 /// How far the newest row may be ahead of the clock.
 const SKEW: Duration = Duration::from_secs(60);
@@ -50,6 +50,12 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
         &folder,
         "notary",
     ));
+    if let Database::Postgres(_) = settings.database {
+        let found = "it is on PostgreSQL, and was not looked at";
+        let advice = "ask /health/ready of a server that runs on it";
+        findings.push(Finding::warn("database", found, advice));
+        return findings;
+    }
     if !database.exists() {
         let advice =
             "`keyward serve` makes one; if there should be one, name its folder with --data-dir";
