@@ -9,6 +9,8 @@ use crate::public_key::KeyError;
 
 /// The least length of a modulus, in bits (RFC 7518 §3.3).
 const LEAST_BITS: u32 = 2048;
+/// The longest modulus that is looked at: what aws-lc verifies with. Longer ones only cost time.
+const MOST_BITS: u32 = 8_192;
 
 /// The least public exponent: the smaller ones have made forgeries easy.
 const LEAST_EXPONENT: u32 = 65_537;
@@ -28,6 +30,9 @@ impl RsaKey {
 
     pub(crate) fn new(n: Vec<u8>, e: Vec<u8>) -> Result<Self, KeyError> {
         if n.first().is_none_or(|&byte| byte == 0) || e.first().is_none_or(|&byte| byte == 0) {
+            return Err(KeyError::Malformed);
+        }
+        if bits(&n) > MOST_BITS {
             return Err(KeyError::Malformed);
         }
         if bits(&n) < LEAST_BITS || exponent(&e).is_none_or(|e| e < LEAST_EXPONENT || e % 2 == 0) {

@@ -47,6 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         (status = 400, description = "Neither or both names, or bad input", body = directory::ErrorResponse),
         (status = 401, description = "By username: wrong", body = vectors::MessageResponse),
         (status = 403, description = "By e-mail address: wrong", body = directory::LoginResponse),
+        (status = 413, body = directory::ErrorResponse),
         (status = 415, body = directory::ErrorResponse),
         (status = 429, body = directory::ErrorResponse),
         (status = 503, body = directory::ErrorResponse),

@@ -90,7 +90,8 @@ async fn sign_up(
     post, path = "/login", tag = "2 directory", request_body = LoginRequest,
     responses(
         (status = 201, body = LoginResponse), (status = 400, body = ErrorResponse),
-        (status = 403, body = LoginResponse), (status = 415, body = ErrorResponse),
+        (status = 403, body = LoginResponse), (status = 413, body = ErrorResponse),
+        (status = 415, body = ErrorResponse),
         (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
     ),
 )]

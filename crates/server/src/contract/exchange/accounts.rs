@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use keyward_core::accounts::names::{self, Name};
 use keyward_core::accounts::{Realm, SignUp};
@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::credentials::Credentials;
 use super::error::{Error, login_error, refused, sign_up_error, unknown_username};
 use super::wire::{CredentialsRequest, MessageResponse, SignedUpResponse};
-use crate::error::{Failure, ProblemDocument, method_not_allowed};
+use crate::error::{Failure, PROBLEM, ProblemDocument, method_not_allowed};
 use crate::extract::bearer::{bearer, count, require};
 use crate::extract::client::Client;
 use crate::limits::Limits;
@@ -38,10 +38,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
     )),
     responses(
-        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument),
-        (status = 409, description = "The username is taken", body = ProblemDocument),
-        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
-        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn sign_up_operator(
@@ -60,10 +60,10 @@ async fn sign_up_operator(
         (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
     )),
     responses(
-        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument),
-        (status = 409, description = "The username is taken", body = ProblemDocument),
-        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
-        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn sign_up_client(
@@ -83,11 +83,11 @@ async fn sign_up_client(
     )),
     responses(
         (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemDocument),
-        (status = 401, description = "The password is wrong", body = ProblemDocument),
-        (status = 404, description = "There is no such operator", body = ProblemDocument),
-        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
-        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, description = "The password is wrong", body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, description = "There is no such operator", body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_in_operator(
@@ -107,11 +107,11 @@ async fn log_in_operator(
     )),
     responses(
         (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemDocument),
-        (status = 401, description = "The password is wrong", body = ProblemDocument),
-        (status = 404, description = "There is no such client", body = ProblemDocument),
-        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
-        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, description = "The password is wrong", body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, description = "There is no such client", body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_in_client(
@@ -126,8 +126,8 @@ async fn log_in_client(
 #[utoipa::path(
     method(get, post), path = "/logout", tag = "3 exchange", security(("bearer" = [])),
     responses(
-        (status = 200, body = MessageResponse), (status = 401, body = ProblemDocument),
-        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 200, body = MessageResponse), (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_out(
@@ -138,7 +138,8 @@ async fn log_out(
 ) -> Result<Response, Error> {
     if method == Method::HEAD {
         // The router lets HEAD run what serves GET, but asking for headers must not end a session.
-        return Err(method_not_allowed().await);
+        let refusal: Error = method_not_allowed().await;
+        return Ok(([(ALLOW, "GET,POST")], refusal).into_response());
     }
     let credential = bearer(&headers);
     let token = require(&credential).map_err(refused)?;

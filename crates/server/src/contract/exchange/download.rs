@@ -19,7 +19,7 @@ use super::disposition::attachment;
 use super::error::{Error, refused};
 use super::wire::{FileEntry, FilesResponse, hex};
 use crate::conditional::{EntityTag, Selection, Validators, Verdict, evaluate, http_date, select};
-use crate::error::{Failure, ProblemDocument};
+use crate::error::{Failure, PROBLEM, ProblemDocument};
 use crate::extract::bearer::{Refused, bearer, count, require};
 use crate::state::App;
 
@@ -38,10 +38,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     params(("ops_username" = String, Path, description = "The operator")),
     security(("bearer" = [])),
     responses(
-        (status = 200, body = FilesResponse), (status = 401, body = ProblemDocument),
-        (status = 403, description = "Another operator's token", body = ProblemDocument),
-        (status = 404, description = "There is no such operator", body = ProblemDocument),
-        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 200, body = FilesResponse), (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 403, description = "Another operator's token", body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, description = "There is no such operator", body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn list(
@@ -69,11 +69,11 @@ async fn list(
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 304, description = "The client has it already"), (status = 401, body = ProblemDocument),
-        (status = 403, description = "Another operator's token", body = ProblemDocument),
-        (status = 404, body = ProblemDocument), (status = 412, body = ProblemDocument),
-        (status = 416, body = ProblemDocument), (status = 429, body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 304, description = "The client has it already"), (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 403, description = "Another operator's token", body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, body = ProblemDocument, content_type = PROBLEM), (status = 412, body = ProblemDocument, content_type = PROBLEM),
+        (status = 416, body = ProblemDocument, content_type = PROBLEM), (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn fetch(
@@ -177,7 +177,10 @@ fn describe(headers: &mut HeaderMap, file: &File) {
     headers.insert(CONTENT_DISPOSITION, attachment(&file.name));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; frame-ancestors 'none'"),
+    );
 }
 
 fn not_modified(file: &File, current: &Validators) -> Response {

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::error::{Error, refused};
 use super::form::{Form, Part};
 use super::wire::{UploadForm, UploadedResponse};
-use crate::error::{Failure, ProblemDocument};
+use crate::error::{Failure, PROBLEM, ProblemDocument};
 use crate::extract::bearer::{bearer, guard};
 use crate::extract::query::Query;
 use crate::state::App;
@@ -42,13 +42,13 @@ pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     security(("bearer" = [])),
     responses(
-        (status = 201, body = UploadedResponse), (status = 400, body = ProblemDocument),
-        (status = 401, body = ProblemDocument),
-        (status = 403, description = "A client's token", body = ProblemDocument),
-        (status = 409, description = "There is a file of that name", body = ProblemDocument),
-        (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
-        (status = 429, body = ProblemDocument), (status = 503, body = ProblemDocument),
-        (status = 507, description = "The server has no room left", body = ProblemDocument),
+        (status = 201, body = UploadedResponse), (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 403, description = "A client's token", body = ProblemDocument, content_type = PROBLEM),
+        (status = 409, description = "There is a file of that name", body = ProblemDocument, content_type = PROBLEM),
+        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
+        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn upload(

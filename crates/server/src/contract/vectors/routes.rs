@@ -81,7 +81,8 @@ async fn register(
     post, path = "/login", tag = "4 vectors", request_body = CredentialsRequest,
     responses(
         (status = 200, body = LoginResponse), (status = 400, body = MessageResponse),
-        (status = 401, body = MessageResponse), (status = 415, body = MessageResponse),
+        (status = 401, body = MessageResponse), (status = 413, body = MessageResponse),
+        (status = 415, body = MessageResponse),
         (status = 429, body = MessageResponse), (status = 503, body = MessageResponse),
     ),
 )]

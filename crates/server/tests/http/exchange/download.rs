@@ -90,7 +90,7 @@ async fn a_file_comes_with_exactly_the_headers_of_the_contract() {
             ("last-modified", MODIFIED),
             ("accept-ranges", "bytes"),
             ("x-content-type-options", "nosniff"),
-            ("content-security-policy", "sandbox"),
+            ("content-security-policy", "sandbox; frame-ancestors 'none'"),
             ("cache-control", "private, no-cache"),
         ] {
             assert_eq!(answer.header(name), value, "{name}");
@@ -161,7 +161,10 @@ async fn what_a_browser_could_run_is_offered_for_download_and_sandboxed() {
                 .starts_with("attachment; ")
         );
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        assert_eq!(answer.header("content-security-policy"), "sandbox");
+        assert_eq!(
+            answer.header("content-security-policy"),
+            "sandbox; frame-ancestors 'none'"
+        );
     }
 }
 
