@@ -18,4 +18,4 @@ pub mod middleware;
 pub mod serve;
 
 pub use self::router::{document, router};
-pub use self::state::{App, Contracts, Settings};
+pub use self::state::{App, Contracts, Services, Settings};

@@ -1,6 +1,8 @@
 //! The claims of login and refresh tokens, in the order they are written.
 
-use keyward_jose::claims::Registered;
+use std::borrow::Cow;
+
+use keyward_jose::claims::{Registered, seconds, text};
 use keyward_jose::jws::Verified;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +43,6 @@ pub(super) struct RefreshClaims {
 }
 
 /// The claims that are ours alone.
-#[derive(Deserialize)]
 pub(super) struct Private {
     pub(super) sid: i64,
     pub(super) ctr: Option<i64>,
@@ -53,12 +54,43 @@ pub(super) struct Read<'a> {
     pub(super) private: Private,
 }
 
-pub(super) fn read<'a>(verified: &'a Verified) -> Option<Read<'a>> {
-    let registered = serde_json::from_str(verified.json()).ok()?;
-    let private = serde_json::from_str(verified.json()).ok()?;
+/// Reads all claims in one pass over their text.
+pub(super) fn read(verified: &Verified) -> Option<Read<'_>> {
+    #[derive(Deserialize)]
+    struct Claims<'a> {
+        #[serde(borrow, default, deserialize_with = "text")]
+        iss: Option<Cow<'a, str>>,
+        #[serde(borrow, default, deserialize_with = "text")]
+        sub: Option<Cow<'a, str>>,
+        #[serde(borrow, default, deserialize_with = "text")]
+        aud: Option<Cow<'a, str>>,
+        #[serde(default, deserialize_with = "seconds")]
+        exp: Option<i64>,
+        #[serde(default, deserialize_with = "seconds")]
+        nbf: Option<i64>,
+        #[serde(default, deserialize_with = "seconds")]
+        iat: Option<i64>,
+        #[serde(borrow, default, deserialize_with = "text")]
+        jti: Option<Cow<'a, str>>,
+        sid: i64,
+        ctr: Option<i64>,
+    }
+
+    let claims: Claims<'_> = serde_json::from_str(verified.json()).ok()?;
     Some(Read {
-        registered,
-        private,
+        registered: Registered {
+            iss: claims.iss,
+            sub: claims.sub,
+            aud: claims.aud,
+            exp: claims.exp,
+            nbf: claims.nbf,
+            iat: claims.iat,
+            jti: claims.jti,
+        },
+        private: Private {
+            sid: claims.sid,
+            ctr: claims.ctr,
+        },
     })
 }
 

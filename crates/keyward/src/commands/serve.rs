@@ -46,7 +46,7 @@ impl Arguments {
         if self.demo {
             demo::check(&settings)?;
         }
-        log::start(&settings.log)?;
+        let _log = log::start(&settings.log)?;
         raise_file_limit();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -129,7 +129,7 @@ async fn assemble(
     let (clock, random) = (&services.clock, &services.random);
     let rows = &data.rows;
     let limits = Arc::new(limits(settings, &keys, clock.clone())?);
-    Ok(App {
+    Ok(App::from(keyward_server::Services {
         accounts: services.accounts.clone(),
         sessions: services.sessions.clone(),
         tokens: services.tokens(keys.clone(), settings.tokens.clone())?,
@@ -146,7 +146,7 @@ async fn assemble(
         proxies: settings.proxies.clone(),
         health: rows.clone(),
         random: random.clone(),
-    })
+    }))
 }
 
 /// The rate limits, counted together with other servers where a Redis is named.

@@ -77,9 +77,12 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
             )));
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Failure::bad_request(described(&error)))
+    serde_json::from_slice(bytes).or_else(|_| {
+        // To keep track of the path costs allocations, so only a body that is refused is read with it.
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| Failure::bad_request(described(&error)))
+    })
 }
 
 /// What is wrong with which member, without the place in the text.

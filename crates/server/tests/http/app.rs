@@ -24,7 +24,7 @@ use keyward_core::tokens::{self, Tokens};
 use keyward_jose::Algorithm;
 use keyward_server::address::{Peer, TrustedProxies};
 use keyward_server::limits::{self, Limits};
-use keyward_server::{App, Contracts, Settings, router};
+use keyward_server::{App, Contracts, Services, Settings, router};
 use keyward_store::blobs::LocalBlobs;
 use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{self, Sqlite};
@@ -140,7 +140,7 @@ impl TestApp {
         let accounts = Accounts::new(store.clone(), hashing.expect("threads"), clock.clone());
         let sessions = Sessions::load(store.clone(), accounts.clone(), clock.clone());
         let sessions = sessions.await.expect("sessions");
-        let app = App {
+        let app = App::from(Services {
             tokens: Tokens::new(
                 keys.clone(),
                 options.tokens,
@@ -165,7 +165,7 @@ impl TestApp {
             accounts,
             sessions,
             random,
-        };
+        });
         let settings = Settings {
             contracts: options.contracts,
             documentation: true,

@@ -2,17 +2,16 @@
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::CACHE_CONTROL;
-use keyward_core::error::Fault;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use keyward_core::tokens::notary;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{Error, invalid_content_type, missing_signing_key, missing_token};
 use super::wire::{
     ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse,
+    verify_response,
 };
 use crate::error::Failure;
 use crate::extract::json;
@@ -68,13 +67,11 @@ async fn verify(State(notary): State<notary::Notary>, request: Request) -> Resul
     let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
     let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
     let judged = notary.judge(&token, &key)?;
-    let raw = |text| RawValue::from_string(text).map_err(|error| Fault::Internal(error.into()));
-    let body = VerifyResponse {
-        header: raw(judged.header)?,
-        claims: raw(judged.claims)?,
-        verified: judged.verified,
-    };
-    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, verify_response(&judged)).into_response())
 }
 
 /// As `GET /verifyToken`, for where a proxy drops the body of a GET.
