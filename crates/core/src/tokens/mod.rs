@@ -6,6 +6,7 @@
 mod check;
 mod claims;
 mod login;
+mod named_keys;
 pub mod notary;
 mod refresh;
 

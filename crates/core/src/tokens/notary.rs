@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use keyward_jose::ForeignKey;
 use keyward_jose::jws::{self, Compact, EncodedHeader, Limits};
 use serde::Serialize;
 
+use super::named_keys::NamedKeys;
 use crate::clock::Clock;
 use crate::error::{Fault, Kind};
 use crate::keys::Keys;
@@ -69,6 +69,7 @@ pub struct Notary {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     header: Arc<EncodedHeader>,
+    named: Arc<NamedKeys>,
 }
 
 #[derive(Serialize)]
@@ -100,6 +101,7 @@ impl Notary {
             clock,
             random,
             header,
+            named: Arc::default(),
         })
     }
 
@@ -130,7 +132,7 @@ impl Notary {
     /// [`Error::Malformed`], [`Error::PrivateKey`].
     pub fn judge(&self, token: &str, key: &str) -> Result<Judged, Error> {
         let token = Compact::parse(token, &LIMITS).map_err(Error::Malformed)?;
-        let key = ForeignKey::parse(key).map_err(|_| Error::PrivateKey)?;
+        let key = self.named.key(key).map_err(|_| Error::PrivateKey)?;
         Ok(Judged {
             verified: key.verifies(&token),
             header: token.header_json().to_owned(),

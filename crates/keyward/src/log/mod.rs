@@ -2,6 +2,8 @@
 //!
 //! Invariant: what others sent cannot end a line or steer a terminal; lines keep their order.
 
+mod text;
+
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -35,7 +37,7 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<Lines> {
         .with_ansi(false)
         .with_writer(lines.clone());
     let started = match log.format {
-        LogFormat::Text => builder.try_init(),
+        LogFormat::Text => builder.event_format(text::Text).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!(error))?;
