@@ -3,7 +3,7 @@
 import statistics
 from datetime import date
 
-from . import machine
+from . import build, machine
 from .workloads import CEILING, FLASK, KEYWARD
 
 LEGEND = """\
@@ -39,6 +39,7 @@ def render(done, plan):
         parts.append(f"## Refresh rotation, 64 clients\n\n{contest(done['refresh'])}")
     if "growth" in done:
         parts.append(f"## Growth\n\n{growth(done['growth'])}")
+    parts.append((build.ROOT / "bench" / "findings.md").read_text().strip())
     return "\n\n".join(parts) + "\n"
 
 

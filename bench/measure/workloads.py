@@ -123,7 +123,7 @@ def generate(plan):
         assert status == 200 and token.count(".") == 2, (server.name, answer)
         return answer
 
-    peers = [FLASK, "FastAPI + uvicorn", "Node + jsonwebtoken", "axum + jsonwebtoken"]
+    peers = [FLASK, "axum + jsonwebtoken"] + ([] if plan.quick else ["FastAPI + uvicorn", "Node + jsonwebtoken"])
     return of_contract(plan, "POST", "/generateToken", body, check, peers)
 
 

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn lines_of_the_access_log_wait_and_any_other_takes_them_along() {
         let lines = Lines::default();
-        let mut write = |may_wait, event: &[u8]| {
+        let write = |may_wait, event: &[u8]| {
             let lines = &lines;
             Line { lines, may_wait }.write_all(event).expect("written");
             lines.waiting().len()

@@ -1,7 +1,7 @@
 //! An event as text: time, level, target, message and fields, as tracing-subscriber writes them, but without
 //! its way through styles that are switched off, which took a request longer than all of its routing.
 
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::{self, Debug};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
