@@ -1,5 +1,5 @@
-//! The keys that callers of the notary named lately, prepared: a twentieth of a judgement is saved on a
-//! secret, and more on a public key.
+//! The keys that callers of the notary named lately, prepared, so that one named again is neither parsed
+//! nor prepared again.
 //!
 //! Invariant: how long a look-up takes tells nothing of a kept key but whether it is the very one asked
 //! for. Entries are found by a hash under a secret of the process, and compared in constant time; what is

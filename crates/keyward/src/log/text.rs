@@ -45,18 +45,18 @@ struct Fields<'a, 'w> {
 
 impl Fields<'_, '_> {
     fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.outcome.is_err() {
-            return;
+        if self.outcome.is_ok() {
+            self.outcome = self.try_write(field, value);
         }
-        let mut write = || {
-            self.writer.write_char(' ')?;
-            if field.name() != "message" {
-                self.writer.write_str(field.name())?;
-                self.writer.write_char('=')?;
-            }
-            self.writer.write_fmt(value)
-        };
-        self.outcome = write();
+    }
+
+    fn try_write(&mut self, field: &Field, value: fmt::Arguments<'_>) -> fmt::Result {
+        self.writer.write_char(' ')?;
+        if field.name() != "message" {
+            self.writer.write_str(field.name())?;
+            self.writer.write_char('=')?;
+        }
+        self.writer.write_fmt(value)
     }
 }
 
