@@ -9,24 +9,33 @@ use std::sync::Once;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
+
+/// One at a time: making and dropping a database holds up those who use others of the same server.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Database {
     server: Config,
     name: String,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Database {
     /// Makes an empty database; `None` where no server is given.
     pub(crate) async fn create() -> Option<Self> {
         let server: Config = server()?.parse().expect("KEYWARD_TEST_POSTGRES is a URL");
+        let turn = TURN.lock().await;
         let name = format!("keyward_test_{:016x}", RandomState::new().hash_one(0));
         let create = format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0");
         let client = connect(&server).await;
         client.batch_execute(&create).await.expect("a database");
-        Some(Self { server, name })
+        Some(Self {
+            server,
+            name,
+            _turn: turn,
+        })
     }
 
     /// Its URL.
