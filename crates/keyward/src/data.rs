@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use keyward_core::keys;
 use keyward_store::folder::{DataFolder, ServingLock};
+use keyward_store::postgres::OpenError;
 
 use crate::engine::{Engine, Rows};
 use crate::settings::{Database, Settings};
@@ -69,8 +70,14 @@ impl Data {
     pub(crate) async fn open_beside(settings: &Settings, create: bool) -> anyhow::Result<Self> {
         let refused = "the command was not run";
         if let Database::Postgres(url) = &settings.database {
-            let engine = Engine::open_postgres(url, create).await.context(refused)?;
-            return Ok(Self::of(engine, Servers::Any));
+            // Servers may run on any database but an empty one.
+            let opened = match Engine::open_postgres(url, false).await {
+                Err(OpenError::Older { found: 0, .. }) if create => {
+                    Engine::open_postgres(url, true).await
+                }
+                opened => opened,
+            };
+            return Ok(Self::of(opened.context(refused)?, Servers::Any));
         }
         if !create {
             existing(settings)?;
