@@ -16,8 +16,8 @@ use keyward_core::tokens::notary::Notary;
 use crate::address::TrustedProxies;
 use crate::limits::Limits;
 
-/// The services behind the router, shared: axum clones its state for every request, and a clone of each
-/// service costs a fast call a tenth of its time.
+/// The services behind the router, shared: axum clones its state for every request, and one clone is
+/// cheaper than one of each service.
 #[derive(Clone)]
 pub struct App(Arc<Services>);
 

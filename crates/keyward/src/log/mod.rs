@@ -17,8 +17,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::output::escaped;
 use crate::settings::{Log, LogFormat};
 
-/// How long lines of the access log may wait for others: a system call for each would cost a fast request
-/// an eighth of its time. A process that is killed loses what waits.
+/// How long lines of the access log may wait for others: a system call for each is a cost that a fast request
+/// notices. A process that is killed loses what waits.
 const GATHER: Duration = Duration::from_millis(20);
 /// As many bytes do not wait any longer.
 const MOST_WAITING: usize = 256 * 1024;

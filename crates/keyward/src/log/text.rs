@@ -1,5 +1,5 @@
 //! An event as text: time, level, target, message and fields, as tracing-subscriber writes them, but without
-//! its way through styles that are switched off, which took a request longer than all of its routing.
+//! its way through styles that are switched off, which a fast request noticed.
 
 use std::fmt::{self, Debug};
 
