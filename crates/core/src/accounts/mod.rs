@@ -14,7 +14,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Fault, Kind};
 use crate::id::AccountId;
 use crate::page::{Listed, Page};
-use crate::secret::Password;
+use crate::secret::{Password, SecretText};
 use names::Name;
 use passwords::{Passwords, Verdict};
 
@@ -173,7 +173,7 @@ impl Accounts {
         Ok(self.store.create_account(account).await?)
     }
 
-    /// The account that `password` opens, found by username or e-mail address alike.
+    /// The account that `password` opens, found by username or e-mail address alike, with the hash it is kept under.
     ///
     /// An unknown name costs the same hash as a wrong password. A hash of another format or with
     /// weaker parameters is replaced once it has been matched.
@@ -185,7 +185,7 @@ impl Accounts {
         realm: Realm,
         name: Option<&Name>,
         password: Password,
-    ) -> Result<Account, Error> {
+    ) -> Result<Credentials, Error> {
         let found = match name {
             Some(name) => self.store.find_credentials(realm, &name.key).await?,
             None => None,
@@ -205,13 +205,43 @@ impl Accounts {
         if verdict == Verdict::Wrong || account.disabled_at.is_some() {
             return Err(Error::BadCredentials);
         }
-        if verdict == Verdict::Outdated {
-            let renewed = self.passwords.hash(password).await?;
-            self.store
-                .renew_password_hash(account.id, password_hash, renewed)
-                .await?;
+        let password_hash = match verdict {
+            Verdict::Outdated => self.renew(account.id, password, password_hash).await?,
+            Verdict::Right | Verdict::Wrong => password_hash,
+        };
+        Ok(Credentials {
+            account,
+            password_hash,
+        })
+    }
+
+    /// Replaces the hash `old` of a password that it has just matched, and gives the one that is kept then.
+    async fn renew(
+        &self,
+        id: AccountId,
+        password: Password,
+        old: SecretText,
+    ) -> Result<SecretText, Error> {
+        let renewed = self.passwords.hash(password.clone()).await?;
+        self.store
+            .renew_password_hash(id, old, renewed.clone())
+            .await?;
+        let kept = self.store.find_password_hash(id).await?;
+        let kept = kept.ok_or(Error::BadCredentials)?;
+        // Another login of the same account may have renewed it first; or the password was changed.
+        if kept != renewed && self.passwords.verify(password, kept.clone()).await? == Verdict::Wrong
+        {
+            return Err(Error::BadCredentials);
         }
-        Ok(account)
+        Ok(kept)
+    }
+
+    /// Whether an account's password is still kept under that hash.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn is_current(&self, id: AccountId, hash: &SecretText) -> Result<bool, Error> {
+        Ok(self.store.find_password_hash(id).await?.as_ref() == Some(hash))
     }
 
     /// Checks the password of an account that is already known, as before it is changed.
@@ -233,7 +263,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Busy`].
-    pub async fn hash(&self, password: Password) -> Result<crate::secret::SecretText, Error> {
+    pub async fn hash(&self, password: Password) -> Result<SecretText, Error> {
         Ok(self.passwords.hash(password).await?)
     }
 

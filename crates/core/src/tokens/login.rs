@@ -6,9 +6,9 @@ use keyward_jose::jws;
 
 use super::claims::{self, AccessClaims, ExchangeClaims, RefreshClaims};
 use super::{Error, Grant, Issued, LogIn, Tokens};
-use crate::accounts::{self, Account, Realm};
+use crate::accounts::{self, Account, Credentials, Realm};
 use crate::random;
-use crate::sessions::{self, Session};
+use crate::sessions::{self, Reason, Session};
 
 impl Tokens {
     /// Checks a name and password and opens a session.
@@ -23,12 +23,29 @@ impl Tokens {
             grant,
             user_agent,
         } = attempt;
-        let account = self
+        let Credentials {
+            account,
+            password_hash,
+        } = self
             .0
             .accounts
             .authenticate(realm, name.as_ref(), password)
             .await?;
-        self.issue_for(account, grant, user_agent).await
+        let session = self.open(&account, grant, user_agent).await?;
+        // A change of the password since it was checked has closed the sessions of then, not this one.
+        if !self
+            .0
+            .accounts
+            .is_current(account.id, &password_hash)
+            .await?
+        {
+            self.0
+                .sessions
+                .close(session.id, Reason::PasswordChanged)
+                .await?;
+            return Err(accounts::Error::BadCredentials.into());
+        }
+        self.issue(account, &session, grant)
     }
 
     /// Opens a session for an account that needs no password here, as an operator's `token mint` does.
@@ -41,6 +58,16 @@ impl Tokens {
         grant: Grant,
         user_agent: Option<String>,
     ) -> Result<Issued, Error> {
+        let session = self.open(&account, grant, user_agent).await?;
+        self.issue(account, &session, grant)
+    }
+
+    async fn open(
+        &self,
+        account: &Account,
+        grant: Grant,
+        user_agent: Option<String>,
+    ) -> Result<Session, Error> {
         let policy = &self.0.policy;
         let (ttl, span) = match grant {
             Grant::Pair => (
@@ -54,11 +81,10 @@ impl Tokens {
             .sessions
             .open(account.id, ttl, span, user_agent)
             .await;
-        let session = opened.map_err(|error| match error {
+        opened.map_err(|error| match error {
             sessions::Error::AccountUnavailable => accounts::Error::BadCredentials.into(),
             other => Error::from(other),
-        })?;
-        self.issue(account, &session, grant)
+        })
     }
 
     pub(super) fn issue(

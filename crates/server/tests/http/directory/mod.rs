@@ -456,3 +456,38 @@ async fn the_welcome_page_names_what_is_switched_on() {
     assert!(!page.contains("/signup") && !page.contains("/ops/"));
     assert!(!page.contains("{rows}") && !page.contains("{version}"));
 }
+
+#[tokio::test]
+async fn a_login_that_began_before_a_change_of_the_password_gets_no_session() {
+    use futures_util::FutureExt;
+    use keyward_core::accounts::passwords;
+    use keyward_core::secret::Password;
+    let passwords = passwords::Policy {
+        memory_kib: 19_456,
+        passes: 4,
+        threads: 1,
+        queue: 8,
+    };
+    let app = TestApp::with(Options {
+        passwords,
+        ..Options::default()
+    })
+    .await;
+    sign_up(&app, "a@b.c").await.expect(StatusCode::CREATED);
+    let new = || Password::new("new".to_owned()).expect("password");
+    let hash = app.app.accounts.hash(new()).await.expect("hash");
+    // One thread: the login waits behind a slow hash, with the old hash in its hands.
+    let mut slow = Box::pin(app.app.accounts.hash(new()));
+    assert!(slow.as_mut().now_or_never().is_none());
+    let mut login = Box::pin(log_in(&app, "a@b.c", "test123"));
+    assert!(login.as_mut().now_or_never().is_none());
+    let id = keyward_core::id::AccountId(1);
+    let now = keyward_core::clock::Timestamp::from_seconds(crate::app::START);
+    let changed = keyward_core::sessions::Store::change_password(&*app.store, id, hash, None, now);
+    assert!(changed.await.expect("store").is_some());
+    login.await.expect(StatusCode::FORBIDDEN);
+    drop(slow);
+    log_in(&app, "a@b.c", "new")
+        .await
+        .expect(StatusCode::CREATED);
+}
