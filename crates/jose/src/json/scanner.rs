@@ -202,11 +202,7 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
         let mut escaped = false;
         self.at = start;
         loop {
-            while let Some(&byte) = bytes.get(self.at)
-                && PLAIN[usize::from(byte)]
-            {
-                self.at += 1;
-            }
+            self.at += plain_length(&bytes[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -326,18 +322,26 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
     }
 }
 
-/// The bytes of a string that need no look: all but quote, backslash and control characters.
-const PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        plain[control] = false;
-        control += 1;
+/// How many bytes of a string need no look: up to the first quote, backslash or control character. Eight
+/// are looked at in one word, as most of a token or a body is such a stretch.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGHS: u64 = ONES << 7;
+    // The high bit of each byte below `bound`, exact up to the first such byte.
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & HIGHS;
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special = below(word, 0x20) | is(word, b'"') | is(word, b'\\');
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
     }
-    plain[b'"' as usize] = false;
-    plain[b'\\' as usize] = false;
-    plain
-};
+    let plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    let end = rest.iter().position(|byte| !plain(byte));
+    bytes.len() - rest.len() + end.unwrap_or(rest.len())
+}
 
 /// Resolves the escapes of a string that was checked.
 fn unescape(spelled: &str) -> String {

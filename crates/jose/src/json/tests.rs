@@ -197,3 +197,23 @@ fn only_objects_have_members_to_visit() {
         assert!(visited.is_ok());
     }
 }
+
+/// Whatever stands where in a string, the fast look at eight bytes and a look at each agree.
+#[test]
+fn a_string_ends_where_it_ends_at_every_length() {
+    for special in [
+        "\"", "\\", "\u{0}", "\u{1f}", "", "é", "\u{7f}", "!", "#", " ", "[", "]",
+    ] {
+        for before in 0..20 {
+            let text = format!("\"{}{special}{}\"", "x".repeat(before), "é".repeat(5));
+            let expected = match special {
+                "" | "é" | "\u{7f}" | "!" | "#" | " " | "[" | "]" => Ok(Shape::Other),
+                // What follows a backslash here is no escape, and what follows a quote no end.
+                "\\" => Err(Error::Syntax { offset: before + 2 }),
+                "\"" => Err(Error::Syntax { offset: before + 2 }),
+                _ => Err(Error::Syntax { offset: before + 1 }),
+            };
+            assert_eq!(check(text.as_bytes(), DEPTH), expected, "{text:?}");
+        }
+    }
+}
