@@ -37,7 +37,7 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<Lines> {
         .with_ansi(false)
         .with_writer(lines.clone());
     let started = match log.format {
-        LogFormat::Text => builder.event_format(text::Text).try_init(),
+        LogFormat::Text => builder.event_format(text::Text::default()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!(error))?;
@@ -134,8 +134,10 @@ impl Write for Line<'_> {
 
 fn line_of(event: &[u8]) -> Cow<'_, str> {
     let event = event.strip_suffix(b"\n").unwrap_or(event);
+    // Without a way out, so that many bytes are looked at at once.
+    let is_plain = |plain, byte: &u8| plain & matches!(byte, b' '..=b'~');
     match str::from_utf8(event) {
-        Ok(text) if event.iter().all(|byte| matches!(byte, b' '..=b'~')) => Cow::Borrowed(text),
+        Ok(text) if event.iter().fold(true, is_plain) => Cow::Borrowed(text),
         _ => {
             let text = String::from_utf8_lossy(event);
             escaped(text.trim_end_matches('\n'))

@@ -1,17 +1,20 @@
 //! An event as text: time, level, target, message and fields, as tracing-subscriber writes them, but without
-//! its way through styles that are switched off, which a fast request noticed.
+//! its way through styles that are switched off, and through formatters where nothing is to be formatted:
+//! a fast request noticed both.
 
-use std::fmt::{self, Debug};
+use std::cell::RefCell;
+use std::fmt::{self, Debug, Write as _};
 
+use keyward_core::clock::{Clock as _, SystemClock, Timestamp};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, Writer};
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// The format; Keyward has no spans, so it writes none.
-pub(super) struct Text;
+#[derive(Default)]
+pub(super) struct Text(SystemClock);
 
 impl<S, N> FormatEvent<S, N> for Text
 where
@@ -24,56 +27,111 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        SystemTime.format_time(&mut writer)?;
+        let mut line = Line {
+            text: String::with_capacity(256),
+        };
+        line.time(self.0.now());
         let metadata = event.metadata();
         let level = metadata.level().as_str();
-        write!(writer, " {level:>5} {}:", metadata.target())?;
-        let mut fields = Fields {
-            writer: &mut writer,
-            outcome: Ok(()),
-        };
-        event.record(&mut fields);
-        fields.outcome?;
-        writer.write_char('\n')
-    }
-}
-
-struct Fields<'a, 'w> {
-    writer: &'a mut Writer<'w>,
-    outcome: fmt::Result,
-}
-
-impl Fields<'_, '_> {
-    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.outcome.is_ok() {
-            self.outcome = self.try_write(field, value);
+        for part in [
+            &"     "[level.len()..],
+            " ",
+            level,
+            " ",
+            metadata.target(),
+            ":",
+        ] {
+            line.text.push_str(part);
         }
+        event.record(&mut line);
+        line.text.push('\n');
+        writer.write_str(&line.text)
+    }
+}
+
+/// A line that is being written.
+struct Line {
+    text: String,
+}
+
+impl Line {
+    /// RFC 3339 in UTC with microseconds. What stays the same for a second is kept for as long.
+    fn time(&mut self, now: Timestamp) {
+        thread_local! {
+            static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+        }
+        SECOND.with_borrow_mut(|(second, shown)| {
+            if *second != now.seconds() {
+                *second = now.seconds();
+                *shown = now.rfc3339_millis();
+                shown.truncate("0000-00-00T00:00:00.".len());
+            }
+            self.text.push_str(shown);
+        });
+        let mut micros = now.micros().rem_euclid(1_000_000);
+        let mut digits = *b"000000Z";
+        for digit in digits[..6].iter_mut().rev() {
+            *digit += u8::try_from(micros % 10).unwrap_or_default();
+            micros /= 10;
+        }
+        self.text
+            .push_str(str::from_utf8(&digits).unwrap_or_default());
     }
 
-    fn try_write(&mut self, field: &Field, value: fmt::Arguments<'_>) -> fmt::Result {
-        self.writer.write_char(' ')?;
+    fn name(&mut self, field: &Field) {
+        self.text.push(' ');
         if field.name() != "message" {
-            self.writer.write_str(field.name())?;
-            self.writer.write_char('=')?;
+            self.text.push_str(field.name());
+            self.text.push('=');
         }
-        self.writer.write_fmt(value)
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
+        self.name(field);
         if field.name() == "message" {
-            self.write(field, format_args!("{value}"));
+            self.text.push_str(value);
+        } else if value.bytes().all(is_plain) && !value.is_empty() {
+            self.text.push_str(value);
         } else {
-            self.write(field, format_args!("{value:?}"));
+            // Writing to a string does not fail.
+            let _ = write!(self.text, "{value:?}");
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, format_args!("{value}"));
+        self.name(field);
+        let _ = write!(self.text, "{value}");
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, format_args!("{value:?}"));
+        self.name(field);
+        let _ = write!(self.text, "{value:?}");
+    }
+}
+
+/// Whether a value with this byte shows its end without quotes.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_microseconds_and_follows_the_clock() {
+        let shown = |micros| {
+            let mut line = Line {
+                text: String::new(),
+            };
+            line.time(Timestamp::from_micros(micros));
+            line.text
+        };
+        assert_eq!(shown(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(shown(999_999), "1970-01-01T00:00:00.999999Z");
+        assert_eq!(shown(1_594_212_949_000_042), "2020-07-08T12:55:49.000042Z");
+        assert_eq!(shown(-1), "1969-12-31T23:59:59.999999Z");
     }
 }

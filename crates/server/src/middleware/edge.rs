@@ -112,10 +112,9 @@ where
         if let Some(entry) = &this.entry {
             entry.write(response.status(), &id);
         }
-        protect(response.headers_mut());
-        response
-            .headers_mut()
-            .insert(X_REQUEST_ID, id.into_header());
+        let headers = response.headers_mut();
+        protect(headers);
+        headers.insert(X_REQUEST_ID, id.into_header());
         Poll::Ready(Ok(response))
     }
 }

@@ -1,6 +1,5 @@
 //! The access log: one event a request, with nothing in it that the client could use to forge another.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -38,8 +37,8 @@ impl Entry {
             target: "access",
             id = id.as_str(),
             address = %self.address,
-            method = %self.method,
-            path = %self.path,
+            method = self.method.as_str(),
+            path = self.path.as_str(),
             status = status.as_u16(),
             micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
         );
@@ -55,6 +54,13 @@ enum Path {
 }
 
 impl Path {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Matched(path) => path.as_str(),
+            Self::Raw(path) => path,
+        }
+    }
+
     fn raw(path: &str) -> Self {
         Self::Raw(
             path.chars()
@@ -62,14 +68,5 @@ impl Path {
                 .flat_map(char::escape_default)
                 .collect(),
         )
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Matched(path) => path.as_str(),
-            Self::Raw(path) => path,
-        })
     }
 }
