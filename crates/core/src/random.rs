@@ -58,12 +58,10 @@ pub fn hex<const N: usize>(random: &dyn Random) -> String {
 #[must_use]
 pub fn encode_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
+    let pair = |byte: &u8| [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
+    let text: Vec<[u8; 2]> = bytes.iter().map(pair).collect();
+    // Digits are text.
+    String::from_utf8(text.into_flattened()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,16 +2,12 @@
 //! OpenAPI document of all of it.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::{Problem, Shape, method_not_allowed, not_found};
 use crate::state::{App, Settings};
 use crate::{api, contract, documentation, health, login, middleware, welcome};
-
-/// The largest body of a JSON or form request that has no limit of its own, in bytes.
-const LARGEST_BODY: usize = 64 * 1024;
 
 /// The router of a server with these services and settings.
 pub fn router(app: &App, settings: &Settings) -> Router {
@@ -78,9 +74,7 @@ impl Assembly {
             return;
         }
         let (router, document) = routes.split_for_parts();
-        let router = router
-            .method_not_allowed_fallback(method_not_allowed::<S>)
-            .layer(DefaultBodyLimit::max(LARGEST_BODY));
+        let router = router.method_not_allowed_fallback(method_not_allowed::<S>);
         self.router = std::mem::take(&mut self.router).merge(router);
         self.document.merge(document);
     }

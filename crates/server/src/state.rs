@@ -30,7 +30,7 @@ pub struct Services {
     /// Their tokens.
     pub tokens: Tokens,
     /// The notary of contract 1.
-    pub notary: Notary,
+    pub notary: Arc<Notary>,
     /// The files of contract 3.
     pub files: Files,
     /// The customers of contract 5.
@@ -73,7 +73,7 @@ from_app! {
     accounts: Accounts,
     sessions: Sessions,
     tokens: Tokens,
-    notary: Notary,
+    notary: Arc<Notary>,
     files: Files,
     customers: Customers,
     random: Arc<dyn Random>,

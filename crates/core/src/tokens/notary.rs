@@ -63,13 +63,12 @@ pub struct Judged {
 }
 
 /// The notary of this server.
-#[derive(Clone)]
 pub struct Notary {
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    header: Arc<EncodedHeader>,
-    named: Arc<NamedKeys>,
+    header: EncodedHeader,
+    named: NamedKeys,
 }
 
 #[derive(Serialize)]
@@ -95,13 +94,13 @@ impl Notary {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, jws::Error> {
-        let header = Arc::new(EncodedHeader::new(r#"{"typ":"JWT","alg":"HS512"}"#)?);
+        let header = EncodedHeader::new(r#"{"typ":"JWT","alg":"HS512"}"#)?;
         Ok(Self {
             keys,
             clock,
             random,
             header,
-            named: Arc::default(),
+            named: NamedKeys::default(),
         })
     }
 

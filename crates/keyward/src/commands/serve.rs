@@ -133,7 +133,7 @@ async fn assemble(
         accounts: services.accounts.clone(),
         sessions: services.sessions.clone(),
         tokens: services.tokens(keys.clone(), settings.tokens.clone())?,
-        notary: Notary::new(keys, clock.clone(), random.clone())?,
+        notary: Arc::new(Notary::new(keys, clock.clone(), random.clone())?),
         files: Files::new(
             rows.clone(),
             Arc::new(blobs.clone()),

@@ -3,10 +3,12 @@
 
 use std::marker::PhantomData;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
+use bytes::BytesMut;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
 use keyward_jose::json::{self, Shape as JsonShape};
 use serde::de::DeserializeOwned;
 
@@ -14,11 +16,13 @@ use crate::error::{Failure, Shape, Shaped};
 
 /// How deep a body may nest.
 const DEPTH: usize = 32;
+/// The largest body where a route sets no limit of its own, in bytes.
+pub(crate) const LARGEST: usize = 64 * 1024;
 
-/// The body as `T`; a failure is in the shape of contract `S`.
-pub(crate) struct Json<T, S>(pub(crate) T, pub(crate) PhantomData<S>);
+/// The body as `T`, of at most `MOST` bytes; a failure is in the shape of contract `S`.
+pub(crate) struct Json<T, S, const MOST: usize = LARGEST>(pub(crate) T, pub(crate) PhantomData<S>);
 
-impl<T, S, A> FromRequest<A> for Json<T, S>
+impl<T, S, A, const MOST: usize> FromRequest<A> for Json<T, S, MOST>
 where
     T: DeserializeOwned,
     S: Shape,
@@ -26,12 +30,12 @@ where
 {
     type Rejection = Shaped<S>;
 
-    async fn from_request(request: Request, state: &A) -> Result<Self, Self::Rejection> {
+    async fn from_request(request: Request, _: &A) -> Result<Self, Self::Rejection> {
         if !is_json(request.headers()) {
             let message = "send JSON, with Content-Type: application/json";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into());
         }
-        let bytes = bytes(request, state).await?;
+        let bytes = bytes(request.into_body(), MOST).await?;
         Ok(Self(parse(&bytes)?, PhantomData))
     }
 }
@@ -53,17 +57,28 @@ pub(crate) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
         .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
 }
 
-/// The whole body, within the limit of its route.
-pub(crate) async fn bytes<A: Send + Sync>(request: Request, state: &A) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is larger than allowed",
-            ),
-            _ => Failure::of_body(&rejection),
-        })
+/// The whole body, of at most `most` bytes. One that came in one piece, as most do, is not copied.
+pub(crate) async fn bytes(mut body: Body, most: usize) -> Result<Bytes, Failure> {
+    let fits = |length: usize| {
+        let message = "the body is larger than allowed";
+        let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message);
+        (length <= most).then_some(()).ok_or_else(too_large)
+    };
+    // Said to be too large, it is refused before any of it is read.
+    fits(usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX))?;
+    let mut pieces = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::of_body(&error))?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        fits(pieces.len().saturating_add(piece.len()))?;
+        if pieces.is_empty() && body.is_end_stream() {
+            return Ok(piece);
+        }
+        pieces.extend_from_slice(&piece);
+    }
+    Ok(pieces.freeze())
 }
 
 /// Reads one JSON object.

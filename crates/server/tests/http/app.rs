@@ -150,7 +150,7 @@ impl TestApp {
                 random.clone(),
             )
             .expect("tokens"),
-            notary: Notary::new(keys, clock.clone(), random.clone()).expect("notary"),
+            notary: Arc::new(Notary::new(keys, clock.clone(), random.clone()).expect("notary")),
             files: Files::new(
                 store.clone(),
                 blobs,

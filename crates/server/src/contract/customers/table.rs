@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{ETAG, LINK, LOCATION};
-use http::{HeaderMap, StatusCode};
 use keyward_core::customers::{Customer, Customers, MOST_YOUNGEST};
 use keyward_core::id::CustomerId;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::Error;
 use super::caller::Caller;
-use super::precondition::{entity_tag, is_known, required_version};
+use super::precondition::{Known, Required, entity_tag};
 use super::wire::{CustomerRequest, CustomerResponse, NewCustomerRequest};
 use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
 use crate::extract::id::PathId;
@@ -104,10 +104,10 @@ async fn show(
     _: Caller,
     State(customers): State<Customers>,
     PathId(id): PathId,
-    headers: HeaderMap,
+    known: Known,
 ) -> Result<Response, Error> {
     let customer = customers.find(CustomerId(id)).await?;
-    if is_known(&headers, customer.version) {
+    if known.has(customer.version) {
         let tag = [(ETAG, entity_tag(customer.version).to_header())];
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
@@ -138,10 +138,9 @@ async fn replace(
     _: Caller,
     State(customers): State<Customers>,
     PathId(id): PathId,
-    headers: HeaderMap,
+    Required(precondition): Required,
     Json(body, ..): Json<CustomerRequest, Problem>,
 ) -> Result<Response, Error> {
-    let precondition = required_version(&headers);
     let submitted = body.submitted(id)?;
     Ok(one(customers
         .replace(CustomerId(id), submitted, precondition)
@@ -170,11 +169,9 @@ async fn delete(
     _: Caller,
     State(customers): State<Customers>,
     PathId(id): PathId,
-    headers: HeaderMap,
+    Required(precondition): Required,
 ) -> Result<StatusCode, Error> {
-    customers
-        .delete(CustomerId(id), required_version(&headers))
-        .await?;
+    customers.delete(CustomerId(id), precondition).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
@@ -13,7 +13,7 @@ use super::error::Error;
 use super::form::Form;
 use super::wire::CredentialsRequest;
 use crate::error::Failure;
-use crate::extract::json::{bytes, is_json, is_media_type, parse};
+use crate::extract::json::{LARGEST, bytes, is_json, is_media_type, parse};
 use crate::extract::member::Member;
 
 /// The credentials of a request, each perhaps absent.
@@ -25,13 +25,14 @@ pub(super) struct Credentials {
 impl<A: Send + Sync> FromRequest<A> for Credentials {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &A) -> Result<Self, Error> {
-        let headers = request.headers().clone();
-        let read = match Encoding::of(&headers) {
-            Some(Encoding::Json) => parse(&bytes(request, state).await?)?,
-            Some(Encoding::UrlEncoded) => url_encoded(&bytes(request, state).await?)?,
-            Some(Encoding::Multipart) => multipart(&headers, request, state).await?,
-            None => return Err(unsupported().into()),
+    async fn from_request(request: Request, _: &A) -> Result<Self, Error> {
+        let (parts, body) = request.into_parts();
+        let encoding = Encoding::of(&parts.headers).ok_or_else(unsupported)?;
+        let body = bytes(body, LARGEST).await?;
+        let read = match encoding {
+            Encoding::Json => parse(&body)?,
+            Encoding::UrlEncoded => url_encoded(&body)?,
+            Encoding::Multipart => multipart(&parts.headers, body).await?,
         };
         let CredentialsRequest { username, password } = read;
         Ok(Self { username, password })
@@ -67,12 +68,7 @@ fn unsupported() -> Failure {
     Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
 }
 
-async fn multipart<A: Send + Sync>(
-    headers: &HeaderMap,
-    request: Request,
-    state: &A,
-) -> Result<CredentialsRequest, Failure> {
-    let body = bytes(request, state).await?;
+async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<CredentialsRequest, Failure> {
     let mut form = Form::read(headers, Body::from(body), u64::MAX)?;
     let mut fields = Fields::default();
     while let Some(part) = form.next().await? {

@@ -1,9 +1,11 @@
 //! The calls of contract 1.
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use keyward_core::tokens::notary;
+use keyward_core::tokens::notary::Notary;
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,7 +13,7 @@ use utoipa_axum::routes;
 use super::error::{Error, invalid_content_type, missing_signing_key, missing_token};
 use super::wire::{
     ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse,
-    verify_response,
+    generate_response, verify_response,
 };
 use crate::error::Failure;
 use crate::extract::json;
@@ -26,7 +28,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(generate))
         .routes(routes!(verify))
         .routes(routes!(verify_by_post))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
 }
 
 /// Signs a string into a JWT.
@@ -38,17 +39,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
     ),
 )]
-async fn generate(
-    State(notary): State<notary::Notary>,
-    request: Request,
-) -> Result<Response, Error> {
+async fn generate(State(notary): State<Arc<Notary>>, request: Request) -> Result<Response, Error> {
     let body: GenerateRequest = read(request).await?;
     let token = notary.mint(&body.user_data.required("user_data")?)?;
-    Ok((
-        [(CACHE_CONTROL, "no-store")],
-        axum::Json(GenerateResponse { token }),
-    )
-        .into_response())
+    Ok(answer(generate_response(&token)))
 }
 
 /// Shows a JWT's header and claims and whether the given key verifies it.
@@ -62,16 +56,12 @@ async fn generate(
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
     ),
 )]
-async fn verify(State(notary): State<notary::Notary>, request: Request) -> Result<Response, Error> {
+async fn verify(State(notary): State<Arc<Notary>>, request: Request) -> Result<Response, Error> {
     let body: VerifyRequest = read(request).await?;
     let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
     let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
     let judged = notary.judge(&token, &key)?;
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, verify_response(&judged)).into_response())
+    Ok(answer(verify_response(&judged)))
 }
 
 /// As `GET /verifyToken`, for where a proxy drops the body of a GET.
@@ -85,11 +75,16 @@ async fn verify(State(notary): State<notary::Notary>, request: Request) -> Resul
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
     ),
 )]
-async fn verify_by_post(
-    notary: State<notary::Notary>,
-    request: Request,
-) -> Result<Response, Error> {
+async fn verify_by_post(notary: State<Arc<Notary>>, request: Request) -> Result<Response, Error> {
     verify(notary, request).await
+}
+
+fn answer(json: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, json).into_response()
 }
 
 /// The body, once its declared type is right; an empty one counts as `{}`.
@@ -97,7 +92,7 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Error> {
     if !json::is_json(request.headers()) {
         return Err(invalid_content_type());
     }
-    let bytes = json::bytes(request, &()).await?;
+    let bytes = json::bytes(request.into_body(), LARGEST_BODY).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     Ok(json::parse(text)?)
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::request::Parts;
 use keyward_core::accounts::names::{self, Name};
 use keyward_core::accounts::{Accounts, Realm, SignUp};
+use keyward_core::random::Random;
 use keyward_core::tokens::{Grant, LogIn};
 use keyward_core::vectors::{DIMENSIONS, MOST_DIMENSIONS, generate};
 use utoipa_axum::router::OpenApiRouter;
@@ -29,10 +31,9 @@ const LONGEST_SENTENCE: usize = 64 * 1024;
 const LARGEST_BODY: usize = 512 * 1024;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    let array = OpenApiRouter::new().routes(routes!(generate_array));
     OpenApiRouter::new()
         .routes(routes!(register))
-        .merge(array.layer(DefaultBodyLimit::max(LARGEST_BODY)))
+        .routes(routes!(generate_array))
 }
 
 /// `POST /login` where contract 2 does not share it.
@@ -138,26 +139,35 @@ pub(crate) async fn log_in(
     ),
 )]
 async fn generate_array(
-    State(app): State<App>,
-    headers: HeaderMap,
+    _: Caller,
+    State(random): State<Arc<dyn Random>>,
     query: Query,
-    body: Result<Json<ArrayRequest, Vectors>, Error>,
+    Json(body, ..): Json<ArrayRequest, Vectors, LARGEST_BODY>,
 ) -> Result<Response, Error> {
-    let credential = bearer(&headers);
-    let principal = guard(&credential, Realm::Default, &app.tokens, &app.limits)
-        .await
-        .map_err(refused)?;
-    app.limits
-        .array_by(principal.realm.name(), &principal.subject)
-        .await?;
-    let Json(body, ..) = body?;
     let sentence = parse_sentence(body.sentence)?;
     let dimensions = query
         .integer("dimensions", 1..=MOST_DIMENSIONS)?
         .unwrap_or(DIMENSIONS);
     let seed = query.integer("seed", 0..=u64::MAX)?;
-    let array = generate(&sentence, dimensions, seed, &*app.random);
+    let array = generate(&sentence, dimensions, seed, &*random);
     Ok(([(CONTENT_TYPE, "application/json")], array).into_response())
+}
+
+/// Proof that the request passed the guard and the limit of arrays, before its body is read.
+struct Caller;
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let credential = bearer(&parts.headers);
+        let principal = guard(&credential, Realm::Default, &app.tokens, &app.limits)
+            .await
+            .map_err(refused)?;
+        let (realm, subject) = (principal.realm.name(), &principal.subject);
+        app.limits.array_by(realm, subject).await?;
+        Ok(Self)
+    }
 }
 
 fn parse_sentence(member: Member) -> Result<String, Failure> {
