@@ -1,10 +1,14 @@
 //! One connection: HTTP/1.1 requests handed to the router until it ends, is asked to, or is overdue.
+//!
+//! Invariant: from the stop on every answer says that it is the last, and what is idle has [`GRACE`] to ask for one.
+//! hyper's own graceful shutdown would close a connection whose request is on the way, or half there.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -32,6 +36,10 @@ const HEADERS_ON_STACK: usize = 100;
 /// The bytes of an unread body that hyper passes over, having read them with the head; after more than these
 /// it closes the connection.
 const PASSED_OVER: u64 = 4 << 10;
+
+/// How long a connection on which no request is under way stays open after the stop: its client may be sending
+/// one, above all where it has just connected.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// Asks all connections to finish.
 #[derive(Debug, Default)]
@@ -86,7 +94,8 @@ where
         }
         if !finishing && stop.asked.load(Ordering::Acquire) {
             finishing = true;
-            Pin::new(&mut connection).graceful_shutdown();
+            pulse.finish();
+            watch.shorten_idling(GRACE);
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
             // Errors are the client's: it broke off, or was answered 400 by hyper.
@@ -160,8 +169,8 @@ impl Future for Answer {
             Ok(routed) => ready!(Pin::new(routed).poll(context))?,
             Err(refusal) => refusal.take().unwrap_or_default(),
         };
-        if self.pulse.body_unread() > PASSED_OVER {
-            // hyper closes the connection but does not say so, and the client's next request would be lost.
+        if self.pulse.is_finishing() || self.pulse.body_unread() > PASSED_OVER {
+            // The client's next request would be lost if it were not told. Of the body hyper does not say it.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }

@@ -3,6 +3,7 @@
 //!
 //! HTTP/1.1 only. No client can hold a connection without making progress, nor more than its share.
 
+mod backlog;
 mod body;
 mod connection;
 mod io;
@@ -20,7 +21,7 @@ use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use self::body::BodyTimeout;
 use self::connection::{Ending, Stop};
@@ -30,6 +31,9 @@ use crate::address::{Peer, TrustedProxies};
 
 /// Pause after an error of `accept`, such as running out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a stop goes on taking connections that were begun before it: a packet's way to a load balancer and
+/// back. Who asks for one meanwhile asks again after a second.
+const SETTLE: Duration = Duration::from_millis(20);
 /// How long what a client still sends is read and thrown away after its last answer: closing at once
 /// would reset the connection, and the client might never see why it was refused.
 const LINGER: Duration = Duration::from_secs(5);
@@ -74,8 +78,11 @@ impl Default for Settings {
     }
 }
 
-/// Serves `router` on `listener` until `stop` is ready, then closes the listener and idle connections
-/// and finishes requests under way. Every request carries its [`Peer`] as an extension.
+/// Serves `router` on `listener` until `stop` is ready, then closes the listener and finishes what is under way.
+/// Every request carries its [`Peer`] as an extension.
+///
+/// A client whose connection was made is answered: those that wait to be accepted are taken before the listener
+/// is closed, and one on which no request is under way is closed only after none has come for a moment.
 ///
 /// Returns how many connections were cut off because they outlasted [`Settings::drain`].
 pub async fn run(
@@ -90,33 +97,59 @@ pub async fn run(
         settings.max_connections_per_address,
         proxies,
     );
-    let slots = Arc::new(slots);
-    let server = Arc::new(Server {
-        router,
-        settings,
-        stop: Stop::default(),
-    });
-    let mut connections = JoinSet::new();
-    let mut accepting = true;
-    let mut stop = pin!(stop);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut stop => break,
-            Some(_) = connections.join_next() => {}
-            accepted = accept(&listener, &mut accepting) => {
-                let Some((stream, peer)) = accepted else { continue };
-                if let Some(slot) = slots.take(peer.ip()) {
-                    connections.spawn(Arc::clone(&server).connection(stream, peer, slot));
+    let mut connections = Connections {
+        server: Arc::new(Server {
+            router,
+            settings,
+            stop: Stop::default(),
+        }),
+        slots: Arc::new(slots),
+        tasks: JoinSet::new(),
+    };
+    connections.accept_until(&listener, stop).await;
+    let server = Arc::clone(&connections.server);
+    let deadline = Instant::now() + server.settings.drain;
+    server.stop.ask();
+    backlog::begin_no_more(&listener);
+    connections.accept_until(&listener, sleep(SETTLE)).await;
+    backlog::take_rest(listener, |accepted| connections.add(accepted));
+    let tasks = &mut connections.tasks;
+    let finished = async { while tasks.join_next().await.is_some() {} };
+    let _ = timeout_at(deadline, finished).await;
+    connections.tasks.len()
+}
+
+struct Connections {
+    server: Arc<Server>,
+    slots: Arc<Slots>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
+        let mut accepting = true;
+        let mut end = pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                Some(_) = self.tasks.join_next() => {}
+                accepted = accept(listener, &mut accepting) => {
+                    if let Some(accepted) = accepted {
+                        self.add(accepted);
+                    }
                 }
             }
         }
     }
-    drop(listener);
-    server.stop.ask();
-    let finished = async { while connections.join_next().await.is_some() {} };
-    let _ = timeout(server.settings.drain, finished).await;
-    connections.len()
+
+    /// Serves a connection if there is room for it.
+    fn add(&mut self, (stream, peer): (TcpStream, SocketAddr)) {
+        if let Some(slot) = self.slots.take(peer.ip()) {
+            let server = Arc::clone(&self.server);
+            self.tasks.spawn(server.connection(stream, peer, slot));
+        }
+    }
 }
 
 /// The next connection; `None` after an error, once the caller may try again.

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -40,6 +41,7 @@ pub(super) struct Pulse {
     body_late: AtomicBool,
     /// How many bytes of the request's body nobody will read.
     body_unread: AtomicU64,
+    finishing: AtomicBool,
 }
 
 impl Pulse {
@@ -101,6 +103,15 @@ impl Pulse {
         self.body_unread.load(Ordering::Relaxed)
     }
 
+    /// From here on each answer is the connection's last.
+    pub(super) fn finish(&self) {
+        self.finishing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finishing.load(Ordering::Relaxed)
+    }
+
     fn changes(&self, wait: Wait) -> u32 {
         self.changes[wait as usize].load(Ordering::Relaxed)
     }
@@ -122,7 +133,7 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct Watched {
     wait: Wait,
-    limit: std::time::Duration,
+    limit: Duration,
     seen: u32,
     deadline: Option<Instant>,
 }
@@ -151,6 +162,13 @@ impl Watch {
         }
     }
 
+    /// From here on a connection may idle no longer than this, the one that idles counted from here.
+    pub(super) fn shorten_idling(&mut self, limit: Duration) {
+        let idling = &mut self.waits[Wait::Idle as usize];
+        idling.limit = limit;
+        idling.deadline = idling.deadline.map(|_| Instant::now() + limit);
+    }
+
     /// Ready with a wait that is over its limit; polled after the connection itself, in its task.
     pub(super) fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<Wait> {
         self.pulse.connection.register(context.waker());
@@ -168,11 +186,15 @@ impl Watch {
             }
             ready!(self.alarm.as_mut().poll(context));
             // It may have been set for a wait that has ended: only then is it set anew.
-            if Instant::now() >= deadline {
-                self.waits[wait as usize].deadline = None;
+            if Instant::now() < deadline {
+                self.alarm.as_mut().reset(deadline);
+                continue;
+            }
+            self.waits[wait as usize].deadline = None;
+            // While an answer is on its way nothing idles; the end of that wait begins idling anew.
+            if wait != Wait::Idle || !self.pulse.is(Wait::Write) {
                 return Poll::Ready(wait);
             }
-            self.alarm.as_mut().reset(deadline);
         }
     }
 

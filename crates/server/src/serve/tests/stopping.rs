@@ -1,5 +1,6 @@
-//! A stop finishes what is under way; caps close what is over them.
+//! A stop answers whoever is connected and finishes what is under way; caps close what is over them.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
@@ -45,6 +46,81 @@ async fn a_stop_answers_what_is_under_way_and_closes_what_idles() {
     );
     go_on.notify_one();
     let last = rest(&mut busy).await;
+    assert!(
+        last.ends_with("hello") && last.contains("connection: close"),
+        "{last}"
+    );
+    assert_eq!(server.stopped().await, 0);
+}
+
+/// Sends a request and asserts that its answer is the last.
+async fn last_answer(stream: &mut TcpStream) {
+    stream.write_all(GET).await.unwrap();
+    let last = rest(stream).await;
+    assert!(
+        last.ends_with("hello") && last.contains("connection: close"),
+        "{last}"
+    );
+}
+
+// In these tests the server runs only while the test waits, so that it has not yet seen what the test did.
+#[tokio::test]
+async fn connections_that_nobody_has_accepted_at_the_stop_are_answered() {
+    let mut server = Running::start(router(), Settings::default()).await;
+    server.stop();
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            // Made by the system alone.
+            let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+            stream.write_all(GET).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    for stream in waiting {
+        let last = rest(&mut TcpStream::from_std(stream).unwrap()).await;
+        assert!(
+            last.ends_with("hello") && last.contains("connection: close"),
+            "{last}"
+        );
+    }
+    assert_eq!(server.stopped().await, 0);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn from_the_stop_on_no_connection_is_made_that_could_be_reset() {
+    let mut server = Running::start(router(), Settings::default()).await;
+    let mut witness = server.connect().await;
+    server.stop();
+    // The witness is answered after the stop was seen.
+    last_answer(&mut witness).await;
+    let made = std::net::TcpStream::connect_timeout(&server.address, Duration::from_millis(20));
+    assert!(made.is_err(), "{made:?}");
+    assert_eq!(server.stopped().await, 0);
+}
+
+#[tokio::test]
+async fn after_the_stop_a_connection_that_idles_is_answered_once_more() {
+    let mut server = Running::start(router(), Settings::default()).await;
+    let (mut fresh, mut kept, mut begun) = (
+        server.connect().await,
+        server.connect().await,
+        server.connect().await,
+    );
+    for stream in [&mut kept, &mut begun] {
+        stream.write_all(GET).await.unwrap();
+        answer(stream, 5).await;
+    }
+    begun.write_all(&GET[..10]).await.unwrap();
+    let mut witness = server.connect().await;
+    server.stop();
+    // Seen by all once it is seen by one.
+    last_answer(&mut witness).await;
+    last_answer(&mut fresh).await;
+    last_answer(&mut kept).await;
+    begun.write_all(&GET[10..]).await.unwrap();
+    let last = rest(&mut begun).await;
     assert!(
         last.ends_with("hello") && last.contains("connection: close"),
         "{last}"

@@ -15,11 +15,19 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A client's end of a connection to `router`, and how the connection ended and when.
 fn connect(router: Router, room: usize) -> (DuplexStream, JoinHandle<(Ending, Duration)>) {
+    connect_until(Arc::default(), router, room)
+}
+
+fn connect_until(
+    stop: Arc<Stop>,
+    router: Router,
+    room: usize,
+) -> (DuplexStream, JoinHandle<(Ending, Duration)>) {
     let (client, server) = duplex(room);
     let start = Instant::now();
     let ended = tokio::spawn(async move {
         let peer = Peer(SocketAddr::from(([127, 0, 0, 1], 1)));
-        let (settings, stop) = (Settings::default(), Stop::default());
+        let settings = Settings::default();
         let (_, ending) = connection::run(server, peer, router, &settings, &stop).await;
         (ending, start.elapsed())
     });
@@ -41,6 +49,17 @@ async fn overdue(ended: JoinHandle<(Ending, Duration)>, wait: Wait) -> u64 {
 async fn a_connection_that_never_asks_is_closed_as_idle() {
     let (_client, ended) = connect(router(), 1024);
     assert_eq!(overdue(ended, Wait::Idle).await, 75);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_stop_a_connection_idles_a_second_at_most_whenever_it_began_to() {
+    let stop = Arc::<Stop>::default();
+    let (_fresh, first) = connect_until(Arc::clone(&stop), router(), 1024);
+    sleep(SECOND * 40).await;
+    stop.ask();
+    let (_late, second) = connect_until(Arc::clone(&stop), router(), 1024);
+    assert_eq!(overdue(first, Wait::Idle).await, 41);
+    assert_eq!(overdue(second, Wait::Idle).await, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,6 +248,21 @@ async fn a_reader_that_is_slow_gets_all_of_it() {
     // The last bytes were taken after 15 or 16 rests; idling begins with them.
     let after = overdue(ended, Wait::Idle).await;
     assert!((15 * 29 + 75..=16 * 29 + 75).contains(&after), "{after}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_on_its_way_at_the_stop_is_not_cut_off_as_idle() {
+    let stop = Arc::<Stop>::default();
+    let (mut client, ended) = connect_until(Arc::clone(&stop), large(), 64 * 1024);
+    client.write_all(GET).await.unwrap();
+    answer(&mut client, 0).await;
+    stop.ask();
+    for _ in 0..16 {
+        sleep(SECOND * 29).await;
+        answer_part(&mut client, 64 * 1024).await;
+    }
+    let after = overdue(ended, Wait::Idle).await;
+    assert!((15 * 29 + 1..=16 * 29 + 1).contains(&after), "{after}");
 }
 
 async fn answer_part(client: &mut DuplexStream, length: usize) {
