@@ -33,10 +33,6 @@ use crate::address::Peer;
 /// The headers hyper parses without an allocation; its own default.
 const HEADERS_ON_STACK: usize = 100;
 
-/// The bytes of an unread body that hyper passes over, having read them with the head; after more than these
-/// it closes the connection.
-const PASSED_OVER: u64 = 4 << 10;
-
 /// How long a connection on which no request is under way stays open after the stop: its client may be sending
 /// one, above all where it has just connected.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -80,6 +76,7 @@ where
     let to_router = ToRouter {
         router,
         peer,
+        body_timeout: settings.body_timeout,
         pulse: Arc::clone(&pulse),
     };
     let mut connection = builder(settings).serve_connection(io, to_router);
@@ -99,7 +96,7 @@ where
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
             // Errors are the client's: it broke off, or was answered 400 by hyper.
-            let unread = result.is_err() || pulse.body_unread() > 0;
+            let unread = result.is_err() || pulse.is_body_unread();
             return Poll::Ready(Ending::Finished { unread });
         }
         match ready!(watch.poll_overdue(context)) {
@@ -130,6 +127,7 @@ fn builder(settings: &Settings) -> http1::Builder {
 struct ToRouter {
     router: Router,
     peer: Peer,
+    body_timeout: Duration,
     pulse: Arc<Pulse>,
 }
 
@@ -143,7 +141,8 @@ impl hyper::service::Service<Request<Incoming>> for ToRouter {
         let answer = match strict::refusal(&request) {
             Some(refusal) => Err(refusal),
             None => {
-                let mut request = request.map(|body| RequestBody::wrap(body, &self.pulse));
+                let mut request =
+                    request.map(|body| RequestBody::wrap(body, &self.pulse, self.body_timeout));
                 request.extensions_mut().insert(self.peer);
                 Ok(self.router.clone().call(request))
             }
@@ -169,7 +168,7 @@ impl Future for Answer {
             Ok(routed) => ready!(Pin::new(routed).poll(context))?,
             Err(refusal) => refusal.take().unwrap_or_default(),
         };
-        if self.pulse.is_finishing() || self.pulse.body_unread() > PASSED_OVER {
+        if self.pulse.is_finishing() || self.pulse.is_body_unread() {
             // The client's next request would be lost if it were not told. Of the body hyper does not say it.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);

@@ -39,8 +39,10 @@ pub(super) struct Pulse {
     /// The task that reads the request's body.
     reader: AtomicWaker,
     body_late: AtomicBool,
-    /// How many bytes of the request's body nobody will read.
-    body_unread: AtomicU64,
+    /// For how long the request's body may be waited for, in milliseconds.
+    body_left: AtomicU64,
+    /// Whether the request's body has an end that nobody will read.
+    body_unread: AtomicBool,
     finishing: AtomicBool,
 }
 
@@ -73,13 +75,16 @@ impl Pulse {
         self.end(Wait::Idle);
         self.end(Wait::Head);
         self.body_late.store(false, Ordering::Relaxed);
-        self.body_unread.store(0, Ordering::Relaxed);
+        self.body_unread.store(false, Ordering::Relaxed);
     }
 
-    /// Begins the wait for the body on behalf of a task that need not be the connection's own.
-    pub(super) fn begin_body(&self, context: &Context<'_>) {
+    /// Begins the wait for the body, which may last for `left`, on behalf of a task that need not be the
+    /// connection's own.
+    pub(super) fn begin_body(&self, context: &Context<'_>, left: impl FnOnce() -> Duration) {
         self.reader.register(context.waker());
         if !self.is(Wait::Body) {
+            let left = u64::try_from(left().as_millis()).unwrap_or(u64::MAX);
+            self.body_left.store(left, Ordering::Relaxed);
             self.begin(Wait::Body);
             self.connection.wake();
         }
@@ -95,11 +100,11 @@ impl Pulse {
         self.body_late.load(Ordering::Acquire)
     }
 
-    pub(super) fn leave_body_unread(&self, bytes: u64) {
-        self.body_unread.store(bytes, Ordering::Relaxed);
+    pub(super) fn leave_body_unread(&self) {
+        self.body_unread.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn body_unread(&self) -> u64 {
+    pub(super) fn is_body_unread(&self) -> bool {
         self.body_unread.load(Ordering::Relaxed)
     }
 
@@ -110,6 +115,10 @@ impl Pulse {
 
     pub(super) fn is_finishing(&self) -> bool {
         self.finishing.load(Ordering::Relaxed)
+    }
+
+    fn body_left(&self) -> Duration {
+        Duration::from_millis(self.body_left.load(Ordering::Relaxed))
     }
 
     fn changes(&self, wait: Wait) -> u32 {
@@ -205,10 +214,14 @@ impl Watch {
             let changes = self.pulse.changes(watched.wait);
             if watched.seen != changes {
                 watched.seen = changes;
+                let limit = match watched.wait {
+                    Wait::Body => watched.limit.min(self.pulse.body_left()),
+                    _ => watched.limit,
+                };
                 watched.deadline = self
                     .pulse
                     .is(watched.wait)
-                    .then(|| *now.get_or_insert_with(Instant::now) + watched.limit);
+                    .then(|| *now.get_or_insert_with(Instant::now) + limit);
             }
         }
     }

@@ -215,3 +215,42 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     let answer = rest(&mut client).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
+
+/// Each is refused without a look at its body, of which a part may have come: what it says and whether it holds.
+#[tokio::test]
+async fn an_early_refusal_says_whether_the_connection_closes() {
+    let refuse = || async { http::StatusCode::UNAUTHORIZED };
+    let server = Running::start(Router::new().route("/", post(refuse)), Settings::default()).await;
+    let (length, chunked) = ("Content-Length", "Transfer-Encoding: chunked\r\n\r\n");
+    for (fields, closes) in [
+        (format!("{length}: 0\r\n\r\n"), false),
+        (format!("{length}: 5\r\n\r\nabcde"), false),
+        (format!("{length}: 5\r\n\r\n"), true),
+        (format!("{length}: 5\r\n\r\nabcd"), true),
+        (format!("{length}: 20000000\r\n\r\nabcd"), true),
+        (format!("{length}: 5\r\nExpect: 100-continue\r\n\r\n"), true),
+        (chunked.to_owned(), true),
+        (format!("{chunked}3\r\nabc\r\n"), true),
+        (format!("{chunked}0\r\n\r\n"), false),
+    ] {
+        let mut client = server.connect().await;
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}");
+        client.write_all(head.as_bytes()).await.unwrap();
+        let refusal = answer(&mut client, 0).await;
+        assert!(
+            refusal.starts_with("HTTP/1.1 401 "),
+            "{fields:?}: {refusal}"
+        );
+        let says_so = refusal.contains("connection: close");
+        assert_eq!(says_so, closes, "{fields:?}: {refusal}");
+        if closes {
+            assert_eq!(rest(&mut client).await, "", "{fields:?}");
+        } else {
+            client
+                .write_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .await
+                .unwrap();
+            assert!(answer(&mut client, 0).await.starts_with("HTTP/1.1 401 "));
+        }
+    }
+}

@@ -156,16 +156,55 @@ async fn a_body_that_stops_coming_fails_by_a_name_and_the_connection_closes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_keeps_coming_may_take_its_time() {
-    let (mut client, _ended) = connect(uploads(), 1024);
+    let (mut client, _ended) = connect(uploads(), 1 << 16);
     client
-        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 58000\r\n\r\n")
         .await
         .unwrap();
-    for _ in 0..9 {
+    for _ in 0..20 {
+        // A hundred bytes a second.
         sleep(SECOND * 29).await;
-        client.write_all(b"x").await.unwrap();
+        client.write_all(&[b'x'; 2_900]).await.unwrap();
     }
-    assert!(answer(&mut client, 1).await.ends_with('9'));
+    assert!(answer(&mut client, 5).await.ends_with("58000"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_given_up_after_a_minute_of_waiting() {
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    for (coding, drop) in [
+        ("Content-Length: 99\r\n\r\n", "x"),
+        ("Transfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
+    ] {
+        let (mut client, ended) = connect(uploads(), 1024);
+        client
+            .write_all(format!("{head}{coding}").as_bytes())
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            sleep(SECOND * 29).await;
+            client.write_all(drop.as_bytes()).await.unwrap();
+        }
+        let answer = rest_within(SECOND * 3_600, &mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert_eq!(ended.await.unwrap().1.as_secs(), 60);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_body_of_a_connection_has_its_own_time() {
+    let (mut client, _ended) = connect(uploads(), 1024);
+    for _ in 0..9 {
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            sleep(SECOND * 20).await;
+            client.write_all(b"x").await.unwrap();
+        }
+        assert!(answer(&mut client, 1).await.ends_with('2'));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,17 +247,21 @@ async fn a_handler_that_rests_between_parts_of_a_body_is_not_the_clients_fault()
             let mut all = chunks.next().await.unwrap().unwrap().to_vec();
             sleep(SECOND * 500).await;
             all.extend(chunks.next().await.unwrap().unwrap());
+            sleep(SECOND * 500).await;
+            all.extend(chunks.next().await.unwrap().unwrap());
             all
         }),
     );
     let (mut client, _ended) = connect(resting, 1024);
     client
-        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
         .await
         .unwrap();
-    sleep(SECOND).await;
-    client.write_all(b"def").await.unwrap();
-    assert!(answer(&mut client, 6).await.ends_with("abcdef"));
+    for part in [b"def", b"ghi"] {
+        sleep(SECOND).await;
+        client.write_all(part).await.unwrap();
+    }
+    assert!(answer(&mut client, 9).await.ends_with("abcdefghi"));
 }
 
 /// `GET /` answers a mebibyte.
