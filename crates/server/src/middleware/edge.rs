@@ -20,7 +20,8 @@ use super::Edge;
 use super::id::{RequestId, X_REQUEST_ID};
 use super::log::Entry;
 use crate::address::{ClientAddress, client_address, peer_address};
-use crate::error::Cause;
+use crate::error::{Cause, Failure, Problem, Shaped};
+use crate::serve::Malformed;
 
 #[derive(Clone)]
 pub(super) struct EdgeLayer(pub(super) Arc<Edge>);
@@ -69,8 +70,12 @@ where
         let entry = self.edge.access_log.then(|| Entry::new(&request, address));
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(ClientAddress(address));
+        let answer = match request.extensions_mut().remove::<Malformed>() {
+            None => Ok(self.inner.call(request)),
+            Some(malformed) => Err(malformed),
+        };
         Passing {
-            answer: self.inner.call(request),
+            answer,
             id: Some(id),
             entry,
         }
@@ -79,7 +84,8 @@ where
 
 /// A request on its way through.
 pub(super) struct Passing<F> {
-    answer: F,
+    /// From the route, unless the request cannot be routed.
+    answer: Result<F, Malformed>,
     /// Taken when the answer is there.
     id: Option<RequestId>,
     entry: Option<Entry>,
@@ -94,8 +100,9 @@ where
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         // A future that panicked is not polled again, so nobody sees what it left half done.
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            Pin::new(&mut this.answer).poll(context)
+        let polled = catch_unwind(AssertUnwindSafe(|| match &mut this.answer {
+            Ok(routed) => Pin::new(routed).poll(context),
+            Err(malformed) => Poll::Ready(Ok(refuse(*malformed))),
         }));
         let caught = match polled {
             Ok(answer) => Ok(ready!(answer)?),
@@ -131,6 +138,11 @@ fn protect(headers: &mut HeaderMap) {
         headers.insert(CONTENT_SECURITY_POLICY, NOT_FRAMED);
         headers.entry(X_FRAME_OPTIONS).or_insert(DENY);
     }
+}
+
+fn refuse(malformed: Malformed) -> Response {
+    let failure = Failure::bad_request(malformed.message());
+    Shaped::<Problem>::from(failure).into_response()
 }
 
 fn panicked(panic: &(dyn Any + Send), id: &RequestId) -> Response {

@@ -1,5 +1,5 @@
 //! What every request passes: an id, the client's address, one line in the access log, headers that
-//! keep browsers safe, and an answer also where a handler panicked.
+//! keep browsers safe, and an answer also where a handler panicked or the request must reach none.
 //!
 //! It is one layer rather than five, as each costs every request an allocation or more.
 
@@ -34,16 +34,16 @@ pub(crate) fn apply(router: Router, app: &App, access_log: bool) -> Router {
 }
 
 /// What the layer works with.
-struct Edge {
+pub(crate) struct Edge {
     /// Where request ids come from.
-    random: Arc<dyn Random>,
+    pub(crate) random: Arc<dyn Random>,
     /// Whose `X-Forwarded-For`, `Forwarded` and `X-Request-Id` are believed.
-    proxies: Arc<TrustedProxies>,
+    pub(crate) proxies: Arc<TrustedProxies>,
     /// Whether requests are logged.
-    access_log: bool,
+    pub(crate) access_log: bool,
 }
 
-fn around(router: Router, edge: Edge) -> Router {
+pub(crate) fn around(router: Router, edge: Edge) -> Router {
     router.layer(EdgeLayer(Arc::new(edge)))
 }
 

@@ -17,6 +17,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
 use crate::address::{ClientAddress, Peer};
+use crate::serve::Malformed;
 
 fn router(access_log: bool) -> Router {
     let routes = Router::new()
@@ -60,6 +61,14 @@ async fn panics() {
 
 /// Sends `GET path` from `peer` with headers `name: value`.
 async fn send(router: &Router, peer: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    send_request(router, request(peer, path, headers)).await
+}
+
+async fn send_request(router: &Router, request: Request) -> Response {
+    router.clone().oneshot(request).await.unwrap()
+}
+
+fn request(peer: &str, path: &str, headers: &[(&str, &str)]) -> Request {
     let mut request = Request::builder().uri(path);
     for (name, value) in headers {
         request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -67,7 +76,7 @@ async fn send(router: &Router, peer: &str, path: &str, headers: &[(&str, &str)])
     let mut request = request.body(Body::empty()).unwrap();
     let address = SocketAddr::new(peer.parse().unwrap(), 4711);
     request.extensions_mut().insert(Peer(address));
-    router.clone().oneshot(request).await.unwrap()
+    request
 }
 
 async fn text(response: Response) -> String {
@@ -211,6 +220,28 @@ async fn the_log_has_a_line_a_request_with_the_route_and_without_query_or_creden
         access.iter().all(|line| !line.contains("secret")),
         "{access:#?}"
     );
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_refused_with_an_id_and_a_line_in_the_log_and_reaches_no_handler() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let router = router(true);
+    for malformed in [Malformed::Host, Malformed::Coding] {
+        let mut request = request("203.0.113.9", "/panic", &[]);
+        request.extensions_mut().insert(malformed);
+        let answer = send_request(&router, request).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        let id = id(&answer);
+        let body = text(answer).await;
+        assert!(body.contains(malformed.message()), "{body}");
+        let line = log.0.lock().unwrap().pop().unwrap();
+        assert!(
+            line.contains(&id) && line.contains("/panic") && line.contains("status=400"),
+            "{line}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use http::HeaderValue;
 use http::header::CONNECTION;
@@ -27,7 +26,7 @@ use super::Settings;
 use super::body::{RequestBody, ResponseBody};
 use super::io::Noted;
 use super::pulse::{Pulse, Wait, Watch};
-use super::strict;
+use super::strict::Malformed;
 use crate::address::Peer;
 
 /// The headers hyper parses without an allocation; its own default.
@@ -138,25 +137,26 @@ impl hyper::service::Service<Request<Incoming>> for ToRouter {
 
     fn call(&self, request: Request<Incoming>) -> Answer {
         self.pulse.begin_request();
-        let answer = match strict::refusal(&request) {
-            Some(refusal) => Err(refusal),
-            None => {
-                let mut request =
-                    request.map(|body| RequestBody::wrap(body, &self.pulse, self.body_timeout));
-                request.extensions_mut().insert(self.peer);
-                Ok(self.router.clone().call(request))
-            }
-        };
+        let malformed = Malformed::find(&request);
+        let mut request =
+            request.map(|body| RequestBody::wrap(body, &self.pulse, self.body_timeout));
+        request.extensions_mut().insert(self.peer);
+        if let Some(malformed) = malformed {
+            request.extensions_mut().insert(malformed);
+        }
         Answer {
-            answer: answer.map_err(Some),
+            routed: self.router.clone().call(request),
+            is_last: malformed.is_some(),
             pulse: Arc::clone(&self.pulse),
         }
     }
 }
 
-/// The answer to come: from a route, or a refusal, which is there at once.
+/// The answer to come from a route.
 struct Answer {
-    answer: Result<RouteFuture<Infallible>, Option<Response<Body>>>,
+    routed: RouteFuture<Infallible>,
+    /// Whether the connection is closed after it in any case.
+    is_last: bool,
     pulse: Arc<Pulse>,
 }
 
@@ -164,11 +164,8 @@ impl Future for Answer {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = match &mut self.answer {
-            Ok(routed) => ready!(Pin::new(routed).poll(context))?,
-            Err(refusal) => refusal.take().unwrap_or_default(),
-        };
-        if self.pulse.is_finishing() || self.pulse.is_body_unread() {
+        let mut response = ready!(Pin::new(&mut self.routed).poll(context))?;
+        if self.is_last || self.pulse.is_finishing() || self.pulse.is_body_unread() {
             // The client's next request would be lost if it were not told. Of the body hyper does not say it.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);

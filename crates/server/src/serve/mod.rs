@@ -27,6 +27,7 @@ pub use self::body::BodyTimeout;
 use self::connection::{Ending, Stop};
 use self::pulse::Wait;
 use self::slots::{Slot, Slots};
+pub(crate) use self::strict::Malformed;
 use crate::address::{Peer, TrustedProxies};
 
 /// Pause after an error of `accept`, such as running out of file descriptors.
