@@ -65,6 +65,12 @@ impl ClosedSessions {
         self.len() == 0
     }
 
+    /// The set as it is now.
+    pub(super) fn ids(&self) -> RoaringTreemap {
+        let set = self.ids.read().unwrap_or_else(PoisonError::into_inner);
+        set.clone()
+    }
+
     pub(super) fn insert(&self, ids: &[SessionId]) {
         let mut set = self.ids.write().unwrap_or_else(PoisonError::into_inner);
         set.extend(ids.iter().filter_map(|id| u64::try_from(id.0).ok()));

@@ -1,11 +1,16 @@
 //! The feed of closed sessions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use keyward_core::accounts::Accounts;
+use keyward_core::accounts::passwords::{Passwords, Policy};
+use keyward_core::clock::ManualClock;
+use keyward_core::random::SeededRandom;
 use keyward_core::secret::SecretText;
-use keyward_core::sessions::{Reason, Rotate};
+use keyward_core::sessions::{Reason, Rotate, Sessions};
 
-use crate::backend::{Backend, account, at, at_once, session};
+use crate::backend::{Backend, Rows, account, at, at_once, session};
 use crate::sessions::rotate;
 
 pub(crate) async fn closures_are_read_in_order_from_the_cursor_on(backend: &Backend) {
@@ -113,4 +118,67 @@ pub(crate) async fn a_follower_misses_nothing_while_two_nodes_close(backend: &Ba
     let mut seen = seen.expect("a task");
     seen.sort_unstable();
     assert_eq!(seen, opened, "each once");
+}
+
+/// The sessions of one server on these rows.
+async fn server(rows: Arc<dyn Rows>, clock: &Arc<ManualClock>) -> Sessions {
+    let policy = Policy {
+        memory_kib: 8,
+        passes: 1,
+        threads: 1,
+        queue: 1,
+    };
+    let passwords = Passwords::start(policy, Arc::new(SeededRandom::new(1))).expect("a thread");
+    let accounts = Accounts::new(rows.clone(), passwords, clock.clone());
+    Sessions::load(rows, accounts, clock.clone())
+        .await
+        .expect("the store")
+}
+
+pub(crate) async fn what_one_node_has_deleted_leaves_the_memory_of_the_others(backend: &Backend) {
+    let rows = backend.rows();
+    let clock = Arc::new(ManualClock::new(at(1)));
+    let deleting = server(backend.rows(), &clock).await;
+    let other = server(backend.another_node().await.rows, &clock).await;
+    let owner = account(&rows, "ada").await;
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        ended.push(session(&rows, &owner).await.id);
+    }
+    let lasting = session(&rows, &owner).await;
+    let request = Rotate {
+        now: at(90),
+        ..rotate(&lasting, 0, 90)
+    };
+    rows.rotate_refresh_token(request).await.expect("the store");
+    for id in ended.iter().copied().chain([lasting.id]) {
+        let closed = deleting.close(id, Reason::Logout).await;
+        assert!(closed.expect("the store"));
+    }
+    other.catch_up().await.expect("the store");
+    assert_eq!(other.closed().len(), 4);
+    clock.set(at(111));
+    let margin = Duration::from_secs(10);
+    let forgotten = deleting.forget_ended(margin).await;
+    assert_eq!(
+        (forgotten.expect("the store"), deleting.closed().len()),
+        (3, 1)
+    );
+    assert_eq!(other.closed().len(), 4, "it has not looked");
+    // One that it closes meanwhile stays.
+    let later = session(&rows, &owner).await.id;
+    other.close(later, Reason::Logout).await.expect("the store");
+    clock.set(at(20));
+    let forgotten = other.forget_ended(margin).await;
+    assert_eq!(
+        (forgotten.expect("the store"), other.closed().len()),
+        (0, 2)
+    );
+    for sessions in [&deleting, &other] {
+        let closed = sessions.closed();
+        assert!(closed.refuses(lasting.id, at(500)));
+        // Its tokens ended before the horizon, which the clock does not move back.
+        assert!(closed.refuses(ended[0], at(100)) && !closed.refuses(ended[0], at(102)));
+    }
+    assert!(other.closed().refuses(later, at(500)));
 }

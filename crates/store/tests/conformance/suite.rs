@@ -57,6 +57,7 @@ macro_rules! conformance_suite {
                     closures_are_read_in_order_from_the_cursor_on
                     everything_that_closes_feeds_the_closures
                     a_follower_misses_nothing_while_two_nodes_close
+                    what_one_node_has_deleted_leaves_the_memory_of_the_others
                 }
                 customers {
                     a_customer_is_found_as_it_was_created
