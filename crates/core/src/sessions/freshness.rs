@@ -1,7 +1,8 @@
 //! How old what a server knows of closed sessions may be, where others close some too.
 //!
 //! Invariant: it is never younger than told: its age counts from before the feed was read, on a clock that does
-//! not go back.
+//! not go back; and a check counts the age of what it had before it looked, to a moment after it looked, since the
+//! process may stand still in between.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,14 +31,26 @@ impl Freshness {
         self.read_at.fetch_max(micros, Ordering::AcqRel);
     }
 
-    pub(super) fn is_fresh(&self, clock: &dyn Clock) -> bool {
+    /// The reading that a look at what is known, from here on, rests on.
+    pub(super) fn reading(&self) -> Reading {
+        Reading(self.read_at.load(Ordering::Acquire))
+    }
+
+    /// Whether what was known at `reading` may still be relied on.
+    pub(super) fn is_fresh(&self, reading: Reading, clock: &dyn Clock) -> bool {
         let Some(bound) = self.bound else {
             return true;
         };
-        let read_at = Duration::from_micros(self.read_at.load(Ordering::Acquire));
-        clock.monotonic().saturating_sub(read_at) <= bound
+        clock
+            .monotonic()
+            .saturating_sub(Duration::from_micros(reading.0))
+            <= bound
     }
 }
+
+/// When the feed had last been read at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading(u64);
 
 #[cfg(test)]
 mod tests {
@@ -49,17 +62,21 @@ mod tests {
         let clock = ManualClock::new(Timestamp::from_seconds(0));
         let unbounded = Freshness::default();
         let freshness = unbounded.bounded_by(Duration::from_secs(2));
+        let is_fresh = |of: &Freshness| of.is_fresh(of.reading(), &clock);
         clock.advance(Duration::from_secs(2));
-        assert!(freshness.is_fresh(&clock));
+        assert!(is_fresh(&freshness));
         clock.advance(Duration::from_micros(1));
-        assert!(!freshness.is_fresh(&clock) && unbounded.is_fresh(&clock));
+        assert!(!is_fresh(&freshness) && is_fresh(&unbounded));
+        let before = freshness.reading();
         freshness.read_at(Duration::from_secs(1));
-        assert!(freshness.is_fresh(&clock));
+        assert!(is_fresh(&freshness));
+        // What was looked at before is as old as it was.
+        assert!(!freshness.is_fresh(before, &clock));
         // One that began earlier and ended later.
         freshness.read_at(Duration::ZERO);
-        assert!(freshness.is_fresh(&clock));
+        assert!(is_fresh(&freshness));
         // The wall clock has no say in it.
         clock.set(Timestamp::from_seconds(-100));
-        assert!(freshness.is_fresh(&clock));
+        assert!(is_fresh(&freshness));
     }
 }

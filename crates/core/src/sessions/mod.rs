@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::closed::ClosedSessions;
-use self::freshness::Freshness;
+use self::freshness::{Freshness, Reading};
 pub use self::store::{Closures, Rotate, Rotation, Store};
 use crate::accounts::{self, Account, Accounts};
 use crate::clock::{Clock, Timestamp};
@@ -189,13 +189,18 @@ impl Sessions {
         }
     }
 
-    /// Whether a session that is not in the set of closed ones stands: by the set alone while that is fresh, and by
-    /// the store where it is not.
+    /// How recent the set of closed ones is: to be asked before the set is.
+    pub(crate) fn reading(&self) -> Reading {
+        self.freshness.reading()
+    }
+
+    /// Whether a session that was not in the set of closed ones, of which `reading` was taken before, stands: by the
+    /// set alone while that is fresh, and by the store where it is not.
     ///
     /// # Errors
     /// The store's; then nobody can tell.
-    pub async fn stands(&self, id: SessionId) -> Result<bool, Fault> {
-        if self.freshness.is_fresh(&*self.clock) {
+    pub(crate) async fn stands(&self, id: SessionId, reading: Reading) -> Result<bool, Fault> {
+        if self.freshness.is_fresh(reading, &*self.clock) {
             return Ok(true);
         }
         let session = self.store.find_session(id).await?;

@@ -36,8 +36,9 @@ impl Tokens {
     /// # Errors
     /// [`Error::Invalid`]; the store's where it had to be asked.
     pub async fn verify_any(&self, token: &str) -> Result<Principal, Error> {
+        let reading = self.0.sessions.reading();
         let principal = self.check(token)?;
-        match self.0.sessions.stands(principal.session).await? {
+        match self.0.sessions.stands(principal.session, reading).await? {
             true => Ok(principal),
             false => Err(Error::Invalid),
         }
