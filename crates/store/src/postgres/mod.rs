@@ -49,8 +49,8 @@ impl Default for Options {
         Self {
             connections: 16,
             queue: 1_024,
-            connect: Duration::from_millis(1_500),
-            patience: Duration::from_millis(1_800),
+            connect: Duration::from_millis(1_200),
+            patience: Duration::from_millis(1_500),
             poll: Duration::from_millis(250),
             migrate: true,
         }

@@ -249,7 +249,7 @@ async fn a_session_has_the_settings_that_the_store_rests_on_whatever_the_default
         let made = customer(&store).await.expect("a customer").details.name;
         assert_eq!(
             made,
-            format!("{expected} 1800ms 1800ms"),
+            format!("{expected} 1500ms 1500ms"),
             "{name}={default}"
         );
     }
