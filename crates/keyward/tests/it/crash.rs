@@ -13,14 +13,13 @@ use tempfile::TempDir;
 use crate::load::{Load, check};
 use crate::server::Server;
 
-const ROUNDS: u64 = 20;
-
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_to_kill_9() {
     let folder = TempDir::new().expect("folder");
     let mut random = StdRng::seed_from_u64(9);
     let mut ledgers = Vec::new();
-    for round in 0..ROUNDS {
+    let kills = repeated("KEYWARD_KILLS", 20);
+    for round in 0..kills {
         let server = Server::start(folder.path());
         let mut load = Load::start(&server, round).await;
         load.reach(random.random_range(20..200)).await;
@@ -39,7 +38,17 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         check(&server, ledger).await;
     }
     let acknowledged: u64 = ledgers.iter().map(|ledger| ledger.acknowledged).sum();
-    println!("kill -9: {ROUNDS} rounds, {acknowledged} effects acknowledged, 0 lost");
+    println!("kill -9: {kills} rounds, acknowledged {acknowledged}, lost 0");
+}
+
+/// How often something is repeated: what the variable says, for a long run, or `usually`.
+pub(crate) fn repeated(variable: &str, usually: u64) -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test's own setting, for a long run"
+    )]
+    let wanted = std::env::var(variable);
+    wanted.map_or(usually, |wanted| wanted.parse().expect("a number"))
 }
 
 /// How many unfinished files there are in a data folder.

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
-use crate::crash::leftovers;
+use crate::crash::{leftovers, repeated};
 use crate::disk::Disk;
 use crate::load::{Ledger, Load, check};
 use crate::server::Server;
@@ -27,7 +27,8 @@ const MODES: [(&str, &str); 4] = [
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_to_a_power_cut() {
-    let cuts = cuts();
+    // In turn in each mode.
+    let cuts = repeated("KEYWARD_POWER_CUTS", 8);
     let home = TempDir::new().expect("folder");
     let mut random = StdRng::seed_from_u64(230);
     let mut ledgers: Vec<Ledger> = Vec::new();
@@ -60,20 +61,10 @@ async fn nothing_acknowledged_is_lost_to_a_power_cut() {
         check(&server, ledger).await;
     }
     let acknowledged: u64 = ledgers.iter().map(|ledger| ledger.acknowledged).sum();
-    println!("power cuts: {cuts}, {acknowledged} effects acknowledged, 0 lost");
+    println!("power cuts: {cuts}, acknowledged {acknowledged}, lost 0");
 }
 
 fn start(home: &Path, disk: &Path) -> Server {
     let data = disk.join("data");
     Server::start_with(home, &format!("--data-dir {}", data.display()), &[])
-}
-
-/// How many cuts are made, in turn in each mode.
-fn cuts() -> u64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test's own setting, for a long run"
-    )]
-    let wanted = std::env::var("KEYWARD_POWER_CUTS");
-    wanted.map_or(8, |wanted| wanted.parse().expect("a number of cuts"))
 }
