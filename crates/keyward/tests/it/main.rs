@@ -18,6 +18,7 @@ mod faults;
 mod load;
 mod nodes;
 mod on_postgres;
+mod outages;
 mod postgres;
 mod power_cut;
 mod readme;

@@ -5,7 +5,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
-use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -136,6 +137,7 @@ pub(crate) enum State {
 /// The way to a database, for one node.
 pub(crate) struct Cable {
     state: watch::Sender<State>,
+    accepted: Arc<AtomicUsize>,
     /// The URL of the database over this cable.
     pub(crate) url: String,
 }
@@ -147,15 +149,24 @@ impl Cable {
         let port = listener.local_addr().expect("an address").port();
         let (state, seen) = watch::channel(State::Whole);
         let server = database.address();
+        let accepted = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&accepted);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(carry(client, server.clone(), seen.clone()));
             }
         });
         Self {
             state,
+            accepted,
             url: database.url_at("127.0.0.1", port),
         }
+    }
+
+    /// How many connections have been asked for so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// From here on connections are like this.
