@@ -31,6 +31,11 @@ impl Freshness {
         self.read_at.fetch_max(micros, Ordering::AcqRel);
     }
 
+    /// Whether others close sessions too.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.bound.is_some()
+    }
+
     /// The reading that a look at what is known, from here on, rests on.
     pub(super) fn reading(&self) -> Reading {
         Reading(self.read_at.load(Ordering::Acquire))

@@ -366,7 +366,9 @@ impl Sessions {
                 break;
             }
         }
-        self.forget_what_others_deleted().await?;
+        if self.freshness.is_bounded() {
+            self.forget_what_others_deleted().await?;
+        }
         Ok(forgotten)
     }
 

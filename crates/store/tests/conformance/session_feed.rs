@@ -130,9 +130,10 @@ async fn server(rows: Arc<dyn Rows>, clock: &Arc<ManualClock>) -> Sessions {
     };
     let passwords = Passwords::start(policy, Arc::new(SeededRandom::new(1))).expect("a thread");
     let accounts = Accounts::new(rows.clone(), passwords, clock.clone());
-    Sessions::load(rows, accounts, clock.clone())
-        .await
+    let sessions = Sessions::load(rows, accounts, clock.clone()).await;
+    sessions
         .expect("the store")
+        .with_feed_bound(Duration::from_secs(2))
 }
 
 pub(crate) async fn what_one_node_has_deleted_leaves_the_memory_of_the_others(backend: &Backend) {
