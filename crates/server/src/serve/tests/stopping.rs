@@ -1,7 +1,8 @@
 //! A stop answers whoever is connected and finishes what is under way; caps close what is over them.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 
 use tokio::sync::Notify;
 
@@ -98,6 +99,47 @@ async fn from_the_stop_on_no_connection_is_made_that_could_be_reset() {
     let made = std::net::TcpStream::connect_timeout(&server.address, Duration::from_millis(20));
     assert!(made.is_err(), "{made:?}");
     assert_eq!(server.stopped().await, 0);
+}
+
+/// Asks on one connection after the other until none is made any more; tells how many were answered.
+fn ask_until_refused(address: SocketAddr, told: &mpsc::Sender<()>) -> usize {
+    let mut answered = 0;
+    // Who is not refused but ignored would ask again only after a second.
+    while let Ok(mut stream) =
+        std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200))
+    {
+        let mut answer = String::new();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("hello"), "{answer:?} after {answered}");
+        answered += 1;
+        // Nobody counts any more after the stop.
+        let _ = told.send(());
+    }
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_who_connect_all_the_while_a_stop_fails_none() {
+    for _ in 0..10 {
+        let mut server = Running::start(router(), Settings::default()).await;
+        let (told, answered) = mpsc::channel();
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                let (address, told) = (server.address, told.clone());
+                std::thread::spawn(move || ask_until_refused(address, &told))
+            })
+            .collect();
+        drop(told);
+        tokio::task::block_in_place(|| answered.iter().take(50).for_each(drop));
+        server.stop();
+        for client in clients {
+            tokio::task::block_in_place(|| client.join()).expect("every answer");
+        }
+        assert_eq!(server.stopped().await, 0);
+    }
 }
 
 #[tokio::test]
