@@ -184,10 +184,10 @@ async fn a_database_that_comes_back_is_not_stormed_by_the_nodes_that_wait_for_it
         for cable in &cables {
             cable.turn(broken);
         }
-        let outage = cables.each_ref().map(|cable| cable.accepted());
+        let outage = cables.each_ref().map(Cable::accepted);
         sleep(Duration::from_secs(3)).await;
         let tried = [0, 1, 2].map(|node| cables[node].accepted() - outage[node]);
-        let before = cables.each_ref().map(|cable| cable.accepted());
+        let before = cables.each_ref().map(Cable::accepted);
         for cable in &cables {
             cable.turn(State::Whole);
         }
