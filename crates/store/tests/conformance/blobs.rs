@@ -108,6 +108,21 @@ pub(crate) async fn bytes_shorter_than_promised_are_an_error(backend: &Backend) 
     }
 }
 
+pub(crate) async fn a_small_chunk_is_copied_and_does_not_keep_what_it_is_a_part_of(
+    backend: &Backend,
+) {
+    let whole = content(100_000);
+    let mut writer = backend.blobs.create(&blob(1)).await.expect("a writer");
+    for byte in 0..1_000 {
+        let chunk = whole.slice(byte..=byte);
+        writer.write(chunk).await.expect("room");
+    }
+    assert!(whole.is_unique(), "a byte keeps 100,000");
+    writer.finish().await.expect("the bytes");
+    let reader = open(&backend.blobs, &blob(1)).await.expect("the bytes");
+    assert!(read(reader, 0..1_000).await.expect("the bytes") == whole[..1_000]);
+}
+
 pub(crate) async fn deleting_what_is_not_there_is_nothing(backend: &Backend) {
     backend.blobs.delete(&blob(1)).await.expect("the store");
     assert!(open(&backend.blobs, &blob(1)).await.is_none());

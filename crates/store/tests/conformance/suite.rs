@@ -101,6 +101,7 @@ macro_rules! blob_cases {
                 an_abandoned_upload_leaves_nothing
                 a_reader_of_deleted_bytes_reads_to_their_end
                 bytes_shorter_than_promised_are_an_error
+                a_small_chunk_is_copied_and_does_not_keep_what_it_is_a_part_of
                 deleting_what_is_not_there_is_nothing
                 only_what_was_there_at_the_start_is_listed_as_old
             }

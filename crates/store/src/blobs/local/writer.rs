@@ -18,12 +18,14 @@ use crate::disk::{blocking, fault};
 
 /// How many bytes are collected before they are written; as many again may be on their way to the disk.
 const BLOCK: usize = 1 << 20;
+/// From which size on a file gets room for a whole block, and for a chunk that reaches past it.
+const LARGE: usize = 64 << 10;
 
 pub(super) struct Writer {
     folders: Arc<Folders>,
     id: BlobId,
-    collected: Vec<Bytes>,
-    bytes: usize,
+    /// Copied, since a chunk may be one byte of a large buffer that it would keep.
+    collected: Vec<u8>,
     disk: Disk,
 }
 
@@ -46,7 +48,6 @@ impl Writer {
             folders,
             id,
             collected: Vec::new(),
-            bytes: 0,
             disk: Disk::Idle(file.into()),
         })
     }
@@ -54,12 +55,9 @@ impl Writer {
     /// Hands what was collected to the disk, once the disk is done with what came before.
     async fn flush(&mut self) -> Result<(), Fault> {
         let mut file = self.idle().await?;
-        let chunks = mem::take(&mut self.collected);
-        self.bytes = 0;
+        let block = mem::take(&mut self.collected);
         self.disk = Disk::Writing(spawn_blocking(move || {
-            for chunk in chunks {
-                file.write_all(&chunk)?;
-            }
+            file.write_all(&block)?;
             Ok(file)
         }));
         Ok(())
@@ -85,9 +83,12 @@ impl Writer {
 #[async_trait]
 impl BlobWriter for Writer {
     async fn write(&mut self, chunk: Bytes) -> Result<(), Fault> {
-        self.bytes += chunk.len();
-        self.collected.push(chunk);
-        if self.bytes < BLOCK {
+        let length = self.collected.len();
+        if length >= LARGE && self.collected.capacity() < BLOCK + LARGE {
+            self.collected.reserve(BLOCK + LARGE - length);
+        }
+        self.collected.extend_from_slice(&chunk);
+        if self.collected.len() < BLOCK {
             return Ok(());
         }
         self.flush().await
