@@ -207,10 +207,10 @@ impl Files {
             .read(range))
     }
 
-    /// Deletes the bytes that were there at the start and that no file names; tells how many.
+    /// Deletes what a crash left: old bytes that no file names; tells how many.
     ///
     /// # Errors
-    /// [`Error::Store`]; what was not reached is left for the next start.
+    /// [`Error::Store`]; what was not reached is left for the next sweep.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let mut swept = 0;
         let mut batches = self.blobs.list_old();
@@ -300,7 +300,7 @@ impl Files {
     /// Deletes bytes that nothing names; what fails here is found by the next sweep.
     async fn discard(&self, blob: &BlobId) {
         if let Err(error) = self.blobs.delete(blob).await {
-            tracing::warn!(blob = blob.as_str(), %error, "unnamed bytes stay until the next start");
+            tracing::warn!(blob = blob.as_str(), %error, "unnamed bytes stay until a later sweep");
         }
     }
 }

@@ -49,7 +49,7 @@ pub trait Blobs: Send + Sync {
     /// Deletes finished bytes; nothing where there are none.
     async fn delete(&self, id: &BlobId) -> Result<(), Fault>;
 
-    /// The finished bytes that were there when this server started, a batch at a time, for the
+    /// The finished bytes that no upload under way can be about to name, a batch at a time, for the
     /// sweep of what a crash left unnamed.
     fn list_old(&self) -> BoxStream<'static, Result<Vec<BlobId>, Fault>>;
 }

@@ -44,7 +44,7 @@ pub(crate) struct Backend {
     pub(crate) node: Node,
     pub(crate) blobs: Arc<dyn Blobs>,
     open_node: Box<dyn Fn() -> BoxFuture<'static, Node> + Send + Sync>,
-    open_blobs: Box<dyn Fn() -> Arc<dyn Blobs> + Send + Sync>,
+    open_later_blobs: Box<dyn Fn() -> Arc<dyn Blobs> + Send + Sync>,
     _home: TempDir,
     _database: Option<Database>,
 }
@@ -59,9 +59,9 @@ impl Backend {
         (self.open_node)().await
     }
 
-    /// The same blobs as after a restart.
-    pub(crate) fn restarted_blobs(&self) -> Arc<dyn Blobs> {
-        (self.open_blobs)()
+    /// The same blobs as after a restart, when all that was there has become old.
+    pub(crate) fn later_blobs(&self) -> Arc<dyn Blobs> {
+        (self.open_later_blobs)()
     }
 }
 
@@ -81,10 +81,9 @@ pub(crate) async fn sqlite() -> Option<Backend> {
 /// Rows on SQLite, blobs in a bucket.
 pub(crate) async fn s3() -> Option<Backend> {
     let server = Server::start().await;
-    let open_blobs = move || -> Arc<dyn Blobs> { Arc::new(server.open()) };
     Some(Backend {
-        blobs: open_blobs(),
-        open_blobs: Box::new(open_blobs),
+        blobs: Arc::new(server.open()),
+        open_later_blobs: Box::new(move || Arc::new(server.open_later())),
         ..sqlite().await?
     })
 }
@@ -129,7 +128,7 @@ async fn backend(
         node: open_node().await,
         blobs: open_blobs(),
         open_node: Box::new(open_node),
-        open_blobs: Box::new(open_blobs),
+        open_later_blobs: Box::new(open_blobs),
         _home: home,
         _database: database,
     }

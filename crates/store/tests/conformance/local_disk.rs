@@ -13,7 +13,7 @@ use keyward_store::blobs::LocalBlobs;
 use keyward_store::sqlite::{Options, Sqlite};
 
 use crate::backend::new_account;
-use crate::blobs::{content, write};
+use crate::blobs::{content, old, write};
 use crate::files::blob;
 
 fn mode(path: &Path) -> u32 {
@@ -70,6 +70,17 @@ async fn what_a_crash_left_unfinished_is_gone_after_the_start() {
     let blobs = LocalBlobs::open(home.path()).expect("blobs");
     assert_eq!(names(&home.path().join("tmp")), Vec::<String>::new());
     assert!(blobs.open(&blob(7)).await.expect("the store").is_some());
+}
+
+#[tokio::test]
+async fn what_came_after_the_start_is_not_old_and_what_was_old_is_listed_once() {
+    let home = tempfile::tempdir().expect("a folder");
+    let before: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path()).expect("blobs"));
+    write(&before, &blob(1), &content(10)).await;
+    let after: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path()).expect("blobs"));
+    write(&after, &blob(2), &content(10)).await;
+    assert_eq!(old(&after).await, [blob(1)]);
+    assert_eq!(old(&after).await, []);
 }
 
 #[tokio::test]

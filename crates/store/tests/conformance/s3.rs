@@ -8,26 +8,21 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt, TryStreamExt};
 use keyward_core::clock::{Clock, ManualClock, SystemClock};
 use keyward_core::error::Fault;
-use keyward_core::files::{BlobId, Blobs};
+use keyward_core::files::Blobs;
 use keyward_core::secret::SecretText;
 use keyward_store::blobs::S3Blobs;
 use keyward_store::blobs::s3::{BadOptions, Credentials, Options};
 use tokio::net::TcpListener;
 
 use crate::backend::at_once;
-use crate::blobs::{content, read, write};
+use crate::blobs::{content, old, read, write};
 use crate::files::blob;
-use crate::s3_server::{BUCKET, KEY_ID, SECRET, Server};
+use crate::s3_server::{AGE, BUCKET, KEY_ID, SECRET, Server};
 
 const MIB: usize = 1 << 20;
 
 fn shared(blobs: S3Blobs) -> Arc<dyn Blobs> {
     Arc::new(blobs)
-}
-
-async fn old(blobs: &Arc<dyn Blobs>) -> Vec<BlobId> {
-    let batches: Vec<Vec<BlobId>> = blobs.list_old().try_collect().await.expect("the store");
-    batches.concat()
 }
 
 /// An error with all its causes, as it is logged.
@@ -112,12 +107,11 @@ async fn an_upload_given_up_leaves_neither_object_nor_parts() {
     let blobs = shared(server.open());
     let mut writer = blobs.create(&blob(1)).await.expect("a writer");
     writer.write(content(30 * MIB)).await.expect("room");
-    let mut begun = server.bucket.unfinished.subscribe();
-    begun.wait_for(|all| all.len() == 1).await.expect("parts");
+    server.begun(1).await;
     drop(writer);
     server.settled().await;
     assert_eq!(server.names(), Vec::<String>::new());
-    assert_eq!(old(&shared(server.open())).await, []);
+    assert_eq!(old(&shared(server.open_later())).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,11 +121,7 @@ async fn an_object_whose_finish_nobody_waits_for_is_deleted() {
     for (number, length) in [10, 9 * MIB].into_iter().enumerate() {
         let mut writer = blobs.create(&blob(1)).await.expect("a writer");
         writer.write(content(length)).await.expect("room");
-        let mut begun = server.bucket.unfinished.subscribe();
-        begun
-            .wait_for(|all| all.len() == number)
-            .await
-            .expect("a part was taken");
+        server.begun(number).await;
         let mut finishing = writer.finish();
         server.bucket.held.send_replace(true);
         assert!((&mut finishing).now_or_never().is_none());
@@ -149,40 +139,27 @@ async fn an_object_whose_finish_nobody_waits_for_is_deleted() {
 async fn what_a_crash_left_unfinished_is_aborted_by_the_sweep() {
     let server = Server::start().await;
     let blobs = shared(server.open());
-    let mut writers = Vec::new();
     let deeper = Options {
         url: format!("s3://{BUCKET}/some/prefix/deeper"),
         ..server.options()
     };
-    let deeper = S3Blobs::open(&deeper, &SystemClock::new()).expect("options");
+    let deeper = S3Blobs::open(&deeper, Arc::new(SystemClock::new())).expect("options");
     let owners = [&blobs, &blobs, &blobs, &shared(deeper)];
+    let mut writers = Vec::new();
     for (number, blobs) in owners.into_iter().enumerate() {
         let mut writer = blobs.create(&blob(number)).await.expect("a writer");
         writer.write(content(8 * MIB)).await.expect("room");
         writers.push(writer);
     }
-    let mut begun = server.bucket.unfinished.subscribe();
-    begun.wait_for(|all| all.len() == 4).await.expect("parts");
-    assert_eq!(old(&blobs).await, []);
-    assert_eq!(
-        server.unfinished().len(),
-        4,
-        "what this process writes stays"
-    );
-
-    let careful = Options {
-        sweep_after: Duration::from_secs(60),
-        ..server.options()
-    };
-    let careful = S3Blobs::open(&careful, &SystemClock::new()).expect("options");
-    assert_eq!(old(&shared(careful)).await, []);
-    assert_eq!(
-        server.unfinished().len(),
-        4,
-        "what another node may be writing stays"
-    );
-
+    server.begun(4).await;
     assert_eq!(old(&shared(server.open())).await, []);
+    assert_eq!(
+        server.unfinished().len(),
+        4,
+        "what this node or another may be writing stays"
+    );
+
+    assert_eq!(old(&shared(server.open_later())).await, []);
     let keys: Vec<String> = server
         .unfinished()
         .into_iter()
@@ -192,30 +169,48 @@ async fn what_a_crash_left_unfinished_is_aborted_by_the_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn young_objects_are_left_to_the_node_that_wrote_them() {
+async fn an_object_is_swept_once_it_is_old_also_without_a_restart() {
     let server = Server::start().await;
-    write(&shared(server.open()), &blob(1), &content(10)).await;
-    let careful = Options {
-        sweep_after: Duration::from_secs(60),
-        ..server.options()
-    };
-    let careful = S3Blobs::open(&careful, &SystemClock::new()).expect("options");
-    assert_eq!(old(&shared(careful)).await, []);
-    assert_eq!(old(&shared(server.open())).await, [blob(1)]);
+    let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
+    let blobs = shared(S3Blobs::open(&server.options(), clock.clone()).expect("options"));
+    write(&blobs, &blob(1), &content(10)).await;
+    assert_eq!(old(&blobs).await, []);
+    clock.advance(AGE);
+    assert_eq!(old(&blobs).await, [blob(1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_ahead_of_the_servers_makes_nothing_of_this_process_old() {
+async fn an_upload_that_lasts_so_long_that_a_sweep_might_take_it_fails() {
     let server = Server::start().await;
-    let ahead = ManualClock::new(SystemClock::new().now().plus(Duration::from_secs(3_600)));
-    let blobs = shared(S3Blobs::open(&server.options(), &ahead).expect("options"));
-    write(&blobs, &blob(1), &content(10)).await;
-    let mut writer = blobs.create(&blob(2)).await.expect("a writer");
+    let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
+    let blobs = shared(S3Blobs::open(&server.options(), clock.clone()).expect("options"));
+    let mut writer = blobs.create(&blob(1)).await.expect("a writer");
     writer.write(content(8 * MIB)).await.expect("room");
-    let mut begun = server.bucket.unfinished.subscribe();
-    begun.wait_for(|all| all.len() == 1).await.expect("a part");
-    assert_eq!(old(&blobs).await, []);
-    writer.finish().await.expect("the upload is still there");
+    server.begun(1).await;
+    clock.advance(Duration::from_secs(12 * 3_600 + 1));
+    let finished = writer.finish().await;
+    assert!(
+        matches!(finished, Err(Fault::Unavailable(_))),
+        "{finished:?}"
+    );
+    server.settled().await;
+    assert_eq!(server.names(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_object_is_listed_with_its_size() {
+    let server = Server::start().await;
+    let (blobs, expected) = (server.open(), [0, 1, 8 * MIB + 1]);
+    let writing = shared(blobs.clone());
+    for (number, length) in expected.into_iter().enumerate() {
+        write(&writing, &blob(number), &content(length)).await;
+    }
+    let listed: Vec<_> = blobs.list().try_collect().await.expect("S3");
+    let mut listed = listed.concat();
+    listed.sort_unstable();
+    let expected = expected.map(|length| length as u64);
+    let expected = (0..).map(blob).zip(expected).collect::<Vec<_>>();
+    assert_eq!(listed, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,7 +292,7 @@ async fn a_server_that_is_gone_or_silent_is_unavailable_in_time() {
             endpoint: Some(format!("http://{address}")),
             ..server.options()
         };
-        let blobs = S3Blobs::open(&options, &SystemClock::new()).expect("options");
+        let blobs = S3Blobs::open(&options, Arc::new(SystemClock::new())).expect("options");
         async move {
             let began = Instant::now();
             let missing = blob(1);
@@ -320,7 +315,7 @@ async fn an_upload_to_a_server_that_is_gone_fails_in_time() {
         ..server.options()
     };
     drop(gone);
-    let blobs = S3Blobs::open(&options, &SystemClock::new()).expect("options");
+    let blobs = S3Blobs::open(&options, Arc::new(SystemClock::new())).expect("options");
     for length in [10, 20 * MIB] {
         let began = Instant::now();
         let mut writer = blobs.create(&blob(1)).await.expect("a writer");
@@ -362,7 +357,7 @@ async fn credentials_and_a_bucket_that_are_wrong_are_told_without_a_secret() {
         ),
         ("NoSuchBucket", elsewhere),
     ] {
-        let blobs = S3Blobs::open(&options, &SystemClock::new()).expect("options");
+        let blobs = S3Blobs::open(&options, Arc::new(SystemClock::new())).expect("options");
         let ready = blobs.ready().await.expect_err(case);
         let Err(open) = blobs.open(&blob(1)).await else {
             panic!("{case}: something was opened");
@@ -381,8 +376,7 @@ async fn credentials_and_a_bucket_that_are_wrong_are_told_without_a_secret() {
 
 #[test]
 fn options_that_name_no_bucket_or_send_secrets_in_the_clear_are_refused() {
-    let clock = SystemClock::new();
-    let refused = |options: Options| S3Blobs::open(&options, &clock).err();
+    let refused = |options: Options| options.check().err();
     for url in [
         "",
         "keyward",

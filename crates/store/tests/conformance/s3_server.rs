@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use keyward_core::clock::{Clock, SystemClock};
+use keyward_core::clock::{Clock, ManualClock, SystemClock};
 use keyward_core::secret::SecretText;
 use keyward_store::blobs::S3Blobs;
 use keyward_store::blobs::s3::{Credentials, Options};
@@ -27,6 +27,10 @@ use tokio::sync::{Notify, watch};
 pub(crate) const BUCKET: &str = "keyward-files";
 pub(crate) const KEY_ID: &str = "tester";
 pub(crate) const SECRET: &str = "between-us-alone";
+/// How long a test waits for what is to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// As old as what a sweep takes.
+pub(crate) const AGE: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// An upload that was begun and neither completed nor aborted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,27 +104,36 @@ impl Server {
                 id: KEY_ID.into(),
                 secret: SecretText::new(SECRET.into()),
             },
-            sweep_after: Duration::ZERO,
             ..Options::new(format!("s3://{BUCKET}/some/prefix"))
         }
     }
 
     pub(crate) fn open(&self) -> S3Blobs {
-        S3Blobs::open(&self.options(), &SystemClock::new()).expect("options")
+        S3Blobs::open(&self.options(), Arc::new(SystemClock::new())).expect("options")
+    }
+
+    /// As a node has it open to whose clock all that is there is old.
+    pub(crate) fn open_later(&self) -> S3Blobs {
+        S3Blobs::open(&self.options(), Arc::new(later())).expect("options")
     }
 
     pub(crate) fn unfinished(&self) -> Vec<Unfinished> {
         self.bucket.unfinished.borrow().clone()
     }
 
+    /// Waits until so many uploads are unfinished.
+    pub(crate) async fn begun(&self, count: usize) {
+        let mut unfinished = self.bucket.unfinished.subscribe();
+        let begun = unfinished.wait_for(|all| all.len() == count);
+        tokio::time::timeout(PATIENCE, begun)
+            .await
+            .expect("another count of uploads")
+            .expect("the server is there");
+    }
+
     /// Waits until no upload is unfinished any more.
     pub(crate) async fn settled(&self) {
-        let mut unfinished = self.bucket.unfinished.subscribe();
-        let settled = unfinished.wait_for(Vec::is_empty);
-        tokio::time::timeout(Duration::from_secs(10), settled)
-            .await
-            .expect("the parts stay")
-            .expect("the server is there");
+        self.begun(0).await;
     }
 
     /// The names of all files of the server: objects, and parts beside the bucket.
@@ -131,6 +144,11 @@ impl Server {
         names.sort_unstable();
         names
     }
+}
+
+/// A clock so far ahead that what is written is old.
+pub(crate) fn later() -> ManualClock {
+    ManualClock::new(SystemClock::new().now().plus(AGE))
 }
 
 fn collect(folder: &Path, names: &mut Vec<String>) {

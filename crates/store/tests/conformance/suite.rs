@@ -103,7 +103,7 @@ macro_rules! blob_cases {
                 bytes_shorter_than_promised_are_an_error
                 a_small_chunk_is_copied_and_does_not_keep_what_it_is_a_part_of
                 deleting_what_is_not_there_is_nothing
-                only_what_was_there_at_the_start_is_listed_as_old
+                only_what_no_upload_under_way_can_name_is_listed_as_old
             }
         }
     };

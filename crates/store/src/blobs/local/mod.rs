@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -104,7 +104,8 @@ impl Blobs for LocalBlobs {
             .map(drop)
     }
 
-    /// Lists once: when the stream has ended, what is there is no longer told from what came later.
+    /// What was there at the start. It is listed once: when the stream has ended, what is there is no
+    /// longer told from what came later.
     fn list_old(&self) -> BoxStream<'static, Result<Vec<BlobId>, Fault>> {
         let folders = Arc::clone(&self.0);
         stream::iter(0..=u8::MAX)
@@ -167,13 +168,20 @@ impl Folders {
         Ok(openat(&self.root, prefix_of(id), FOLDER, Mode::empty())?)
     }
 
+    fn begun(&self) -> MutexGuard<'_, Option<HashSet<BlobId>>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn list_old(&self, prefix: u8) -> io::Result<Vec<BlobId>> {
+        if self.begun().is_none() {
+            return Ok(Vec::new());
+        }
         let folder = openat(&self.root, format!("{prefix:02x}"), FOLDER, Mode::empty());
         let found = match absent_is_none(folder.map_err(io::Error::from))? {
             Some(folder) => names(&folder)?,
             None => Vec::new(),
         };
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self.begun();
         let Some(later) = begun.as_ref() else {
             return Ok(Vec::new());
         };
@@ -192,6 +200,21 @@ impl Folders {
 /// Where the finished bytes of `id` are, below `root`.
 pub(crate) fn path_of(root: &Path, id: &BlobId) -> PathBuf {
     root.join(prefix_of(id)).join(id.as_str())
+}
+
+/// How many bytes there are of `id` below `root`.
+#[must_use]
+pub fn size_of(root: &Path, id: &BlobId) -> Option<u64> {
+    let found = path_of(root, id).symlink_metadata().ok()?;
+    Some(found.len())
+}
+
+/// What is stored below `root`, as far as that can be read.
+pub fn stored_in(root: &Path) -> impl Iterator<Item = BlobId> {
+    (0..=u8::MAX)
+        .filter_map(|prefix| root.join(format!("{prefix:02x}")).read_dir().ok())
+        .flatten()
+        .filter_map(|entry| BlobId::parse(entry.ok()?.file_name().to_str()?))
 }
 
 fn prefix_of(id: &BlobId) -> &str {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::mem;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ enum Disk {
 
 impl Writer {
     pub(super) fn create(folders: Arc<Folders>, id: BlobId) -> io::Result<Self> {
-        if let Some(begun) = &mut *folders.begun.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(begun) = &mut *folders.begun() {
             begun.insert(id.clone());
         }
         let flags =

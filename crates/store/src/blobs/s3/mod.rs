@@ -1,7 +1,8 @@
 //! Blobs in a bucket of a server that speaks S3, as `<prefix>/<id>`.
 //!
 //! Invariant: an object appears whole and durable or not at all, which S3 promises; what an upload
-//! left unfinished is aborted. The bucket may be shared with other nodes.
+//! left unfinished is aborted. The bucket may be shared with other nodes: an upload lasts less
+//! long than what a sweep takes is old.
 
 mod http;
 mod options;
@@ -9,12 +10,12 @@ mod reader;
 mod stale;
 mod writer;
 
-use std::collections::HashSet;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::{Future, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use keyward_core::clock::{Clock, Timestamp};
 use keyward_core::error::Fault;
@@ -28,11 +29,12 @@ use tokio::sync::Semaphore;
 use self::http::fault;
 pub use self::options::{BadOptions, Credentials, Options};
 use self::reader::Reader;
+pub use self::writer::LARGEST;
 use self::writer::Writer;
 
 /// How long a request that moves no file may take, its repetitions included.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How many ids are told at once when old objects are listed.
+/// How many objects are told at once when they are listed.
 const BATCH: usize = 1_000;
 
 /// The blobs under one prefix of one bucket.
@@ -46,10 +48,9 @@ struct Bucket {
     prefix: Path,
     /// Bounds the memory of all uploads together: one permit is one part that is on its way.
     room: Arc<Semaphore>,
-    /// What is older than this may be swept.
-    old_before: Timestamp,
-    /// What was begun since the start, until the sweep of what is older has passed.
-    begun: Mutex<Option<HashSet<BlobId>>>,
+    clock: Arc<dyn Clock>,
+    sweep_after: Duration,
+    longest_upload: Duration,
 }
 
 impl S3Blobs {
@@ -57,15 +58,16 @@ impl S3Blobs {
     ///
     /// # Errors
     /// [`BadOptions`].
-    pub fn open(options: &Options, clock: &dyn Clock) -> Result<Self, BadOptions> {
+    pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, BadOptions> {
         let parts = options.build()?;
         Ok(Self(Arc::new(Bucket {
             store: parts.store,
             client: parts.client,
             prefix: parts.prefix,
             room: Arc::new(Semaphore::new(writer::ROOM)),
-            old_before: clock.now().minus(options.sweep_after),
-            begun: Mutex::new(Some(HashSet::new())),
+            clock,
+            sweep_after: options.sweep_after,
+            longest_upload: options.longest_upload,
         })))
     }
 
@@ -77,14 +79,39 @@ impl S3Blobs {
         let nothing = self.0.prefix.clone().join("ready");
         absent_is_none(bounded(self.0.store.get(&nothing)).await?).map(drop)
     }
+
+    /// The whole object of that id and its size in bytes, unless there is none.
+    ///
+    /// # Errors
+    /// As [`Blobs::open`]'s.
+    pub async fn open_whole(
+        &self,
+        id: &BlobId,
+    ) -> Result<Option<(u64, BoxStream<'static, Result<Bytes, Fault>>)>, Fault> {
+        let reader = self.reader(id).await?;
+        Ok(reader.map(|reader| {
+            let size = reader.size();
+            (size, Box::new(reader).read(0..size))
+        }))
+    }
+
+    async fn reader(&self, id: &BlobId) -> Result<Option<Reader>, Fault> {
+        let path = self.0.path_of(id);
+        let found = absent_is_none(bounded(self.0.store.get(&path)).await?)?;
+        Ok(found.map(|object| Reader::new(Arc::clone(&self.0), path, object)))
+    }
+
+    /// Every object, with its size in bytes.
+    pub fn list(&self) -> BoxStream<'static, Result<Vec<(BlobId, u64)>, Fault>> {
+        let bucket = Arc::clone(&self.0);
+        self.0
+            .list(move |object| Some((bucket.id_at(&object.location)?, object.size)))
+    }
 }
 
 #[async_trait]
 impl Blobs for S3Blobs {
     async fn create(&self, id: &BlobId) -> Result<Box<dyn BlobWriter>, Fault> {
-        if let Some(begun) = &mut *self.0.begun.lock().unwrap_or_else(PoisonError::into_inner) {
-            begun.insert(id.clone());
-        }
         Ok(Box::new(Writer::create(Arc::clone(&self.0), id)))
     }
 
@@ -92,17 +119,16 @@ impl Blobs for S3Blobs {
     /// end even if the object is deleted meanwhile. Only when the connection breaks, too, the rest
     /// is lost.
     async fn open(&self, id: &BlobId) -> Result<Option<Box<dyn BlobReader>>, Fault> {
-        let path = self.0.path_of(id);
-        let found = absent_is_none(bounded(self.0.store.get(&path)).await?)?;
-        Ok(found.map(|object| Box::new(Reader::new(Arc::clone(&self.0), path, object)) as _))
+        let reader = self.reader(id).await?;
+        Ok(reader.map(|reader| Box::new(reader) as _))
     }
 
     async fn delete(&self, id: &BlobId) -> Result<(), Fault> {
         self.0.delete(&self.0.path_of(id)).await
     }
 
-    /// Lists once, and aborts stale uploads before it. Objects younger than
-    /// [`Options::sweep_after`] are left out: another node may be about to name them.
+    /// Aborts stale uploads before it lists. What is younger than [`Options::sweep_after`] is left
+    /// alone: this node or another may be about to name it.
     fn list_old(&self) -> BoxStream<'static, Result<Vec<BlobId>, Fault>> {
         let bucket = Arc::clone(&self.0);
         stream::once(async move {
@@ -131,33 +157,37 @@ impl Bucket {
     }
 
     fn list_old(self: Arc<Self>) -> BoxStream<'static, Result<Vec<BlobId>, Fault>> {
-        let found = self.store.list(Some(&self.prefix));
         let bucket = Arc::clone(&self);
-        found
-            .try_filter_map(move |object| {
-                let old = bucket.old_id_of(&object);
-                async move { Ok(old) }
-            })
+        self.list(move |object| {
+            let changed = Timestamp::from_micros(object.last_modified.timestamp_micros());
+            bucket
+                .id_at(&object.location)
+                .filter(|_| bucket.is_old(changed))
+        })
+    }
+
+    /// What `pick` takes of the objects below the prefix.
+    fn list<T: Send + 'static>(
+        &self,
+        pick: impl Fn(&ObjectMeta) -> Option<T> + Send + 'static,
+    ) -> BoxStream<'static, Result<Vec<T>, Fault>> {
+        self.store
+            .list(Some(&self.prefix))
+            .try_filter_map(move |object| ready(Ok(pick(&object))))
             .try_chunks(BATCH)
             .map_err(|failed| fault(failed.1))
-            .chain(stream::once(async move {
-                *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                Ok(Vec::new())
-            }))
             .boxed()
     }
 
-    fn old_id_of(&self, object: &ObjectMeta) -> Option<BlobId> {
-        let changed = Timestamp::from_micros(object.last_modified.timestamp_micros());
-        self.old_id(&object.location, changed)
+    /// The id at `path` if it is one of ours.
+    fn id_at(&self, path: &Path) -> Option<BlobId> {
+        let id = BlobId::parse(path.filename()?)?;
+        (*path == self.path_of(&id)).then_some(id)
     }
 
-    /// The id at `path` if it is one of ours, not younger than `changed` allows and not begun here.
-    fn old_id(&self, path: &Path, changed: Timestamp) -> Option<BlobId> {
-        let id = BlobId::parse(path.filename()?)?;
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = begun.as_ref()?.contains(&id);
-        (*path == self.path_of(&id) && changed <= self.old_before && !later).then_some(id)
+    /// Whether no upload that was begun, or has put its object, at `time` can be under way.
+    fn is_old(&self, time: Timestamp) -> bool {
+        time <= self.clock.now().minus(self.sweep_after)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: secrets go over TLS unless plain HTTP was allowed for an endpoint that names it.
 
+use std::fmt;
 use std::time::Duration;
 
 use keyward_core::secret::SecretText;
@@ -21,9 +22,7 @@ const STALL: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The variables of the environment that say who this server is, by the names Amazon gave them.
-const VARIABLES: [(&str, AmazonS3ConfigKey); 14] = [
-    ("AWS_REGION", AmazonS3ConfigKey::DefaultRegion),
-    ("AWS_DEFAULT_REGION", AmazonS3ConfigKey::DefaultRegion),
+const VARIABLES: [(&str, AmazonS3ConfigKey); 12] = [
     ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
     ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
     ("AWS_SESSION_TOKEN", AmazonS3ConfigKey::Token),
@@ -57,7 +56,7 @@ pub struct Options {
     pub url: String,
     /// `https://host[:port]` of the server; Amazon's for the region where it is `None`.
     pub endpoint: Option<String>,
-    /// The region requests are signed for; from the environment or `us-east-1` where it is `None`.
+    /// The region requests are signed for; `us-east-1` where it is `None`.
     pub region: Option<String>,
     /// Whether the bucket is named in the path rather than in the host name.
     pub path_style: bool,
@@ -65,8 +64,10 @@ pub struct Options {
     pub credentials: Credentials,
     /// Whether an endpoint may begin with `http://`, which sends files unencrypted.
     pub allow_http: bool,
-    /// How old bytes that no file names must be before a sweep takes them: longer than any upload
-    /// lasts on another node, since S3 may date an object by the beginning of its upload.
+    /// How long an upload in parts may last: S3 may date its object by its beginning.
+    pub longest_upload: Duration,
+    /// How old bytes that no file names must be before a sweep takes them: longer than the longest
+    /// upload, by more than the clocks of the nodes and of S3 may differ.
     pub sweep_after: Duration,
 }
 
@@ -97,11 +98,11 @@ pub enum BadOptions {
     /// The endpoint is none.
     #[error(
         "the endpoint of S3 must be https://host or https://host:port, and a host that is an IP address \
-         needs the path style"
+         needs path_style = true"
     )]
     Endpoint,
     /// Plain HTTP was not allowed.
-    #[error("the endpoint of S3 is not encrypted: use https, or allow plain HTTP explicitly")]
+    #[error("the endpoint of S3 is not encrypted: use https, or set allow_http = true")]
     PlainHttp,
     /// Anything else, such as a key without its secret.
     #[error("the settings of S3 cannot be used: {0}")]
@@ -128,8 +129,26 @@ impl Options {
                 variables: Vec::new(),
             },
             allow_http: false,
+            longest_upload: Duration::from_secs(12 * 60 * 60),
             sweep_after: Duration::from_secs(24 * 60 * 60),
         }
+    }
+
+    /// The same bucket, below a folder of that name.
+    #[must_use]
+    pub fn below(&self, name: impl fmt::Display) -> Self {
+        Self {
+            url: format!("{}/{name}", self.url.trim_end_matches('/')),
+            ..self.clone()
+        }
+    }
+
+    /// Tells whether they can be used, as far as that can be known without asking S3.
+    ///
+    /// # Errors
+    /// [`BadOptions`].
+    pub fn check(&self) -> Result<(), BadOptions> {
+        self.build().map(drop)
     }
 
     pub(super) fn build(&self) -> Result<Parts, BadOptions> {

@@ -41,6 +41,11 @@ impl Reader {
         let answer = found.into_stream();
         Self { object, answer }
     }
+
+    /// How many bytes the object has.
+    pub(super) fn size(&self) -> u64 {
+        self.object.size
+    }
 }
 
 impl BlobReader for Reader {

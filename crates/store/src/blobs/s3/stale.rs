@@ -62,7 +62,8 @@ impl Bucket {
     fn stale(&self, upload: &Unfinished) -> Option<Path> {
         let path = Path::parse(&upload.key).ok()?;
         let begun = Timestamp::parse_rfc3339(&upload.initiated)?;
-        self.old_id(&path, begun).map(|_| path)
+        let ours = self.id_at(&path).is_some();
+        (ours && self.is_old(begun)).then_some(path)
     }
 
     async fn unfinished(&self, after: &(String, String)) -> Result<Page, Fault> {

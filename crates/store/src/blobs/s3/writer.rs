@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::task::{Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -23,6 +24,8 @@ use super::{Bucket, bounded};
 /// The size of every part but the last, in bytes: S3 takes 5 MiB at least and 10,000 parts at
 /// most, and some servers want equal ones.
 const PART: usize = 8 << 20;
+/// The largest object, in bytes.
+pub const LARGEST: u64 = 10_000 * PART as u64;
 /// From which size on a file gets room for a whole part, and for a chunk that reaches past it.
 const LARGE: usize = 1 << 20;
 /// How many parts of one object are sent at once.
@@ -134,11 +137,13 @@ async fn send_parts(
     first: Part,
     parts: &mut mpsc::Receiver<Part>,
 ) -> Result<(), Fault> {
+    let begun = bucket.clock.monotonic();
     let id = bucket.store.create_multipart(path).await.map_err(fault)?;
     let upload = Arc::new(Upload {
         bucket,
         path: path.clone(),
         id,
+        begun,
     });
     let sending = Arc::clone(&upload);
     let sent: Result<Vec<PartId>, Fault> = stream::iter([Ok(first)])
@@ -190,12 +195,18 @@ struct Upload {
     bucket: Arc<Bucket>,
     path: Path,
     id: MultipartId,
+    begun: Duration,
 }
 
 impl Upload {
-    /// Makes one object of the parts. Where the answer was lost, its repetition finds no upload,
-    /// but the object.
+    /// Makes one object of the parts, unless a sweep might take it before it is named. Where the
+    /// answer was lost, its repetition finds no upload, but the object.
     async fn complete(&self, parts: Vec<PartId>) -> Result<(), Fault> {
+        let longest = self.bucket.longest_upload;
+        if self.bucket.clock.monotonic() > self.begun + longest {
+            let text = format!("the upload took longer than {longest:?}");
+            return Err(Fault::Unavailable(text.into()));
+        }
         let store = &self.bucket.store;
         let completed = match store.complete_multipart(&self.path, &self.id, parts).await {
             Err(Error::NotFound { .. }) => store.head(&self.path).await.map(drop),
