@@ -16,6 +16,8 @@ const POLL: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often ended sessions are forgotten.
 const FORGET: Duration = Duration::from_secs(3_600);
+/// How often what a crash left is swept: in a bucket it is left alone at first.
+const SWEEP: Duration = Duration::from_secs(6 * 3_600);
 /// How long a session stays known after its end, for clocks that are set back.
 const MARGIN: Duration = Duration::from_secs(86_400);
 
@@ -79,12 +81,15 @@ async fn forget_ended(sessions: Sessions) {
 }
 
 async fn sweep(files: Files) {
-    match files.sweep().await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "removed bytes that no file names"),
-        Err(error) => {
-            let cause = anyhow::Error::from(error);
-            tracing::error!("what a crash left cannot be removed: {cause:#}");
+    loop {
+        match files.sweep().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed bytes that no file names"),
+            Err(error) => {
+                let cause = anyhow::Error::from(error);
+                tracing::error!("what a crash left cannot be removed for now: {cause:#}");
+            }
         }
+        sleep(SWEEP).await;
     }
 }

@@ -52,6 +52,9 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     if settings.database != Database::InDataDir {
         bail!("--demo keeps its database in the data folder: leave out the setting `database`");
     }
+    if settings.storage.bucket().is_some() {
+        bail!("--demo keeps its files in the data folder: leave out the setting `files.url`");
+    }
     Ok(())
 }
 

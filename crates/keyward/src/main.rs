@@ -13,6 +13,7 @@ mod output;
 mod password;
 mod services;
 mod settings;
+mod storage;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@
 mod name;
 mod store;
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,7 +34,9 @@ impl BlobId {
         (text.len() == 32 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
     }
 
-    fn random(random: &dyn Random) -> Self {
+    /// One that no other bytes have.
+    #[must_use]
+    pub fn random(random: &dyn Random) -> Self {
         Self(random::hex::<16>(random))
     }
 
@@ -41,6 +44,39 @@ impl BlobId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What keeps the bytes of one database apart from those of others where they are in one place: a
+/// database sweeps what it does not name. Its text is 16 lower-case hex characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespace(i64);
+
+impl Namespace {
+    /// One that no other database has.
+    #[must_use]
+    pub fn random(random: &dyn Random) -> Self {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        Self(i64::from_le_bytes(bytes))
+    }
+
+    /// The one that is stored as `number`.
+    #[must_use]
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The number that it is stored as.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 

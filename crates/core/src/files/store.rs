@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use std::ops::Range;
 
-use super::{BlobId, File, NewFile};
+use super::{BlobId, File, Namespace, NewFile};
 use crate::error::Fault;
 use crate::id::AccountId;
 
@@ -35,6 +35,9 @@ pub trait Store: Send + Sync {
 
     /// Those of `blobs` that no file names.
     async fn list_unnamed_blobs(&self, blobs: Vec<BlobId>) -> Result<Vec<BlobId>, Fault>;
+
+    /// The namespace of the bytes of this database: `fresh` where it has none, and the same ever after.
+    async fn find_or_create_namespace(&self, fresh: Namespace) -> Result<Namespace, Fault>;
 }
 
 /// Bytes at rest, under ids of our own; names that people give never reach it.

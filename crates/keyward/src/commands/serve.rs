@@ -14,7 +14,6 @@ use keyward_core::tokens::notary::Notary;
 use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
 use keyward_server::{App, router, serve};
-use keyward_store::blobs::LocalBlobs;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -23,6 +22,7 @@ use crate::background::Background;
 use crate::data::Data;
 use crate::services::Services;
 use crate::settings::{Flags, Settings};
+use crate::storage::OpenStorage;
 use crate::{demo, log};
 
 /// How long the end waits for work on the disk that nobody waits for any more.
@@ -65,8 +65,8 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
         format!("cannot listen on {listen}: stop what does, or name another with --listen")
     })?;
     let services = Services::start(&data, settings.passwords, settings.feed_bound).await?;
-    let blobs = LocalBlobs::open(&folder.files()).context("the folder of the files")?;
-    let app = assemble(&data, &settings, &services, &blobs).await?;
+    let storage = OpenStorage::open(&settings.storage, &folder, &data, &services).await?;
+    let app = assemble(&data, &settings, &services, &storage).await?;
     if is_demo {
         demo::fill(&services, &app.customers).await?;
         demo::warn();
@@ -84,14 +84,14 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
         stopped,
     ));
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (folder, engine) = (folder.path().display(), data.engine.name());
-    tracing::info!(%address, %folder, engine, millis, version = env!("CARGO_PKG_VERSION"), "ready");
+    let (folder, engine, files) = (folder.path().display(), data.engine.name(), storage.name());
+    tracing::info!(%address, %folder, engine, files, millis, version = env!("CARGO_PKG_VERSION"), "ready");
     announce(&format!("ready http://{address}"));
     let background = Background::start(&app, data.engine.follow_closures());
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, "stopping"),
-        cause = broken(&data, &blobs) => bail!(
+        cause = broken(&data, &storage) => bail!(
             "the disk failed to make a write durable, and nothing more can be promised: {cause}. \
              Check the disk, then start again: what was answered before is kept"
         ),
@@ -112,10 +112,10 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
 }
 
 /// Why the disk can be trusted no more, once that is so.
-async fn broken(data: &Data, blobs: &LocalBlobs) -> String {
+async fn broken(data: &Data, storage: &OpenStorage) -> String {
     tokio::select! {
         cause = data.engine.failed() => cause,
-        cause = blobs.failed() => cause,
+        cause = storage.failed() => cause,
     }
 }
 
@@ -123,7 +123,7 @@ async fn assemble(
     data: &Data,
     settings: &Settings,
     services: &Services,
-    blobs: &LocalBlobs,
+    storage: &OpenStorage,
 ) -> anyhow::Result<App> {
     let keys = services.keys(data, settings).await?;
     let (clock, random) = (&services.clock, &services.random);
@@ -136,7 +136,7 @@ async fn assemble(
         notary: Arc::new(Notary::new(keys, clock.clone(), random.clone())?),
         files: Files::new(
             rows.clone(),
-            Arc::new(blobs.clone()),
+            storage.blobs(),
             clock.clone(),
             random.clone(),
             settings.largest_file,

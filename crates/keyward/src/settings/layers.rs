@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use keyward_core::secret::SecretText;
 use toml::de::{DeTable, DeValue};
 
 use super::declare::Setting;
@@ -93,6 +94,8 @@ pub(crate) struct Layers {
     pub(crate) problems: Vec<Problem>,
     /// What relative paths begin at.
     pub(crate) folder: PathBuf,
+    /// The variables by which Amazon's tools are told who a machine is.
+    pub(crate) amazon: Vec<(String, SecretText)>,
 }
 
 impl Layers {
@@ -104,6 +107,7 @@ impl Layers {
                 .collect(),
             problems: Vec::new(),
             folder: around.folder.clone(),
+            amazon: amazon(&around.variables),
         };
         layers.add_file(around, flags.config.as_deref());
         let (variables, problems) = dotenv::read(&around.folder, is_ours);
@@ -142,6 +146,12 @@ impl Layers {
             .get(key)
             .map_or(key.to_owned(), |(_, source)| source.to_string());
         Problem::new(&place, message)
+    }
+
+    /// The variable of Amazon's tools of that name.
+    pub(crate) fn amazon(&self, name: &str) -> Option<&SecretText> {
+        let found = self.amazon.iter().find(|(given, _)| given == name);
+        found.map(|(_, value)| value)
     }
 
     /// The raw value of a setting and its source.
@@ -263,7 +273,7 @@ impl Layers {
     fn add_text(&mut self, key: &str, text: &str, source: Source) {
         let Some(setting) = find(key) else { return };
         if setting.secret && text.is_empty() {
-            let message = format!("is empty, and {key} must not be: unset it to have a key made");
+            let message = format!("is empty, and {key} must not be: give it a value, or unset it");
             return self
                 .problems
                 .push(Problem::new(&source.to_string(), message));
@@ -295,6 +305,19 @@ fn is_section(key: &str) -> bool {
     SECTIONS
         .iter()
         .any(|section| section.prefix.strip_suffix('.') == Some(key))
+}
+
+/// What Amazon's tools read too, as far as it is text.
+fn amazon(variables: &[(OsString, OsString)]) -> Vec<(String, SecretText)> {
+    let text = |(name, value): &(OsString, OsString)| {
+        Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
+    };
+    variables
+        .iter()
+        .filter_map(text)
+        .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
+        .map(|(name, value)| (name, SecretText::new(value)))
+        .collect()
 }
 
 /// Whether a variable is one that settings are read from.

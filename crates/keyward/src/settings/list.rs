@@ -79,8 +79,25 @@ settings! {
 
     /// The file exchange.
     files "files.": Files {
-        /// The largest file.
+        /// The largest file; on S3 at most 78 GiB.
         max_size: Size = "1GiB";
+        /// Where the bytes of files are kept: empty for the data folder, or a bucket, which several servers may share:
+        /// "s3://BUCKET" or "s3://BUCKET/PREFIX". The settings below are for a bucket alone.
+        url: Option<String> = "";
+        /// The server that speaks S3, "https://HOST" or "https://HOST:PORT". Empty: Amazon's for the region.
+        endpoint: Option<String> = "";
+        /// The region that requests are signed for. Empty: that of the variable AWS_REGION, or us-east-1.
+        region: Option<String> = "";
+        /// Whether the bucket is named in the path rather than in the host name, as most servers but Amazon's want it.
+        path_style: bool = false;
+        /// Whether the endpoint may begin with http://, which sends files unencrypted.
+        allow_http: bool = false;
+        /// The id of the access key. Empty: the AWS_* variables say who this server is, or the machine's role does.
+        key_id: Option<String> = "";
+        /// The secret access key.
+        secret: Option<SecretText> = "";
+        /// A file that holds the secret access key instead; a line break at its end is left out.
+        secret_file: Option<PathBuf> = "";
     }
 
     /// Connections.

@@ -6,6 +6,8 @@ mod layers;
 mod list;
 mod policy;
 mod print;
+mod secret;
+mod storage;
 mod value;
 
 use std::fmt;
@@ -13,6 +15,7 @@ use std::fmt;
 pub(crate) use self::layers::{Flags, Layers, Surroundings};
 pub(crate) use self::policy::{Log, Settings};
 pub(crate) use self::print::{example, show, show_json};
+pub(crate) use self::storage::Storage;
 pub(crate) use self::value::{Database, LogFormat, Span};
 
 /// Something wrong with the settings.

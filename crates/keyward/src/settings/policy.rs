@@ -2,7 +2,7 @@
 //! decided here, and nothing behind it knows keys, units or files.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use keyward_server::{Contracts, limits, serve};
 
 use super::layers::Layers;
 use super::list::{self, Values};
+use super::secret::Secret;
+use super::storage::{self, Storage};
 use super::value::{Database, LogFilter, LogFormat};
 use super::{Problem, Problems};
 
@@ -38,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) passwords: passwords::Policy,
     /// The largest file, in bytes.
     pub(crate) largest_file: u64,
+    pub(crate) storage: Storage,
     pub(crate) serve: serve::Settings,
     pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) limits: limits::Policy,
@@ -83,6 +86,7 @@ impl Settings {
             feed_bound: sessions.feed_bound.0,
             passwords: passwords_of(&passwords),
             largest_file: files.max_size.0,
+            storage: storage::read(&files, layers)?,
             serve: serve_of(&http),
             proxies: Arc::new(http.trusted_proxies),
             limits: limits_of(&limits),
@@ -104,67 +108,34 @@ impl Settings {
 fn keys_of(tokens: &list::Tokens, layers: &Layers) -> Result<keys::Policy, Problems> {
     let login = Secret {
         key: "tokens.secret",
+        text: &tokens.secret,
         file_key: "tokens.secret_file",
-        layers,
+        file: tokens.secret_file.as_deref(),
     };
     let notary = Secret {
         key: "tokens.notary_key",
+        text: &tokens.notary_key,
         file_key: "tokens.notary_key_file",
-        layers,
+        file: tokens.notary_key_file.as_deref(),
     };
     Ok(keys::Policy {
         algorithm: tokens.algorithm,
-        login: login.find(
-            &tokens.secret,
-            tokens.secret_file.as_deref(),
-            tokens.algorithm,
-        )?,
-        notary: notary.find(
-            &tokens.notary_key,
-            tokens.notary_key_file.as_deref(),
-            NOTARY_ALGORITHM,
-        )?,
+        login: key_of(&login, tokens.algorithm, layers)?,
+        notary: key_of(&notary, NOTARY_ALGORITHM, layers)?,
     })
 }
 
-/// A secret that is given in one of two ways, or not at all.
-struct Secret<'a> {
-    key: &'a str,
-    file_key: &'a str,
-    layers: &'a Layers,
-}
-
-impl Secret<'_> {
-    fn find(
-        &self,
-        text: &Option<SecretText>,
-        file: Option<&Path>,
-        algorithm: Algorithm,
-    ) -> Result<Option<SecretText>, Problem> {
-        let (key, secret) = match (text, file) {
-            (None, None) => return Ok(None),
-            (Some(text), None) => (self.key, text.clone()),
-            (None, Some(file)) => (self.file_key, self.read(file)?),
-            (Some(_), Some(_)) => {
-                let message = format!("{} is given beside {}: keep one", self.file_key, self.key);
-                return Err(self.layers.problem(self.file_key, message));
-            }
-        };
-        match HmacKey::new(algorithm, secret.expose().as_bytes()) {
-            Ok(_) => Ok(Some(secret)),
-            Err(weak) => Err(self.layers.problem(key, advice(self.key, weak))),
-        }
-    }
-
-    fn read(&self, file: &Path) -> Result<SecretText, Problem> {
-        let text = std::fs::read_to_string(self.layers.folder.join(file)).map_err(|error| {
-            let message = format!("{} names {}: {error}", self.file_key, file.display());
-            self.layers.problem(self.file_key, message)
-        })?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(SecretText::new(
-            text.strip_suffix('\r').unwrap_or(text).to_owned(),
-        ))
+fn key_of(
+    secret: &Secret<'_>,
+    algorithm: Algorithm,
+    layers: &Layers,
+) -> Result<Option<SecretText>, Problem> {
+    let Some(found) = secret.find(layers)? else {
+        return Ok(None);
+    };
+    match HmacKey::new(algorithm, found.expose().as_bytes()) {
+        Ok(_) => Ok(Some(found)),
+        Err(weak) => Err(layers.problem(secret.source(), advice(secret.key, weak))),
     }
 }
 

@@ -147,6 +147,18 @@ impl Value for Option<PathBuf> {
     }
 }
 
+/// A text that may be left out: the empty one.
+impl Value for Option<String> {
+    fn expected() -> String {
+        "a text, or empty".into()
+    }
+
+    fn read(raw: &Raw) -> Option<Self> {
+        let text = raw.text()?;
+        Some((!text.is_empty()).then(|| text.to_owned()))
+    }
+}
+
 /// A secret that may be left out: the empty text.
 impl Value for Option<SecretText> {
     const SECRET: bool = true;

@@ -5,7 +5,7 @@ use deadpool_postgres::Transaction;
 use futures_util::FutureExt;
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
-use keyward_core::files::{BlobId, File, Finished, NewFile, Store};
+use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Store};
 use keyward_core::id::AccountId;
 use tokio_postgres::Row;
 
@@ -36,6 +36,12 @@ const LIST: &str = "
 const LIST_UNNAMED: &str = "
     SELECT blob FROM unnest($1::TEXT[]) AS asked (blob)
     WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.blob = asked.blob)";
+
+const INSERT_NAMESPACE: &str = "
+    INSERT INTO meta (key, value) VALUES ('namespace', $1) ON CONFLICT (key) DO NOTHING";
+
+const FIND_NAMESPACE: &str = "
+    SELECT value FROM meta WHERE key = 'namespace'";
 
 #[async_trait]
 impl Store for Postgres {
@@ -80,6 +86,18 @@ impl Store for Postgres {
         self.pool
             .list(LIST_UNNAMED, &[&blobs], |row| blob(row, 0))
             .await
+    }
+
+    async fn find_or_create_namespace(&self, fresh: Namespace) -> Result<Namespace, Fault> {
+        self.pool
+            .execute(INSERT_NAMESPACE, &[&fresh.number()])
+            .await?;
+        let found = self.pool.find(FIND_NAMESPACE, &[], |row| {
+            Ok(Namespace::from_number(row.try_get(0)?))
+        });
+        found
+            .await?
+            .ok_or_else(|| Fault::Internal("the namespace was removed while it was made".into()))
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
-use keyward_core::files::{BlobId, File, Finished, NewFile, Store};
+use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Store};
 use keyward_core::id::AccountId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -29,6 +29,12 @@ const LIST: &str = "
 
 const FIND_NAMED: &str = "
     SELECT 1 FROM files WHERE blob = ?1";
+
+const INSERT_NAMESPACE: &str = "
+    INSERT INTO meta (key, value) VALUES ('namespace', ?1) ON CONFLICT (key) DO NOTHING";
+
+const FIND_NAMESPACE: &str = "
+    SELECT value FROM meta WHERE key = 'namespace'";
 
 #[async_trait]
 impl Store for Sqlite {
@@ -70,6 +76,16 @@ impl Store for Sqlite {
             })
             .await
     }
+
+    async fn find_or_create_namespace(&self, fresh: Namespace) -> Result<Namespace, Fault> {
+        self.writer
+            .write(move |db| {
+                db.prepare_cached(INSERT_NAMESPACE)?
+                    .execute([fresh.number()])?;
+                Ok(find_namespace(db)?.unwrap_or(fresh))
+            })
+            .await
+    }
 }
 
 fn finish(db: &Connection, new: &NewFile, overwrite: bool) -> rusqlite::Result<Finished> {
@@ -106,6 +122,12 @@ fn file(row: &Row<'_>) -> rusqlite::Result<File> {
         uploaded_at: Timestamp::from_micros(row.get(4)?),
         blob: blob(row, 5)?,
     })
+}
+
+pub(super) fn find_namespace(db: &Connection) -> rusqlite::Result<Option<Namespace>> {
+    db.prepare_cached(FIND_NAMESPACE)?
+        .query_row([], |row| row.get(0).map(Namespace::from_number))
+        .optional()
 }
 
 pub(super) fn blob(row: &Row<'_>, column: usize) -> rusqlite::Result<BlobId> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_core::files::{BlobId, File, Finished, NewFile};
+use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile};
 use keyward_core::id::AccountId;
 
 use crate::backend::{Backend, Rows, account, at, at_once};
@@ -174,4 +174,23 @@ pub(crate) async fn blobs_that_no_file_names_are_told(backend: &Backend) {
     assert_eq!(unnamed, [blob(0), blob(1)]);
     let none = rows.list_unnamed_blobs(Vec::new()).await;
     assert_eq!(none.expect("the store"), []);
+}
+
+pub(crate) async fn of_fifty_fresh_namespaces_one_is_kept(backend: &Backend) {
+    let rows = backend.rows();
+    let found = at_once(50, move |number| {
+        let (rows, number) = (Arc::clone(&rows), i64::try_from(number).expect("small"));
+        async move {
+            let fresh = Namespace::from_number(-number);
+            rows.find_or_create_namespace(fresh).await.expect("a store")
+        }
+    })
+    .await;
+    assert!(found.iter().all(|namespace| *namespace == found[0]));
+    let another = backend.another_node().await.rows;
+    let fresh = Namespace::from_number(1);
+    let kept = another.find_or_create_namespace(fresh).await;
+    assert_eq!(kept.expect("a store"), found[0]);
+    assert_eq!(Namespace::from_number(-2).to_string(), "fffffffffffffffe");
+    assert_eq!(Namespace::from_number(10).to_string(), "000000000000000a");
 }

@@ -77,6 +77,7 @@ macro_rules! conformance_suite {
                     of_fifty_uploads_under_one_name_one_wins
                     of_fifty_overwriting_uploads_every_replaced_blob_is_told_once
                     blobs_that_no_file_names_are_told
+                    of_fifty_fresh_namespaces_one_is_kept
                 }
                 health {
                     an_open_store_is_ready

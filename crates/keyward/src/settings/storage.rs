@@ -1,0 +1,101 @@
+//! Where the bytes of files are kept, by settings that make sense together or are refused.
+
+use keyward_store::blobs::s3::{BadOptions, Credentials, LARGEST, Options};
+
+use super::Problem;
+use super::layers::Layers;
+use super::list::Files;
+use super::secret::Secret;
+
+/// Where the bytes of files are kept.
+pub(crate) enum Storage {
+    /// In the data folder.
+    DataDir,
+    /// In a bucket.
+    S3(Box<Options>),
+}
+
+impl Storage {
+    /// The bucket, where there is one.
+    pub(crate) fn bucket(&self) -> Option<&Options> {
+        match self {
+            Self::DataDir => None,
+            Self::S3(options) => Some(options),
+        }
+    }
+}
+
+pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
+    let Some(url) = &files.url else {
+        return match bucket_alone(files) {
+            None => Ok(Storage::DataDir),
+            Some(key) => {
+                let message = format!("{key} is for files in a bucket: name that as files.url");
+                Err(layers.problem(key, message))
+            }
+        };
+    };
+    if files.max_size.0 > LARGEST {
+        let message = format!("files.max_size must be at most {}GiB on S3", LARGEST >> 30);
+        return Err(layers.problem("files.max_size", message));
+    }
+    let amazon = |name| layers.amazon(name).map(|value| value.expose().to_owned());
+    let region = files.region.clone();
+    let region = region.or_else(|| amazon("AWS_REGION").or_else(|| amazon("AWS_DEFAULT_REGION")));
+    let options = Options {
+        endpoint: files.endpoint.clone(),
+        region,
+        path_style: files.path_style,
+        credentials: credentials(files, layers)?,
+        allow_http: files.allow_http,
+        ..Options::new(url.clone())
+    };
+    options.check().map_err(|error| {
+        let key = match error {
+            BadOptions::Endpoint | BadOptions::PlainHttp => "files.endpoint",
+            BadOptions::Url | BadOptions::Settings(_) => "files.url",
+        };
+        layers.problem(key, format!("{key}: {error}"))
+    })?;
+    Ok(Storage::S3(Box::new(options)))
+}
+
+/// A setting that is given and means nothing without a bucket.
+fn bucket_alone(files: &Files) -> Option<&'static str> {
+    let given = [
+        ("files.endpoint", files.endpoint.is_some()),
+        ("files.region", files.region.is_some()),
+        ("files.path_style", files.path_style),
+        ("files.allow_http", files.allow_http),
+        ("files.key_id", files.key_id.is_some()),
+        ("files.secret", files.secret.is_some()),
+        ("files.secret_file", files.secret_file.is_some()),
+    ];
+    given.iter().find(|(_, given)| *given).map(|(key, _)| *key)
+}
+
+fn credentials(files: &Files, layers: &Layers) -> Result<Credentials, Problem> {
+    let secret = Secret {
+        key: "files.secret",
+        text: &files.secret,
+        file_key: "files.secret_file",
+        file: files.secret_file.as_deref(),
+    };
+    match (&files.key_id, secret.find(layers)?) {
+        (Some(id), Some(secret)) => Ok(Credentials::Key {
+            id: id.clone(),
+            secret,
+        }),
+        (None, None) => Ok(Credentials::Standard {
+            variables: layers.amazon.clone(),
+        }),
+        (Some(_), None) => {
+            let message = "files.key_id needs its secret: give files.secret or files.secret_file";
+            Err(layers.problem("files.key_id", message))
+        }
+        (None, Some(_)) => {
+            let message = format!("{} needs files.key_id beside it", secret.source());
+            Err(layers.problem(secret.source(), message))
+        }
+    }
+}
