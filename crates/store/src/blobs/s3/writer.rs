@@ -3,6 +3,7 @@
 //!
 //! Invariant: the object appears only after the writer has said that all of it was sent.
 
+use std::mem;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -26,22 +27,25 @@ use super::{Bucket, bounded};
 const PART: usize = 8 << 20;
 /// The largest object, in bytes.
 pub const LARGEST: u64 = 10_000 * PART as u64;
-/// From which size on a file gets room for a whole part, and for a chunk that reaches past it.
-const LARGE: usize = 1 << 20;
+/// A part is collected in blocks of this size, in bytes: memory that is given back and taken again in
+/// pieces of one size stays as little as it is, and a connection copies what it is given at once.
+const BLOCK: usize = 256 << 10;
 /// How many parts of one object are sent at once.
 const AHEAD: usize = 2;
 /// How many parts of all objects may be on their way.
 pub(super) const ROOM: usize = 16;
 
 struct Part {
-    bytes: Bytes,
+    blocks: Vec<Bytes>,
     last: bool,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) struct Writer {
     bucket: Arc<Bucket>,
-    collected: BytesMut,
+    /// The full blocks of a part, and the one that is being filled.
+    blocks: Vec<Bytes>,
+    block: BytesMut,
     parts: mpsc::Sender<Part>,
     task: Option<JoinHandle<Result<(), Fault>>>,
 }
@@ -52,7 +56,8 @@ impl Writer {
         let task = send_all(Arc::clone(&bucket), bucket.path_of(id), received);
         Self {
             bucket,
-            collected: BytesMut::new(),
+            blocks: Vec::new(),
+            block: BytesMut::new(),
             parts,
             task: Some(tokio::spawn(task)),
         }
@@ -64,7 +69,7 @@ impl Writer {
         let room = Arc::clone(&self.bucket.room).acquire_owned().await.ok();
         if let Ok(place) = self.parts.reserve().await {
             place.send(Part {
-                bytes: self.collected.split_to(PART).freeze(),
+                blocks: mem::take(&mut self.blocks),
                 last: false,
                 _room: room,
             });
@@ -83,21 +88,28 @@ impl Writer {
 
 #[async_trait]
 impl BlobWriter for Writer {
-    async fn write(&mut self, chunk: Bytes) -> Result<(), Fault> {
-        let length = self.collected.len();
-        if length >= LARGE && self.collected.capacity() < PART + LARGE {
-            self.collected.reserve(PART + LARGE - length);
-        }
-        self.collected.extend_from_slice(&chunk);
-        while self.collected.len() >= PART {
-            self.flush().await?;
+    async fn write(&mut self, mut chunk: Bytes) -> Result<(), Fault> {
+        while !chunk.is_empty() {
+            let fits = chunk.len().min(BLOCK - self.block.len());
+            self.block.extend_from_slice(&chunk.split_to(fits));
+            if self.block.len() == BLOCK {
+                let next = BytesMut::with_capacity(BLOCK);
+                let full = mem::replace(&mut self.block, next);
+                self.blocks.push(full.freeze());
+            }
+            if self.blocks.len() >= PART / BLOCK {
+                self.flush().await?;
+            }
         }
         Ok(())
     }
 
     async fn finish(mut self: Box<Self>) -> Result<(), Fault> {
+        let rest = mem::take(&mut self.block).freeze();
+        let mut blocks = mem::take(&mut self.blocks);
+        blocks.extend((!rest.is_empty()).then_some(rest));
         let part = Part {
-            bytes: self.collected.split().freeze(),
+            blocks,
             last: true,
             _room: None,
         };
@@ -118,7 +130,7 @@ async fn send_all(
         Some(only) if only.last => {
             bucket
                 .store
-                .put(&path, only.bytes.into())
+                .put(&path, only.blocks.into_iter().collect())
                 .await
                 .map_err(fault)?;
         }
@@ -175,7 +187,7 @@ fn until_last(parts: &mut mpsc::Receiver<Part>) -> impl Stream<Item = Result<Par
             return Poll::Ready(Some(Err(Fault::Internal("the upload was given up".into()))));
         };
         ended = part.last;
-        Poll::Ready((!part.bytes.is_empty()).then_some(Ok(part)))
+        Poll::Ready((!part.blocks.is_empty()).then_some(Ok(part)))
     })
 }
 
@@ -185,9 +197,14 @@ async fn send_part(
     index: usize,
     part: Result<Part, Fault>,
 ) -> Result<PartId, Fault> {
-    let Part { bytes, _room, .. } = part?;
+    let Part { blocks, _room, .. } = part?;
     let store = &upload.bucket.store;
-    let sent = store.put_part(&upload.path, &upload.id, index, bytes.into());
+    let sent = store.put_part(
+        &upload.path,
+        &upload.id,
+        index,
+        blocks.into_iter().collect(),
+    );
     sent.await.map_err(fault)
 }
 
