@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use keyward_core::clock::{Clock, SystemClock};
-use keyward_store::backup::{self, Source, Summary};
+use keyward_store::backup::{self, Bucket, Source, Summary};
+use keyward_store::blobs::S3Blobs;
 use keyward_store::folder::DataFolder;
+use keyward_store::sqlite;
 
-use super::settings;
+use super::{clock, runtime, settings};
 use crate::data;
 use crate::output::{self, Progress};
 use crate::settings::Flags;
@@ -28,11 +29,25 @@ impl Arguments {
         let settings = settings(flags)?;
         let database = data::existing(&settings)?;
         let folder = DataFolder::open(&settings.data_dir)?;
+        let runtime = runtime()?;
+        let bucket = match settings
+            .storage
+            .bucket()
+            .zip(sqlite::find_namespace(&database)?)
+        {
+            Some((options, namespace)) => Some(S3Blobs::open(&options.below(namespace), clock())?),
+            // Nothing was ever put into a bucket.
+            None => None,
+        };
         let source = Source {
             folder: &folder,
             database: &database,
+            bucket: bucket.as_ref().map(|blobs| Bucket {
+                blobs,
+                runtime: &runtime,
+            }),
             program: env!("CARGO_PKG_VERSION"),
-            now: SystemClock::new().now(),
+            now: clock().now(),
         };
         let mut progress = Progress::new("backed up", self.quiet);
         let written = backup::create(&source, &self.file, &mut |done, total| {
@@ -50,8 +65,8 @@ impl Arguments {
         ))?;
         if !broken.is_empty() {
             bail!(
-                "the backup is complete but for {} files whose bytes are missing or damaged in the data \
-                 folder, so upload them again: {}",
+                "the backup is complete but for {} files whose bytes are missing or damaged where they are \
+                 kept, so upload them again: {}",
                 broken.len(),
                 broken.join("; ")
             );

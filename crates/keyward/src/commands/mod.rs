@@ -11,7 +11,12 @@ pub(crate) mod token;
 
 mod whom;
 
+use std::io;
+use std::sync::Arc;
+
 use keyward_core::accounts::passwords;
+use keyward_core::clock::{Clock, SystemClock};
+use tokio::runtime::Runtime;
 
 use crate::arguments::{Arguments, Command};
 use crate::data::{Data, Servers};
@@ -42,6 +47,19 @@ fn settings(flags: &Flags) -> anyhow::Result<Settings> {
         &Surroundings::of_process(),
         flags,
     ))?)
+}
+
+/// The machine's clock.
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
+/// What waits for answers in a command that is no server.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
 }
 
 /// Runs a command on the data of a server, whether that is running or not, and closes the database.

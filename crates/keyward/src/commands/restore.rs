@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use keyward_core::clock::{Clock, SystemClock};
-use keyward_store::backup::{self, Summary, Target};
+use keyward_core::files::Namespace;
+use keyward_core::random::SystemRandom;
+use keyward_store::backup::{self, Bucket, Summary, Target};
+use keyward_store::blobs::S3Blobs;
 use keyward_store::folder::DataFolder;
 
-use super::settings;
+use super::{clock, runtime, settings};
 use crate::data;
 use crate::output::{self, Progress};
 use crate::settings::Flags;
@@ -29,10 +31,25 @@ impl Arguments {
         let folder = DataFolder::open(&settings.data_dir)?;
         // No server starts on the folder before it is whole.
         let _lock = folder.lock_for_serving()?;
+        let runtime = runtime()?;
+        let namespace = Namespace::random(&SystemRandom);
+        let options = settings
+            .storage
+            .bucket()
+            .map(|bucket| bucket.below(namespace));
+        let bucket = options
+            .as_ref()
+            .map(|options| S3Blobs::open(options, clock()))
+            .transpose()?;
         let target = Target {
             folder: &folder,
             database: &data::database(&settings, &folder),
-            now: SystemClock::new().now(),
+            bucket: bucket.as_ref().map(|blobs| Bucket {
+                blobs,
+                runtime: &runtime,
+            }),
+            namespace,
+            now: clock().now(),
         };
         let mut progress = Progress::new("restored", self.quiet);
         let restored = backup::restore(&self.file, &target, &mut |done, total| {
@@ -45,9 +62,10 @@ impl Arguments {
             broken,
         } = restored?;
         let shown = folder.path().display();
+        let place = options.map_or(String::new(), |options| format!(" in {}", options.url));
         output::line(&format!(
-            "restored {shown}: the database and {files} files of {bytes} bytes; every session has ended, \
-             everybody logs in anew"
+            "restored {shown}: the database and {files} files of {bytes} bytes{place}; every session has \
+             ended, everybody logs in anew"
         ))?;
         for file in broken {
             output::remark(&format!(

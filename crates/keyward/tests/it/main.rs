@@ -9,6 +9,8 @@
 mod accounts;
 mod backup;
 mod big_file;
+mod bucket;
+mod bucket_backup;
 mod commands;
 mod crash;
 mod demo;
@@ -22,6 +24,9 @@ mod outages;
 mod postgres;
 mod power_cut;
 mod readme;
+#[expect(dead_code, reason = "the store's tests use more of it")]
+#[path = "../../../store/tests/conformance/s3_server.rs"]
+mod s3_server;
 mod serve;
 mod server;
 mod shared_limits;

@@ -134,21 +134,35 @@ pub(crate) enum State {
     Cut,
 }
 
-/// The way to a database, for one node.
+/// The way to a database or another server, for one node.
 pub(crate) struct Cable {
     state: watch::Sender<State>,
     accepted: Arc<AtomicUsize>,
-    /// The URL of the database over this cable.
+    /// The URL of the server over this cable.
     pub(crate) url: String,
 }
 
 impl Cable {
     /// Lays a cable; the test must run on several threads, since starting a node blocks one.
     pub(crate) async fn lay(database: &Database) -> Self {
+        Self::lay_to(database.address(), |port| {
+            database.url_at("127.0.0.1", port)
+        })
+        .await
+    }
+
+    /// Lays a cable to a server that is asked by HTTP.
+    pub(crate) async fn lay_to_endpoint(endpoint: &str) -> Self {
+        let address = endpoint.strip_prefix("http://").expect("HTTP");
+        let (host, port) = address.split_once(':').expect("a port");
+        let address = (host.to_owned(), port.parse().expect("a port"));
+        Self::lay_to(address, |port| format!("http://127.0.0.1:{port}")).await
+    }
+
+    async fn lay_to(server: (String, u16), url: impl FnOnce(u16) -> String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (state, seen) = watch::channel(State::Whole);
-        let server = database.address();
         let accepted = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&accepted);
         tokio::spawn(async move {
@@ -160,7 +174,7 @@ impl Cable {
         Self {
             state,
             accepted,
-            url: database.url_at("127.0.0.1", port),
+            url: url(port),
         }
     }
 

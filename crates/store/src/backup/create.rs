@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::archive::Writer;
 use super::{
-    DATABASE, DEMO, Error, FILES, FORMAT, MANIFEST, Manifest, NOTARY_KEY, Progress, Summary,
+    Bucket, DATABASE, DEMO, Error, FILES, FORMAT, MANIFEST, Manifest, NOTARY_KEY, Progress, Summary,
 };
 use crate::blobs::path_of;
 use crate::disk::{parent_of, sync_folder};
@@ -23,12 +23,14 @@ use crate::sqlite::snapshot::{self, Named};
 const ROUNDS: usize = 16;
 
 /// What is backed up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// The data folder.
     pub folder: &'a DataFolder,
     /// The database.
     pub database: &'a Path,
+    /// Where the bytes of the files are; in the data folder without it.
+    pub bucket: Option<Bucket<'a>>,
     /// The version of the program.
     pub program: &'a str,
     /// The time.
@@ -38,8 +40,8 @@ pub struct Source<'a> {
 /// Writes a backup to the new file `target`, mode 0600, beside the server that may run. Blocks.
 ///
 /// # Errors
-/// [`Error::Refused`] when `target` exists or files change faster than they are copied; the disk's and the
-/// database's.
+/// [`Error::Refused`] when `target` exists or files change faster than they are copied; the disk's, the
+/// bucket's and the database's.
 pub fn create(
     source: &Source<'_>,
     target: &Path,
@@ -96,6 +98,21 @@ fn exists(target: &Path) -> Error {
         "{shown} exists already, and a backup replaces nothing: name a new file"
     ))
 }
+
+impl<'a> Source<'a> {
+    /// Opens the bytes of a file where they are, and tells how many there are.
+    fn open(&self, id: &BlobId) -> Result<Option<Opened<'a>>, Error> {
+        let Some(bucket) = self.bucket else {
+            let found = open(&path_of(&self.folder.files(), id))?;
+            return Ok(found.map(|(file, size)| (Box::new(file) as _, size)));
+        };
+        let found = bucket.open(id)?;
+        Ok(found.map(|(download, size)| (Box::new(download) as _, size)))
+    }
+}
+
+/// Bytes to read, and how many there are.
+type Opened<'a> = (Box<dyn Read + 'a>, u64);
 
 struct Backup<'a> {
     source: &'a Source<'a>,
@@ -169,12 +186,11 @@ impl Backup<'_> {
 
     /// Copies the bytes of a file; `false` where there are none.
     fn file(&mut self, named: &Named) -> Result<bool, Error> {
-        let path = path_of(&self.source.folder.files(), &named.blob);
-        let Some((mut file, size)) = open(&path)? else {
+        let Some((mut file, size)) = self.source.open(&named.blob)? else {
             return Ok(false);
         };
         let name = format!("{FILES}{}", named.blob.as_str());
-        let digest = self.append(&name, size, &mut file)?;
+        let digest = self.append(&name, size, &mut *file)?;
         if size != named.size || digest != named.sha256 {
             self.summary.broken.push(named.file.clone());
         }

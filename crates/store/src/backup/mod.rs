@@ -11,14 +11,17 @@
 //! server makes another.
 
 mod archive;
+mod bucket;
 mod create;
 mod restore;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use keyward_core::error::Fault;
 use serde::{Deserialize, Serialize};
 
+pub use self::bucket::Bucket;
 pub use self::create::{Source, create};
 pub use self::restore::{Target, restore};
 use crate::sqlite::OpenError;
@@ -73,6 +76,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The bucket refused or did not answer.
+    #[error(
+        "the bucket of the files cannot be used, and nothing was made: try again once `keyward doctor` \
+         finds nothing wrong with it"
+    )]
+    Bucket(#[from] Fault),
     /// The database cannot be copied or read.
     #[error("the database cannot be copied")]
     Database(#[from] rusqlite::Error),
@@ -83,9 +92,12 @@ pub enum Error {
 
 impl Error {
     fn disk(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Disk {
-            path: path.to_owned(),
-            source,
+        move |source| match source.downcast() {
+            Ok(fault) => Self::Bucket(fault),
+            Err(source) => Self::Disk {
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 

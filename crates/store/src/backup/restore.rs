@@ -7,14 +7,15 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use keyward_core::clock::Timestamp;
-use keyward_core::files::BlobId;
+use keyward_core::files::{BlobId, Namespace};
 use keyward_core::id::SessionId;
 
 use super::archive::{Entry, Reader};
+use super::bucket::Uploads;
 use super::{
-    DATABASE, DEMO, Error, FILES, FORMAT, MANIFEST, Manifest, NOTARY_KEY, Progress, Summary,
+    Bucket, DATABASE, DEMO, Error, FILES, FORMAT, MANIFEST, Manifest, NOTARY_KEY, Progress, Summary,
 };
-use crate::blobs::path_of;
+use crate::blobs::{path_of, size_of};
 use crate::disk::{parent_of, sync_folder};
 use crate::folder::DataFolder;
 use crate::sqlite::snapshot;
@@ -26,12 +27,16 @@ const SMALL: u64 = 64 << 10;
 const IDS_A_MILLISECOND: i64 = 1 << 10;
 
 /// Where a backup is restored to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// The data folder, which the caller has locked.
     pub folder: &'a DataFolder,
     /// The database.
     pub database: &'a Path,
+    /// Where the bytes of the files go; into the data folder without it.
+    pub bucket: Option<Bucket<'a>>,
+    /// That of the bytes from now on: those that the backed up server has are left to it.
+    pub namespace: Namespace,
     /// The time.
     pub now: Timestamp,
 }
@@ -41,7 +46,7 @@ pub struct Target<'a> {
 ///
 /// # Errors
 /// [`Error::Damaged`], [`Error::Short`]; [`Error::Refused`] where something is there already, the clock is behind
-/// the backup or the backup is of a later program; the disk's and the database's.
+/// the backup or the backup is of a later program; the disk's, the bucket's and the database's.
 pub fn restore(
     archive: &Path,
     target: &Target<'_>,
@@ -52,7 +57,8 @@ pub fn restore(
     let total = file.metadata().map_err(Error::disk(archive))?.len();
     let room = target.folder.restoring();
     make_folder(&room)?;
-    let unpacked = Unpacked {
+    let mut unpacked = Unpacked {
+        uploads: target.bucket.map(Uploads::new),
         database: match target.database == target.folder.database() {
             true => room.join(DATABASE),
             false => beside(target.database),
@@ -65,7 +71,7 @@ pub fn restore(
         progress(done, total.max(done));
     };
     let restored = unpacked
-        .fill(file, target.now, &mut advance)
+        .fill(file, target, &mut advance)
         .and_then(|summary| unpacked.publish(target).map(|()| summary));
     if restored.is_err() {
         unpacked.remove(target);
@@ -95,54 +101,64 @@ fn refuse_full(target: &Target<'_>) -> Result<(), Error> {
 }
 
 /// What a restore has unpacked and not yet put in its place.
-struct Unpacked {
+struct Unpacked<'a> {
     room: PathBuf,
     database: PathBuf,
+    /// The bytes of files, where a bucket keeps them.
+    uploads: Option<Uploads<'a>>,
 }
 
-impl Unpacked {
+impl Unpacked<'_> {
     fn fill(
-        &self,
+        &mut self,
         file: File,
-        now: Timestamp,
+        target: &Target<'_>,
         advance: &mut dyn FnMut(u64),
     ) -> Result<Summary, Error> {
         let mut reader = Reader::new(BufReader::with_capacity(1 << 20, file));
-        read_manifest(&mut reader, now)?;
+        read_manifest(&mut reader, target.now)?;
         make_folder(&self.room.join("files"))?;
         let mut has_database = false;
         while let Some(entry) = reader.next()? {
-            let path = self.place_of(&entry)?;
-            let parent = parent_of(&path);
-            make_folder(parent)?;
-            let mut file = create(&path).map_err(Error::disk(&path))?;
-            reader.copy(&entry, &mut file, advance)?;
-            file.sync_all().map_err(Error::disk(&path))?;
+            self.unpack(&mut reader, &entry, advance)?;
             has_database |= entry.name == DATABASE;
         }
         if !has_database {
             return Err(Error::Damaged("its list: it has no database".to_owned()));
         }
-        let floor = SessionId((now.micros() / 1_000).saturating_mul(IDS_A_MILLISECOND));
+        let floor = SessionId((target.now.micros() / 1_000).saturating_mul(IDS_A_MILLISECOND));
         self.check_database()?;
-        snapshot::begin_epoch(&self.database, floor)?;
+        snapshot::begin_epoch(&self.database, floor, target.namespace)?;
         let summary = self.count()?;
         self.sync()?;
         Ok(summary)
     }
 
-    /// Where an entry belongs; only names that a backup has are taken.
-    fn place_of(&self, entry: &Entry) -> Result<PathBuf, Error> {
+    /// Puts an entry where it belongs; only names that a backup has are taken.
+    fn unpack(
+        &mut self,
+        reader: &mut Reader<BufReader<File>>,
+        entry: &Entry,
+        advance: &mut dyn FnMut(u64),
+    ) -> Result<(), Error> {
         let unknown = || Error::Damaged(format!("its list: it names {}", entry.name));
-        match entry.name.as_str() {
-            DATABASE => Ok(self.database.clone()),
-            DEMO | NOTARY_KEY => Ok(self.room.join(&entry.name)),
-            name => name
-                .strip_prefix(FILES)
-                .and_then(BlobId::parse)
-                .map(|blob| path_of(&self.room.join("files"), &blob))
-                .ok_or_else(unknown),
-        }
+        let path = match entry.name.as_str() {
+            DATABASE => self.database.clone(),
+            DEMO | NOTARY_KEY => self.room.join(&entry.name),
+            name => {
+                let blob = name.strip_prefix(FILES).and_then(BlobId::parse);
+                let blob = blob.ok_or_else(unknown)?;
+                if let Some(uploads) = &mut self.uploads {
+                    let size = entry.size;
+                    return uploads.put(blob, size, |out| reader.copy(entry, out, advance));
+                }
+                path_of(&self.room.join("files"), &blob)
+            }
+        };
+        make_folder(parent_of(&path))?;
+        let mut file = create(&path).map_err(Error::disk(&path))?;
+        reader.copy(entry, &mut file, advance)?;
+        file.sync_all().map_err(Error::disk(&path))
     }
 
     fn check_database(&self) -> Result<(), Error> {
@@ -159,15 +175,22 @@ impl Unpacked {
         let db = snapshot::connect(&self.database)?;
         let mut summary = Summary::default();
         snapshot::each_named(&db, None, |named| {
-            let path = path_of(&self.room.join("files"), &named.blob);
             summary.files += 1;
-            match path.metadata() {
-                Ok(found) if found.len() == named.size => summary.bytes += named.size,
-                _ => summary.broken.push(named.file),
+            if self.size_of(&named.blob) == Some(named.size) {
+                summary.bytes += named.size;
+            } else {
+                summary.broken.push(named.file);
             }
             Ok::<_, Error>(())
         })?;
         Ok(summary)
+    }
+
+    fn size_of(&self, blob: &BlobId) -> Option<u64> {
+        match &self.uploads {
+            Some(uploads) => uploads.size_of(blob),
+            None => size_of(&self.room.join("files"), blob),
+        }
     }
 
     /// Makes the names of all that was unpacked durable.
@@ -216,7 +239,8 @@ impl Unpacked {
             .filter(|path| path.exists())
             .try_for_each(fs::remove_dir_all);
         let mark = target.folder.demo();
-        if removed.is_ok() && (!mark.exists() || fs::remove_file(&mark).is_ok()) {
+        let emptied = self.uploads.as_ref().is_none_or(Uploads::remove);
+        if emptied && removed.is_ok() && (!mark.exists() || fs::remove_file(&mark).is_ok()) {
             let _ = fs::remove_dir_all(&self.room);
         }
     }

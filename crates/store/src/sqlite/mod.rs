@@ -26,7 +26,7 @@ use keyward_core::error::{Fault, Source};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-pub use self::snapshot::{Bytes, Figures, compare_bytes, look_over};
+pub use self::snapshot::{Bytes, Figures, compare_bytes, find_namespace, look_over};
 use files::blob;
 use readers::Readers;
 use writer::Writer;

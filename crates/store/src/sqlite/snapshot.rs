@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyward_core::clock::Timestamp;
-use keyward_core::files::BlobId;
+use keyward_core::files::{BlobId, Namespace};
 use keyward_core::id::SessionId;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use super::files;
 use super::{OpenError, Options, blob, migrate, open_writer};
-use crate::blobs::path_of;
 
 /// How long a copy waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,6 +23,9 @@ const NAMED: &str = "
 const NAMED_SINCE: &str = "
     SELECT blob, size, sha256, owner, name FROM main.files AS named
     WHERE NOT EXISTS (SELECT 1 FROM earlier.files AS known WHERE known.blob = named.blob)";
+
+const REPLACE_NAMESPACE: &str = "
+    INSERT OR REPLACE INTO meta (key, value) VALUES ('namespace', ?1)";
 
 /// The latest moment that a row tells of, of those that are never in the future.
 const NEWEST: &str = "
@@ -149,48 +152,63 @@ pub struct Bytes {
     pub unnamed: u64,
 }
 
-/// Compares the rows of the database at `path` with the files below `root`, by name and length. An upload
-/// under way may count as unnamed.
+/// Compares the rows of the database at `path` with the bytes that are `stored`, by id and length; `size_of` tells
+/// how many there are under an id. An upload under way may count as unnamed.
 ///
 /// # Errors
-/// The database's; what cannot be read on the disk counts as missing.
-pub fn compare_bytes(path: &Path, root: &Path) -> rusqlite::Result<Bytes> {
+/// The database's.
+pub fn compare_bytes(
+    path: &Path,
+    stored: impl Iterator<Item = BlobId>,
+    mut size_of: impl FnMut(&BlobId) -> Option<u64>,
+) -> rusqlite::Result<Bytes> {
     let db = connect(path)?;
     let mut bytes = Bytes::default();
     each_named(&db, None, |named| {
-        match path_of(root, &named.blob).symlink_metadata() {
-            Ok(found) if found.len() == named.size => bytes.whole += 1,
-            // Replaced since the row was read.
-            _ if !names(&db, &named.blob)? => {}
-            _ => bytes.missing += 1,
+        if size_of(&named.blob) == Some(named.size) {
+            bytes.whole += 1;
+        // Else it was replaced since the row was read.
+        } else if names(&db, &named.blob)? {
+            bytes.missing += 1;
         }
         Ok::<_, rusqlite::Error>(())
     })?;
-    for prefix in 0..=u8::MAX {
-        let Ok(folder) = root.join(format!("{prefix:02x}")).read_dir() else {
-            continue;
-        };
-        for entry in folder.flatten() {
-            let id = entry.file_name().to_str().and_then(BlobId::parse);
-            if let Some(id) = id
-                && !names(&db, &id)?
-            {
-                bytes.unnamed += 1;
-            }
+    for id in stored {
+        if !names(&db, &id)? {
+            bytes.unnamed += 1;
         }
     }
     Ok(bytes)
 }
 
+/// The namespace of the bytes of the database at `path`; `None` where they were never in a bucket.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn find_namespace(path: &Path) -> rusqlite::Result<Option<Namespace>> {
+    let db = connect(path)?;
+    if !db.table_exists(None, "meta")? {
+        return Ok(None);
+    }
+    files::find_namespace(&db)
+}
+
 /// Brings a restored database to this program's version and ends every session it knows of or does not: ids up
-/// to the epoch, at least `floor`, are never good again, and those given from then on are greater.
-pub(crate) fn begin_epoch(path: &Path, floor: SessionId) -> Result<SessionId, OpenError> {
+/// to the epoch, at least `floor`, are never good again, and those given from then on are greater. Its bytes have
+/// a `namespace` apart from those of the database it was copied from.
+pub(crate) fn begin_epoch(
+    path: &Path,
+    floor: SessionId,
+    namespace: Namespace,
+) -> Result<SessionId, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Failed {
         path: path.to_owned(),
         source: error.into(),
     };
     let mut db = open_writer(path, Options::default()).map_err(failed)?;
     migrate::migrate(&mut db, path)?;
+    db.execute(REPLACE_NAMESPACE, [namespace.number()])
+        .map_err(failed)?;
     end_sessions(&mut db, floor).map_err(failed)
 }
 

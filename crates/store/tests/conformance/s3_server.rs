@@ -2,7 +2,7 @@
 //! the latter leaves out, the listing of unfinished uploads, is kept here, and faults on demand.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -65,6 +65,8 @@ pub(crate) struct Bucket {
     pub(crate) held: watch::Sender<bool>,
     /// How many objects were deleted.
     pub(crate) deletions: watch::Sender<usize>,
+    /// How often objects were listed.
+    pub(crate) listings: watch::Sender<usize>,
 }
 
 impl Server {
@@ -82,6 +84,7 @@ impl Server {
             tags: Mutex::default(),
             held: watch::Sender::new(false),
             deletions: watch::Sender::new(0),
+            listings: watch::Sender::new(0),
         });
         let mut service = S3ServiceBuilder::new(Shared(Arc::clone(&bucket)));
         service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
@@ -136,10 +139,39 @@ impl Server {
         self.begun(0).await;
     }
 
+    /// Waits until objects were listed more often than `before`, which ends the abortion of old uploads.
+    pub(crate) async fn swept(&self, before: usize) {
+        let mut listings = self.bucket.listings.subscribe();
+        let swept = listings.wait_for(|count| *count > before);
+        tokio::time::timeout(PATIENCE, swept)
+            .await
+            .expect("nothing is swept")
+            .expect("the server is there");
+    }
+
+    /// Makes every object as old as what a sweep takes.
+    pub(crate) fn age_objects(&self) {
+        let old = SystemClock::new().now().minus(AGE).micros();
+        let old = SystemTime::UNIX_EPOCH + Duration::from_micros(old.unsigned_abs());
+        for path in files_below(self.home.path()) {
+            let file = std::fs::File::options().write(true).open(path);
+            file.and_then(|file| file.set_modified(old))
+                .expect("a file");
+        }
+    }
+
+    /// Where objects of that length are.
+    pub(crate) fn paths_of(&self, length: u64) -> Vec<PathBuf> {
+        let mut paths = files_below(self.home.path());
+        paths.retain(|path| path.metadata().expect("metadata").len() == length);
+        paths
+    }
+
     /// The names of all files of the server: objects, and parts beside the bucket.
     pub(crate) fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        collect(self.home.path(), &mut names);
+        let name = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+        let files = files_below(self.home.path()).into_iter();
+        let mut names: Vec<String> = files.map(|path| name(path).expect("a name")).collect();
         names.retain(|name| !name.ends_with(".json"));
         names.sort_unstable();
         names
@@ -151,16 +183,15 @@ pub(crate) fn later() -> ManualClock {
     ManualClock::new(SystemClock::new().now().plus(AGE))
 }
 
-fn collect(folder: &Path, names: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).expect("a listing") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            collect(&path, names);
-        } else {
-            let name = path.file_name().expect("a name");
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a listing");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path),
+            false => vec![path],
+        })
+        .collect()
 }
 
 async fn serve(listener: TcpListener, service: S3Service) {
@@ -269,7 +300,9 @@ impl S3 for Shared {
         &self,
         req: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        self.0.files.list_objects_v2(req).await
+        let answer = self.0.files.list_objects_v2(req).await?;
+        self.0.listings.send_modify(|count| *count += 1);
+        Ok(answer)
     }
 
     async fn create_multipart_upload(

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyward_core::clock::{Clock, SystemClock, Timestamp};
+use keyward_store::blobs::{size_of, stored_in};
 use keyward_store::folder::DataFolder;
 use keyward_store::sqlite::{self, Figures};
 
-use super::Finding;
+use super::{Finding, bucket};
 use crate::data;
-use crate::settings::{Database, Settings};
+use crate::settings::{Database, Settings, Storage};
 
 /// How far the newest row may be ahead of the clock.
 const SKEW: Duration = Duration::from_secs(60);
@@ -65,7 +66,7 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     }
     findings.push(private("database file", &database));
     findings.extend(rows(&database));
-    findings.push(bytes(&database, &folder.files()));
+    findings.push(bytes(&database, &folder, &settings.storage));
     findings
 }
 
@@ -199,17 +200,22 @@ fn clock(newest: Option<Timestamp>) -> Finding {
     }
 }
 
-fn bytes(database: &Path, root: &Path) -> Finding {
-    let bytes = match sqlite::compare_bytes(database, root) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            return Finding::fail(
-                "files",
-                error.to_string(),
-                "see the line about the database",
-            );
-        }
+fn bytes(database: &Path, folder: &DataFolder, storage: &Storage) -> Finding {
+    let root = folder.files();
+    let found = match storage.bucket() {
+        Some(options) => bucket::compare(database, options),
+        None => sqlite::compare_bytes(database, stored_in(&root), |id| size_of(&root, id))
+            .map(compared)
+            .map_err(Into::into),
     };
+    found.unwrap_or_else(|error| {
+        let advice = "see the lines about the database and the bucket";
+        Finding::fail("files", format!("{error:#}"), advice)
+    })
+}
+
+/// How rows and bytes agree.
+pub(super) fn compared(bytes: sqlite::Bytes) -> Finding {
     let sqlite::Bytes {
         whole,
         missing,
@@ -219,14 +225,15 @@ fn bytes(database: &Path, root: &Path) -> Finding {
         return Finding::fail(
             "files",
             format!("{missing} files have lost their bytes, {whole} have them"),
-            "check the disk, and upload them again or restore a backup; `keyward backup` names them",
+            "check the disk or the bucket, and upload them again or restore a backup; `keyward backup` names \
+             them",
         );
     }
     if unnamed > 0 {
         return Finding::warn(
             "files",
             format!("{whole} files are whole; {unnamed} stored ones are named by no row"),
-            "nothing: uploads under way and what a crash left; the next start removes the latter",
+            "nothing: uploads under way and what a crash left; a server removes the latter",
         );
     }
     Finding::ok("files", format!("all {whole} are whole"))

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::process::{Resource, getrlimit};
 
 use super::{Finding, shown};
-use crate::settings::Settings;
+use crate::settings::{Settings, Storage};
 
 /// Open files besides connections: the database, its log, uploads under way.
 const OTHER_FILES: u64 = 256;
@@ -47,7 +47,11 @@ fn disk(settings: &Settings) -> Option<Finding> {
     };
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let found = format!("{} are free for {}", shown(free), path.display());
-    let wanted = settings.largest_file.max(1 << 30);
+    let uploads = match settings.storage {
+        Storage::DataDir => settings.largest_file,
+        Storage::S3(_) => 0,
+    };
+    let wanted = uploads.max(1 << 30);
     Some(if free < SCARCE {
         Finding::fail(
             "disk",
@@ -55,10 +59,10 @@ fn disk(settings: &Settings) -> Option<Finding> {
             "make room at once: writes are about to be refused",
         )
     } else if free < wanted {
-        let advice = format!(
-            "make room: one upload may take {}",
-            shown(settings.largest_file)
-        );
+        let advice = match uploads {
+            0 => "make room for the database".to_owned(),
+            size => format!("make room: one upload may take {}", shown(size)),
+        };
         Finding::warn("disk", found, advice)
     } else if system.f_files > 0 && system.f_favail < 10_000 {
         let found = format!("room for {} more files", system.f_favail);

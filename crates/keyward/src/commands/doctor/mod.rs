@@ -1,7 +1,8 @@
 //! `keyward doctor`: what is wrong or will be, and what to do about it, whether a server runs or not.
 //!
-//! Invariant: it changes nothing.
+//! Invariant: it changes nothing, but for a small object in the bucket, which it removes.
 
+mod bucket;
 mod data;
 mod machine;
 
@@ -113,6 +114,7 @@ impl Arguments {
 fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("settings", "they are usable")];
     findings.extend(data::examine(settings));
+    findings.extend(bucket::examine(settings));
     findings.extend(machine::examine(settings));
     findings
 }
