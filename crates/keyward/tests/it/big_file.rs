@@ -18,8 +18,9 @@ const SIZE: usize = 1 << 30;
 const CHUNK: usize = 1 << 20;
 /// What a transfer may add to the memory of the server, in KiB.
 const MOST_GROWTH: u64 = 24 * 1024;
-/// The same where parts of 8 MiB go to a bucket: one that is collected, one that waits, two on their way.
-const MOST_GROWTH_TO_A_BUCKET: u64 = 64 * 1024;
+/// The same where parts of 8 MiB go to a bucket: one that is collected, one that waits, two on their way, and as much
+/// again that the allocator keeps of earlier ones.
+const MOST_GROWTH_TO_A_BUCKET: u64 = 80 * 1024;
 
 /// The bytes of one chunk: different for each, and cheap to make again.
 fn chunk(index: usize) -> Bytes {

@@ -1,6 +1,7 @@
 //! Backups, restores and `keyward doctor` where files are in a bucket.
 
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -16,6 +17,14 @@ type Settings = [(&'static str, String)];
 
 fn run(folder: &TempDir, command: &str, settings: &Settings) -> Ended {
     keyward_with(folder.path(), command, &variables(settings), "")
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let name = |entry: std::io::Result<DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<_> = entries.map(name).collect();
+    names.sort();
+    names
 }
 
 /// A folder whose files were uploaded under these settings, with a backup of them, `it.tar`.
@@ -94,11 +103,8 @@ async fn a_backup_without_all_bytes_names_what_is_missing_and_one_without_its_bu
         refusal.contains("the bucket of the files cannot be used"),
         "{refusal}"
     );
-    let mut names: Vec<_> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
+    assert_eq!(names_in(&new.path().join("keyward-data")), ["lock"]);
+    let names = names_in(folder.path());
     assert_eq!(
         names,
         [
@@ -124,9 +130,7 @@ async fn a_restore_that_fails_leaves_nothing_in_the_bucket() {
     let refusal = run(&folder, "restore it.tar --data-dir new", &settings).failed(1);
     assert!(refusal.contains("the backup is damaged"), "{refusal}");
     assert_eq!(s3.names(), before);
-    let left = fs::read_dir(folder.path().join("new")).unwrap();
-    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["lock"]);
+    assert_eq!(names_in(&folder.path().join("new")), ["lock"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

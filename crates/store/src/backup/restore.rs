@@ -53,6 +53,9 @@ pub fn restore(
     progress: Progress<'_>,
 ) -> Result<Summary, Error> {
     refuse_full(target)?;
+    if let Some(Bucket { blobs, runtime }) = target.bucket {
+        runtime.block_on(blobs.ready())?;
+    }
     let file = File::open(archive).map_err(Error::disk(archive))?;
     let total = file.metadata().map_err(Error::disk(archive))?.len();
     let room = target.folder.restoring();
