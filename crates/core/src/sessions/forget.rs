@@ -1,11 +1,11 @@
-//! What leaves the closed set, so that memory is bounded on every server of a store.
+//! Forgetting sessions that have ended, in the store and in the set of closed ones.
 //!
-//! Invariant: the horizon is remembered before a session leaves the set, so that none revives when the clock is set
-//! back.
+//! Invariant: what was forgotten is remembered, by its ids and ends, before a session leaves the set, so that none
+//! revives when the clock is set back.
 
 use std::time::Duration;
 
-use super::{BATCH, Error, Sessions};
+use super::{BATCH, Error, Forgotten, Sessions};
 use crate::error::Fault;
 use crate::id::SessionId;
 
@@ -20,8 +20,9 @@ impl Sessions {
         let mut forgotten = 0;
         loop {
             let batch = self.store.forget_ended_sessions(horizon, BATCH).await?;
-            self.closed.raise_horizon(horizon);
-            self.closed.remove(&batch);
+            if let Some(&last) = batch.iter().max() {
+                self.closed.forget(Forgotten { horizon, last }, &batch);
+            }
             forgotten += batch.len();
             if batch.len() < BATCH as usize {
                 break;
@@ -45,12 +46,12 @@ impl Sessions {
             }
             (cursor, full) = (batch.cursor, batch.sessions.len() == BATCH as usize);
         }
-        // Read after the feed, so that it is that of every deletion seen there, or a later one.
-        if let Some(horizon) = self.store.find_horizon().await? {
-            self.closed.raise_horizon(horizon);
-        }
         let gone: Vec<_> = gone.iter().map(|id| SessionId(id.cast_signed())).collect();
-        self.closed.remove(&gone);
+        // Read after the feed, so that they are those of every deletion seen there, or later ones.
+        self.learn_epoch().await?;
+        if let Some(forgotten) = self.store.find_forgotten().await? {
+            self.closed.forget(forgotten, &gone);
+        }
         Ok(())
     }
 }

@@ -4,16 +4,20 @@
 //! tokens are refused from that answer on; and the set is filled before the first request is served.
 
 mod closed;
+mod epoch;
 mod forget;
 mod freshness;
+mod reason;
 mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::closed::ClosedSessions;
+pub use self::epoch::epoch_at;
 use self::freshness::{Freshness, Reading};
-pub use self::store::{Closures, Rotate, Rotation, Store};
+pub use self::reason::Reason;
+pub use self::store::{Closures, Forgotten, Rotate, Rotation, Store};
 use crate::accounts::{self, Account, Accounts};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Fault, Kind};
@@ -57,35 +61,6 @@ pub struct NewSession {
     pub ends_at: Timestamp,
     /// What the client called itself.
     pub user_agent: Option<String>,
-}
-
-/// Why a session was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Its owner logged out.
-    Logout,
-    /// A refresh token of it was presented twice (RFC 9700 §4.14.2).
-    Replay,
-    /// The password of its account was changed.
-    PasswordChanged,
-    /// Its account was disabled.
-    AccountDisabled,
-    /// An operator closed it.
-    Operator,
-}
-
-impl Reason {
-    /// The name stored and logged.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Logout => "logout",
-            Self::Replay => "replay",
-            Self::PasswordChanged => "password_changed",
-            Self::AccountDisabled => "account_disabled",
-            Self::Operator => "operator",
-        }
-    }
 }
 
 /// Why something about sessions cannot be done.
@@ -132,7 +107,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions kept in `store`, with the set of closed ones filled from it.
+    /// Sessions kept in `store`, with the set of closed ones filled from it. A store in which no session was ever
+    /// opened begins its first epoch, so that it does not take the tokens of another under the same key for its own.
     ///
     /// # Errors
     /// The store's.
@@ -142,11 +118,11 @@ impl Sessions {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Fault> {
         let closed = Arc::new(ClosedSessions::default());
-        if let Some(horizon) = store.find_horizon().await? {
-            closed.raise_horizon(horizon);
+        if let Some(forgotten) = store.find_forgotten().await? {
+            closed.forget(forgotten, &[]);
         }
-        if let Some(epoch) = store.find_epoch().await? {
-            closed.raise_epoch(epoch);
+        if store.find_epoch().await?.is_none() {
+            store.begin_first_epoch(epoch_at(clock.now())).await?;
         }
         let sessions = Self {
             store,
@@ -183,6 +159,7 @@ impl Sessions {
             let last = batch.sessions.len() < BATCH as usize;
             self.closed.apply(&batch);
             if last {
+                self.learn_epoch().await?;
                 // What was closed before this began has been read; what was closed since may not.
                 self.freshness.read_at(begun_at);
                 return Ok(());
@@ -195,13 +172,20 @@ impl Sessions {
         self.freshness.reading()
     }
 
-    /// Whether a session that was not in the set of closed ones, of which `reading` was taken before, stands: by the
-    /// set alone while that is fresh, and by the store where it is not.
+    /// Whether a session that was not in the set of closed ones, of which `reading` was taken before, stands, for a
+    /// token that ends at `expires_at`: by the set alone while that is fresh and cannot have forgotten it, else by
+    /// the store.
     ///
     /// # Errors
     /// The store's; then nobody can tell.
-    pub(crate) async fn stands(&self, id: SessionId, reading: Reading) -> Result<bool, Fault> {
-        if self.freshness.is_fresh(reading, &*self.clock) {
+    pub(crate) async fn stands(
+        &self,
+        id: SessionId,
+        expires_at: Timestamp,
+        reading: Reading,
+    ) -> Result<bool, Fault> {
+        let known = !self.closed.may_have_forgotten(id, expires_at);
+        if known && self.freshness.is_fresh(reading, &*self.clock) {
             return Ok(true);
         }
         let session = self.store.find_session(id).await?;
@@ -277,6 +261,19 @@ impl Sessions {
         Ok(closed)
     }
 
+    /// Ends every session there is or may have been, those that the store does not know included: no token that was
+    /// issued before is good again.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn close_all(&self) -> Result<(), Error> {
+        let floor = epoch_at(self.clock.now());
+        let epoch = self.store.begin_epoch(floor).await?;
+        self.closed.raise_epoch(epoch);
+        tracing::info!(epoch = epoch.0, "all sessions closed");
+        Ok(())
+    }
+
     /// Closes a session of `owner`.
     ///
     /// # Errors
@@ -345,6 +342,13 @@ impl Sessions {
             .disable_account(account.id, self.clock.now())
             .await?;
         self.ended(closed)
+    }
+
+    async fn learn_epoch(&self) -> Result<(), Fault> {
+        if let Some(epoch) = self.store.find_epoch().await? {
+            self.closed.raise_epoch(epoch);
+        }
+        Ok(())
     }
 
     async fn replace_password(

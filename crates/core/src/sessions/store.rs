@@ -48,6 +48,15 @@ pub struct Closures {
     pub cursor: i64,
 }
 
+/// What was deleted of sessions that had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Their tokens end before it.
+    pub horizon: Timestamp,
+    /// The greatest id among them.
+    pub last: SessionId,
+}
+
 /// Sessions at rest.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -102,18 +111,26 @@ pub trait Store: Send + Sync {
     /// Whatever is committed later has a greater number than all that this returned: none is missed.
     async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault>;
 
-    /// Deletes up to `limit` sessions that ended before `horizon` with their closures, and remembers
-    /// the horizon durably, in one commit. Tells which it deleted.
+    /// Deletes up to `limit` sessions that ended before `horizon` with their closures, and remembers durably what
+    /// they were, in one commit. Tells which it deleted.
     async fn forget_ended_sessions(
         &self,
         horizon: Timestamp,
         limit: u32,
     ) -> Result<Vec<SessionId>, Fault>;
 
-    /// The latest horizon that [`forget_ended_sessions`](Store::forget_ended_sessions) was given.
-    async fn find_horizon(&self) -> Result<Option<Timestamp>, Fault>;
+    /// The latest horizon before which [`forget_ended_sessions`](Store::forget_ended_sessions) deleted something, and
+    /// the greatest id that it deleted.
+    async fn find_forgotten(&self) -> Result<Option<Forgotten>, Fault>;
 
-    /// The id up to which no session is good, set by a restore: those it brought back, and those that were
-    /// opened after its backup and that the store does not know. Ids given after it are greater.
+    /// The id up to which no session is good: those of other databases, those that a restore brought back, and those
+    /// that were opened after its backup and that the store does not know. Ids given after it are greater.
     async fn find_epoch(&self) -> Result<Option<SessionId>, Fault>;
+
+    /// Begins the epoch where there is none and no session was ever opened; of any number at once, one does.
+    async fn begin_first_epoch(&self, epoch: SessionId) -> Result<(), Fault>;
+
+    /// Begins another epoch, at `floor` or the greatest id ever given, and deletes all sessions, which are not good in
+    /// it, with their closures, in one commit. Tells the epoch.
+    async fn begin_epoch(&self, floor: SessionId) -> Result<SessionId, Fault>;
 }

@@ -37,15 +37,19 @@ impl Tokens {
     /// [`Error::Invalid`]; the store's where it had to be asked.
     pub async fn verify_any(&self, token: &str) -> Result<Principal, Error> {
         let reading = self.0.sessions.reading();
-        let principal = self.check(token)?;
-        match self.0.sessions.stands(principal.session, reading).await? {
+        let (principal, expires_at) = self.check(token)?;
+        let stands = self
+            .0
+            .sessions
+            .stands(principal.session, expires_at, reading);
+        match stands.await? {
             true => Ok(principal),
             false => Err(Error::Invalid),
         }
     }
 
-    /// Checks an access token against the closed sessions that this process knows of.
-    pub(super) fn check(&self, token: &str) -> Result<Principal, Error> {
+    /// Checks an access token against the closed sessions that this process knows of; tells when it ends, too.
+    pub(super) fn check(&self, token: &str) -> Result<(Principal, Timestamp), Error> {
         let inner = &*self.0;
         let verified = jws::verify(token, inner.keys.login(), &inner.access_header, &LIMITS)?;
         let claims = claims::read(&verified).ok_or(Error::Invalid)?;
@@ -62,18 +66,19 @@ impl Tokens {
             now: inner.clock.now().seconds(),
             leeway: leeway_seconds(inner.policy.leeway),
         };
-        let session = self.standing(&claims, &expected)?;
+        let (session, expires_at) = self.standing(&claims, &expected)?;
         let subject = claims
             .registered
             .sub
             .as_deref()
             .ok_or(Error::Invalid)?
             .to_owned();
-        Ok(Principal {
+        let principal = Principal {
             realm,
             subject,
             session,
-        })
+        };
+        Ok((principal, expires_at))
     }
 
     /// The account behind a principal.
@@ -105,25 +110,25 @@ impl Tokens {
             now: inner.clock.now().seconds(),
             leeway: leeway_seconds(inner.policy.leeway),
         };
-        let session = self.standing(&claims, &expected)?;
+        let (session, _) = self.standing(&claims, &expected)?;
         Ok((session, claims.private.ctr.ok_or(Error::Invalid)?))
     }
 
-    /// Checks the registered claims and that the session stands.
+    /// Checks the registered claims and that the session is not known as closed.
     fn standing(
         &self,
         claims: &claims::Read<'_>,
         expected: &Expected<'_>,
-    ) -> Result<SessionId, Error> {
+    ) -> Result<(SessionId, Timestamp), Error> {
         expected
             .check(&claims.registered)
             .map_err(|_| Error::Invalid)?;
         let session = SessionId(claims.private.sid);
         let expires_at = Timestamp::from_seconds(claims.registered.exp.ok_or(Error::Invalid)?);
-        if self.0.sessions.closed().refuses(session, expires_at) {
+        if self.0.sessions.closed().refuses(session) {
             return Err(Error::Invalid);
         }
-        Ok(session)
+        Ok((session, expires_at))
     }
 }
 

@@ -39,7 +39,7 @@ impl Tokens {
     /// # Errors
     /// [`Error::Invalid`]; the store's.
     pub async fn log_out(&self, token: &str) -> Result<(), Error> {
-        let principal = self.check(token)?;
+        let (principal, _) = self.check(token)?;
         self.close(principal.session).await
     }
 
@@ -49,7 +49,7 @@ impl Tokens {
     /// [`Error::Invalid`]; the store's.
     pub async fn log_out_by_either(&self, token: &str) -> Result<(), Error> {
         let session = match self.check(token) {
-            Ok(principal) => principal.session,
+            Ok((principal, _)) => principal.session,
             Err(_) => self.verify_refresh(token)?.0,
         };
         self.close(session).await

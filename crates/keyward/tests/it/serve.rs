@@ -119,6 +119,24 @@ async fn a_logout_holds_through_a_restart() {
 }
 
 #[tokio::test]
+async fn a_new_folder_under_the_same_secret_takes_no_token_of_the_old_one() {
+    let folder = TempDir::new().unwrap();
+    let env = [("JWT_SECRET", SECRET)];
+    let old = Server::start_with(folder.path(), "--data-dir old", &env);
+    old.register("alice", "secret").await;
+    let token = old.log_in("alice", "secret").await;
+    assert_eq!(old.status_for(&token).await, 200);
+    old.stop();
+    for _ in 0..2 {
+        let new = Server::start_with(folder.path(), "--data-dir new", &env);
+        assert_eq!(new.status_for(&token).await, 401);
+        new.stop();
+    }
+    let old = Server::start_with(folder.path(), "--data-dir old", &env);
+    assert_eq!(old.status_for(&token).await, 200);
+}
+
+#[tokio::test]
 async fn the_variables_of_the_old_services_are_honoured() {
     let folder = TempDir::new().unwrap();
     let env = [("PORT", "0"), ("JWT_SECRET", SECRET), ("JWT_ALGO", "HS384")];

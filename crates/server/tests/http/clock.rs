@@ -81,6 +81,46 @@ async fn a_closed_session_that_was_forgotten_stays_dead_when_the_clock_is_set_ba
 }
 
 #[tokio::test]
+async fn nobody_else_is_refused_after_the_clock_was_far_ahead() {
+    let app = TestApp::start().await;
+    let (_, survivor) = app.pair("survivor").await;
+    let lasting = app.exchange_user("client", "lasting").await;
+    let closed = app.user("closed").await;
+    app.post("/logout").bearer(&closed).send().await;
+    app.exchange_user("ops", "sbeve72").await;
+    set(&app, 20 * DAY);
+    let forgotten = app.app.sessions.forget_ended(DAY).await;
+    assert_eq!(forgotten.expect("the store"), 1);
+    set(&app, Duration::from_secs(60));
+    let renewed = app.post(REFRESH).bearer(&survivor).send().await;
+    let renewed = renewed.json()["access_token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    let newcomer = app.user("newcomer").await;
+    let gone = app.user("gone").await;
+    app.post("/logout").bearer(&gone).send().await;
+    let mut app = app;
+    for _ in 0..2 {
+        for (path, token, expected) in [
+            (ACCESS, &closed, StatusCode::UNAUTHORIZED),
+            (ACCESS, &gone, StatusCode::UNAUTHORIZED),
+            (ACCESS, &renewed, StatusCode::OK),
+            (ACCESS, &newcomer, StatusCode::OK),
+            (FILES, &lasting, StatusCode::OK),
+        ] {
+            assert_eq!(status(&app, path, token).await, expected, "{token}");
+        }
+        app = app.restart().await;
+    }
+    app.post("/logout").bearer(&renewed).send().await;
+    assert_eq!(
+        status(&app, ACCESS, &renewed).await,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
 async fn no_token_is_good_after_its_end_and_the_leeway_however_the_clock_came_there() {
     let app = TestApp::start().await;
     let leeway = Duration::from_secs(5);

@@ -97,6 +97,52 @@ async fn no_token_of_before_a_restore_is_good_under_the_same_key() {
 }
 
 #[tokio::test]
+async fn a_new_folder_takes_no_token_of_another_under_the_same_key() {
+    let old = TestApp::with(options()).await;
+    let (access, renewing) = old.pair("ada").await;
+    let client = old.exchange_user("client", "cleo").await;
+    old.clock.advance(Duration::from_millis(1));
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let new = TestApp::in_folder(folder, old.clock.clone(), options()).await;
+    // One with the same number as the old one's owner.
+    let (own_access, own_renewing) = new.pair("eve").await;
+    for (path, token) in [
+        ("/api/v1/account", &access),
+        (REFRESH, &renewing),
+        ("/client/files/nobody", &client),
+    ] {
+        assert_eq!(status(&new, path, token).await, StatusCode::UNAUTHORIZED);
+    }
+    let account = "/api/v1/account";
+    assert_eq!(status(&new, account, &own_access).await, StatusCode::OK);
+    assert_eq!(status(&new, REFRESH, &own_renewing).await, StatusCode::OK);
+    assert_eq!(status(&old, account, &access).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn closing_every_session_ends_those_that_are_not_known_too() {
+    let app = TestApp::with(options()).await;
+    let (access, renewing) = app.pair("ada").await;
+    app.clock.advance(Duration::from_millis(1));
+    app.app.sessions.close_all().await.expect("closed");
+    let account = "/api/v1/account";
+    let (fresh, _) = app.pair("eve").await;
+    let mut app = app;
+    for _ in 0..2 {
+        assert_eq!(
+            status(&app, account, &access).await,
+            StatusCode::UNAUTHORIZED
+        );
+        assert_eq!(
+            status(&app, REFRESH, &renewing).await,
+            StatusCode::UNAUTHORIZED
+        );
+        assert_eq!(status(&app, account, &fresh).await, StatusCode::OK);
+        app = app.restart().await;
+    }
+}
+
+#[tokio::test]
 async fn a_clock_behind_the_backup_restores_nothing() {
     let app = TestApp::with(options()).await;
     let home = TempDir::new().expect("a folder");

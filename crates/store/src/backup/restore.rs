@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use keyward_core::clock::Timestamp;
 use keyward_core::files::{BlobId, Namespace};
-use keyward_core::id::SessionId;
+use keyward_core::sessions::epoch_at;
 
 use super::archive::{Entry, Reader};
 use super::bucket::Uploads;
@@ -22,9 +22,6 @@ use crate::sqlite::snapshot;
 
 /// The largest entry that is read into memory, in bytes.
 const SMALL: u64 = 64 << 10;
-/// How many session ids there are for each millisecond between two epochs: more than can be opened. Ids stay below
-/// 2^53, which JSON readers need, until the year 2248.
-const IDS_A_MILLISECOND: i64 = 1 << 10;
 
 /// Where a backup is restored to.
 #[derive(Clone, Copy)]
@@ -129,9 +126,8 @@ impl Unpacked<'_> {
         if !has_database {
             return Err(Error::Damaged("its list: it has no database".to_owned()));
         }
-        let floor = SessionId((target.now.micros() / 1_000).saturating_mul(IDS_A_MILLISECOND));
         self.check_database()?;
-        snapshot::begin_epoch(&self.database, floor, target.namespace)?;
+        snapshot::begin_epoch(&self.database, epoch_at(target.now), target.namespace)?;
         let summary = self.count()?;
         self.sync()?;
         Ok(summary)

@@ -21,11 +21,18 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("../../migrations/postgres/0001_initial.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("../../migrations/postgres/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "forgotten",
+        sql: include_str!("../../migrations/postgres/0002_forgotten.sql"),
+    },
+];
 
 /// How long a server waits for migrations, its own or another's.
 const PATIENCE: Duration = Duration::from_secs(120);

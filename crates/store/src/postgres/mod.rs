@@ -7,6 +7,7 @@ mod accounts;
 mod address;
 mod connect;
 mod customers;
+mod epoch;
 mod error;
 mod feed;
 mod files;

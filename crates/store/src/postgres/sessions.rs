@@ -14,12 +14,14 @@ use keyward_core::error::Fault;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
-use keyward_core::sessions::{Closures, NewSession, Reason, Rotate, Rotation, Session, Store};
+use keyward_core::sessions::{
+    Closures, Forgotten, NewSession, Reason, Rotate, Rotation, Session, Store,
+};
 use tokio_postgres::Row;
 
-use super::Postgres;
 use super::error::Error;
 use super::pool::Params;
+use super::{Postgres, epoch};
 
 // The account is locked against a change, so that a session is either refused by the one who disables
 // the account or closed by it.
@@ -112,12 +114,12 @@ const DISABLE: &str = "
 const LIST_CLOSURES: &str = "
     SELECT seq, session_id FROM session_closures WHERE seq > $1 ORDER BY seq LIMIT $2";
 
-const RAISE_HORIZON: &str = "
-    INSERT INTO meta (key, value) VALUES ('horizon', $1)
+const REMEMBER_FORGOTTEN: &str = "
+    INSERT INTO meta (key, value) VALUES ('horizon', $1), ('forgotten', $2)
     ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value)";
 
-const FIND_HORIZON: &str = "
-    SELECT value FROM meta WHERE key = 'horizon'";
+const FIND_FORGOTTEN: &str = "
+    SELECT h.value, f.value FROM meta h, meta f WHERE h.key = 'horizon' AND f.key = 'forgotten'";
 
 const FIND_EPOCH: &str = "
     SELECT value FROM meta WHERE key = 'epoch'";
@@ -268,10 +270,13 @@ impl Store for Postgres {
             .await
     }
 
-    async fn find_horizon(&self) -> Result<Option<Timestamp>, Fault> {
+    async fn find_forgotten(&self) -> Result<Option<Forgotten>, Fault> {
         self.pool
-            .find(FIND_HORIZON, &[], |row| {
-                Ok(Timestamp::from_micros(row.try_get(0)?))
+            .find(FIND_FORGOTTEN, &[], |row| {
+                Ok(Forgotten {
+                    horizon: Timestamp::from_micros(row.try_get(0)?),
+                    last: SessionId(row.try_get(1)?),
+                })
             })
             .await
     }
@@ -280,6 +285,14 @@ impl Store for Postgres {
         self.pool
             .find(FIND_EPOCH, &[], |row| Ok(SessionId(row.try_get(0)?)))
             .await
+    }
+
+    async fn begin_first_epoch(&self, epoch: SessionId) -> Result<(), Fault> {
+        epoch::begin_first(&self.pool, epoch).await
+    }
+
+    async fn begin_epoch(&self, floor: SessionId) -> Result<SessionId, Fault> {
+        epoch::begin(&self.pool, floor).await
     }
 }
 
@@ -343,8 +356,10 @@ async fn forget(
         let delete = tx.prepare_cached(sql).await?;
         tx.execute(&delete, &[&ended]).await?;
     }
-    let raise = tx.prepare_cached(RAISE_HORIZON).await?;
-    tx.execute(&raise, &[&horizon]).await?;
+    if let Some(last) = ended.iter().max() {
+        let remember = tx.prepare_cached(REMEMBER_FORGOTTEN).await?;
+        tx.execute(&remember, &[&horizon, last]).await?;
+    }
     Ok(ended.into_iter().map(SessionId).collect())
 }
 

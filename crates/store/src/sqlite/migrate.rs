@@ -15,11 +15,18 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("../../migrations/sqlite/0001_initial.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("../../migrations/sqlite/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "forgotten",
+        sql: include_str!("../../migrations/sqlite/0002_forgotten.sql"),
+    },
+];
 
 /// Brings the database at `path` to the latest version; several processes may do so at once.
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
@@ -149,6 +156,10 @@ fn compare(applied: &[u8], carried: &[u8]) -> Applied {
 
 #[cfg(test)]
 mod tests {
+    use keyward_core::clock::Timestamp;
+    use keyward_core::id::SessionId;
+    use keyward_core::sessions::{Forgotten, Store as _};
+
     use super::*;
     use crate::sqlite::{Options, Sqlite};
 
@@ -247,5 +258,26 @@ mod tests {
         std::fs::write(&path, "not a database, though it is long enough to be one")
             .expect("a file");
         assert!(matches!(refusal(&path), OpenError::Failed { .. }));
+    }
+
+    #[tokio::test]
+    async fn of_what_was_forgotten_before_it_was_remembered_every_id_given_counts() {
+        for (more, expected) in [
+            ("", None),
+            (
+                "INSERT INTO meta VALUES ('horizon', 7)",
+                Some(Forgotten {
+                    horizon: Timestamp::from_micros(7),
+                    last: SessionId(41),
+                }),
+            ),
+        ] {
+            let older = "DELETE FROM schema_migrations WHERE version = 2;
+                INSERT INTO sqlite_sequence VALUES ('sessions', 41);";
+            let (_home, path) = prepare(&format!("{older} {more}"));
+            let store = Sqlite::open(&path, Options::default()).expect("a store");
+            let found = store.find_forgotten().await.expect("the store");
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod customers;
+mod epoch;
 mod files;
 mod health;
 mod migrate;

@@ -10,10 +10,12 @@ use keyward_core::error::Fault;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
-use keyward_core::sessions::{Closures, NewSession, Reason, Rotate, Rotation, Session, Store};
+use keyward_core::sessions::{
+    Closures, Forgotten, NewSession, Reason, Rotate, Rotation, Session, Store,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Sqlite;
+use super::{Sqlite, epoch};
 
 const OPEN: &str = "
     INSERT INTO sessions
@@ -77,12 +79,12 @@ const DISABLE: &str = "
 const LIST_CLOSURES: &str = "
     SELECT seq, session_id FROM session_closures WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
-const RAISE_HORIZON: &str = "
-    INSERT INTO meta (key, value) VALUES ('horizon', ?1)
+const RAISE: &str = "
+    INSERT INTO meta (key, value) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
 
-const FIND_HORIZON: &str = "
-    SELECT value FROM meta WHERE key = 'horizon'";
+const FIND_FORGOTTEN: &str = "
+    SELECT h.value, f.value FROM meta h, meta f WHERE h.key = 'horizon' AND f.key = 'forgotten'";
 
 const FIND_EPOCH: &str = "
     SELECT value FROM meta WHERE key = 'epoch'";
@@ -207,9 +209,12 @@ impl Store for Sqlite {
     ) -> Result<Vec<SessionId>, Fault> {
         self.writer
             .write(move |db| {
-                db.prepare_cached(RAISE_HORIZON)?
-                    .execute([horizon.micros()])?;
                 let ended = ids(db, LIST_ENDED, params![horizon.micros(), limit])?;
+                if let Some(last) = ended.iter().max() {
+                    let mut raise = db.prepare_cached(RAISE)?;
+                    raise.execute(params!["horizon", horizon.micros()])?;
+                    raise.execute(params!["forgotten", last.0])?;
+                }
                 for id in &ended {
                     db.prepare_cached(DELETE_CLOSURE)?.execute([id.0])?;
                     db.prepare_cached(DELETE)?.execute([id.0])?;
@@ -219,10 +224,15 @@ impl Store for Sqlite {
             .await
     }
 
-    async fn find_horizon(&self) -> Result<Option<Timestamp>, Fault> {
+    async fn find_forgotten(&self) -> Result<Option<Forgotten>, Fault> {
         self.readers.look_up(|db| {
-            db.prepare_cached(FIND_HORIZON)?
-                .query_row([], |row| row.get(0).map(Timestamp::from_micros))
+            db.prepare_cached(FIND_FORGOTTEN)?
+                .query_row([], |row| {
+                    Ok(Forgotten {
+                        horizon: Timestamp::from_micros(row.get(0)?),
+                        last: SessionId(row.get(1)?),
+                    })
+                })
                 .optional()
         })
     }
@@ -233,6 +243,16 @@ impl Store for Sqlite {
                 .query_row([], |row| row.get(0).map(SessionId))
                 .optional()
         })
+    }
+
+    async fn begin_first_epoch(&self, epoch: SessionId) -> Result<(), Fault> {
+        self.writer
+            .write(move |db| epoch::begin_first(db, epoch))
+            .await
+    }
+
+    async fn begin_epoch(&self, floor: SessionId) -> Result<SessionId, Fault> {
+        self.writer.write(move |db| epoch::begin(db, floor)).await
     }
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use keyward_core::clock::Timestamp;
 use keyward_core::files::{BlobId, Namespace};
 use keyward_core::id::SessionId;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags};
 
 use super::files;
-use super::{OpenError, Options, blob, migrate, open_writer};
+use super::{OpenError, Options, blob, epoch, migrate, open_writer};
 
 /// How long a copy waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -214,29 +214,9 @@ pub(crate) fn begin_epoch(
 
 fn end_sessions(db: &mut Connection, floor: SessionId) -> rusqlite::Result<SessionId> {
     let tx = db.transaction()?;
-    let given: Option<i64> = tx
-        .query_row(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'sessions'",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let epoch = floor.0.max(given.unwrap_or_default());
-    tx.execute_batch(
-        "DELETE FROM session_closures; DELETE FROM sessions;
-        DELETE FROM sqlite_sequence WHERE name = 'sessions'",
-    )?;
-    tx.execute(
-        "INSERT INTO sqlite_sequence (name, seq) VALUES ('sessions', ?1)",
-        [epoch],
-    )?;
-    tx.execute(
-        "INSERT INTO meta (key, value) VALUES ('epoch', ?1)
-        ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
-        params![epoch],
-    )?;
+    let epoch = epoch::begin(&tx, floor)?;
     tx.commit()?;
     // One file again, to be moved.
     db.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
-    Ok(SessionId(epoch))
+    Ok(epoch)
 }

@@ -22,6 +22,7 @@ const CASES: &str = concat!(
     include_str!("accounts.rs"),
     include_str!("sessions.rs"),
     include_str!("session_races.rs"),
+    include_str!("session_epochs.rs"),
     include_str!("session_feed.rs"),
     include_str!("customers.rs"),
     include_str!("files.rs"),

@@ -21,6 +21,7 @@ mod postgres;
 mod s3;
 #[expect(dead_code, reason = "the program's tests use more of it")]
 mod s3_server;
+mod session_epochs;
 mod session_feed;
 mod session_races;
 mod sessions;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
-use keyward_core::sessions::{NewSession, Reason, Rotate, Rotation, Session};
+use keyward_core::sessions::{Forgotten, NewSession, Reason, Rotate, Rotation, Session};
 
 use crate::backend::{Backend, Rows, account, at, session};
 
@@ -279,7 +279,7 @@ pub(crate) async fn only_sessions_that_are_open_and_not_ended_are_listed(backend
     assert_eq!(page_of_ada, opened[4..5]);
 }
 
-pub(crate) async fn forgetting_deletes_what_ended_and_remembers_the_horizon(backend: &Backend) {
+pub(crate) async fn forgetting_deletes_what_ended_and_remembers_what_it_was(backend: &Backend) {
     let rows = backend.rows();
     let owner = account(&rows, "ada").await;
     let mut opened = Vec::new();
@@ -294,31 +294,40 @@ pub(crate) async fn forgetting_deletes_what_ended_and_remembers_the_horizon(back
     rows.close_session(alive.id, Reason::Logout, at(95))
         .await
         .expect("the store");
-    assert_eq!(rows.find_horizon().await.expect("the store"), None);
-    assert_eq!(rows.find_epoch().await.expect("the store"), None);
     let forget = |horizon, limit| rows.forget_ended_sessions(at(horizon), limit);
     assert_eq!(
         forget(100, 100).await.expect("the store"),
         [],
         "not before its end"
     );
+    assert_eq!(rows.find_forgotten().await.expect("the store"), None);
     let mut forgotten = forget(101, 3).await.expect("the store");
     assert_eq!(forgotten.len(), 3);
     forgotten.extend(forget(101, 3).await.expect("the store"));
     forgotten.sort_unstable();
     assert_eq!(forgotten, opened);
-    for id in opened {
+    for &id in &opened {
         assert_eq!(rows.find_session(id).await.expect("the store"), None);
     }
     let closures = rows.list_closures(0, 100).await.expect("the store");
     assert_eq!(closures.sessions, [alive.id]);
-    assert_eq!(rows.find_horizon().await.expect("the store"), Some(at(101)));
+    let remembered = async || {
+        let other = backend.another_node().await.rows;
+        let found = other.find_forgotten().await.expect("the store");
+        found.map(|Forgotten { horizon, last }| (horizon, last))
+    };
+    assert_eq!(remembered().await, Some((at(101), opened[3])));
     assert_eq!(forget(50, 3).await.expect("the store"), []);
-    let horizon = backend.another_node().await.rows.find_horizon().await;
+    assert_eq!(forget(140, 3).await.expect("the store"), []);
+    assert_eq!(remembered().await, Some((at(101), opened[3])));
+    assert_eq!(forget(9_000, 3).await.expect("the store"), [alive.id]);
+    assert_eq!(remembered().await, Some((at(9_000), alive.id)));
+    let later = session(&rows, &owner).await.id;
+    assert_eq!(forget(101, 3).await.expect("the store"), [later]);
     assert_eq!(
-        horizon.expect("the store"),
-        Some(at(101)),
-        "it never goes back"
+        remembered().await,
+        Some((at(9_000), later)),
+        "neither goes back"
     );
 }
 

@@ -43,7 +43,7 @@ macro_rules! conformance_suite {
                     changing_a_password_closes_all_sessions_but_the_kept_one
                     disabling_an_account_closes_its_sessions
                     only_sessions_that_are_open_and_not_ended_are_listed
-                    forgetting_deletes_what_ended_and_remembers_the_horizon
+                    forgetting_deletes_what_ended_and_remembers_what_it_was
                     session_ids_are_never_reused
                 }
                 session_races {
@@ -52,6 +52,12 @@ macro_rules! conformance_suite {
                     once_a_session_is_closed_no_rotation_succeeds
                     once_an_account_is_disabled_it_has_no_open_session
                     of_fifty_closings_one_closes
+                }
+                session_epochs {
+                    an_unused_store_begins_its_first_epoch_once
+                    a_store_that_has_opened_sessions_begins_no_first_epoch
+                    another_epoch_ends_every_session_and_ids_go_on_after_it
+                    no_session_is_opened_in_an_epoch_that_has_passed
                 }
                 session_feed {
                     closures_are_read_in_order_from_the_cursor_on

@@ -262,7 +262,10 @@ async fn only_a_whole_refresh_token_refreshes_and_a_damaged_one_harms_nothing() 
         format!("{renewing}.x"),
         renewing[..renewing.len() - 1].to_owned(),
         format!("{header}.{payload}."),
-        forged(r#"{"sid":1,"ctr":0,"iat":0,"exp":9999999999}"#.to_owned()),
+        forged(format!(
+            r#"{{"sid":{},"ctr":0,"iat":0,"exp":9999999999}}"#,
+            claims(&renewing)["sid"]
+        )),
         "x".repeat(7_000),
         ".".repeat(7_000),
     ];

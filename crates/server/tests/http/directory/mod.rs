@@ -335,7 +335,8 @@ async fn users_without_a_good_token_is_401_with_the_two_messages() {
         let answer = app.get("/users").header(name, value).send().await;
         assert_eq!(answer.expect(StatusCode::UNAUTHORIZED).json(), missing);
     }
-    let forged = format!("{}A", &good[..good.len() - 1]);
+    let other = if good.ends_with('A') { 'E' } else { 'A' };
+    let forged = format!("{}{other}", &good[..good.len() - 1]);
     for token in ["x", "a.b.c", &forged, &"a".repeat(20_000)] {
         let answer = app
             .get("/users")

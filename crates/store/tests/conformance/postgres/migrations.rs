@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use keyward_core::health::Store as _;
+use keyward_core::sessions::Store as _;
 use keyward_store::postgres::OpenError;
 use tokio_postgres::Client;
 
@@ -34,7 +35,7 @@ async fn of_servers_that_start_at_once_one_migrates() {
         let sql = "SELECT version FROM schema_migrations ORDER BY version";
         let rows = client.query(sql, &[]).await.expect("rows");
         let versions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
-        assert_eq!(versions, [0, 1]);
+        assert_eq!(versions, [0, 1, 2]);
     }
 }
 
@@ -53,7 +54,7 @@ async fn a_database_of_a_later_program_or_of_another_text_is_refused() {
             refusal,
             Some(OpenError::Newer {
                 found: 9,
-                known: 1,
+                known: 2,
                 ..
             })
         ),
@@ -69,6 +70,28 @@ async fn a_database_of_a_later_program_or_of_another_text_is_refused() {
         matches!(refusal, Some(OpenError::Altered { version: 1, .. })),
         "{refusal:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_was_forgotten_before_it_was_remembered_every_id_given_counts() {
+    for horizon in [None, Some(7)] {
+        let Some(database) = Database::create().await else {
+            return;
+        };
+        drop(open(&database.url()).await.expect("a store"));
+        let client = database.client().await;
+        let older = "DELETE FROM schema_migrations WHERE version = 2;
+            ALTER TABLE sessions ALTER COLUMN id RESTART WITH 41";
+        client.batch_execute(older).await.expect("an older one");
+        if let Some(micros) = horizon {
+            let forgot = format!("INSERT INTO meta (key, value) VALUES ('horizon', {micros})");
+            client.batch_execute(&forgot).await.expect("a row");
+        }
+        let store = open(&database.url()).await.expect("a store");
+        let found = store.find_forgotten().await.expect("the store");
+        let found = found.map(|it| (it.horizon.micros(), it.last.0));
+        assert_eq!(found, horizon.map(|micros| (micros, 41)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,30 @@
+//! Why sessions are closed, as it is stored and logged: a name never changes.
+
+/// Why a session was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Its owner logged out.
+    Logout,
+    /// A refresh token of it was presented twice (RFC 9700 §4.14.2).
+    Replay,
+    /// The password of its account was changed.
+    PasswordChanged,
+    /// Its account was disabled.
+    AccountDisabled,
+    /// An operator closed it.
+    Operator,
+}
+
+impl Reason {
+    /// The name stored and logged.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Replay => "replay",
+            Self::PasswordChanged => "password_changed",
+            Self::AccountDisabled => "account_disabled",
+            Self::Operator => "operator",
+        }
+    }
+}
