@@ -28,13 +28,16 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Close sessions: their tokens are refused from then on
-    #[command(group = ArgGroup::new("which").required(true).args(["sessions", "account"]))]
+    #[command(group = ArgGroup::new("which").required(true).args(["sessions", "account", "all"]))]
     Close {
         /// The ids of the sessions
         #[arg(value_name = "SESSION")]
         sessions: Vec<i64>,
         #[command(flatten)]
         of: Of,
+        /// Every session, also those that the database does not know, as after another tool has brought it back
+        #[arg(long)]
+        all: bool,
     },
 }
 
@@ -53,7 +56,8 @@ impl Command {
     pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
         on_data(flags, Access::Existing, async |desk| match self {
             Self::List { of, json } => list(desk, &of, json).await,
-            Self::Close { sessions, of } => close(desk, sessions, &of).await,
+            Self::Close { all: true, .. } => close_all(desk).await,
+            Self::Close { sessions, of, .. } => close(desk, sessions, &of).await,
         })
     }
 }
@@ -133,6 +137,14 @@ async fn close(desk: &Desk, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
         anyhow::bail!("not open: {ids}; see `keyward session list` for those that are");
     }
     Ok(())
+}
+
+async fn close_all(desk: &Desk) -> anyhow::Result<()> {
+    desk.services.sessions.close_all().await?;
+    let counts = desk.when_it_counts();
+    Ok(output::line(&format!(
+        "closed every session; everybody logs in anew{counts}"
+    ))?)
 }
 
 async fn open_sessions(desk: &Desk, account: Option<AccountId>) -> anyhow::Result<Vec<Session>> {

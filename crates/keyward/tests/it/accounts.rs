@@ -161,6 +161,43 @@ async fn a_session_that_a_command_closes_is_refused_by_the_running_server() {
 }
 
 #[tokio::test]
+async fn closing_every_session_ends_those_that_a_copy_put_back_does_not_know() {
+    let folder = TempDir::new().unwrap();
+    let (database, copy) = (
+        folder.path().join("keyward-data/keyward.db"),
+        folder.path().join("copy.db"),
+    );
+    let server = Server::start(folder.path());
+    server.register("alice", "secret").await;
+    let known = server.log_in("alice", "secret").await;
+    server.stop();
+    std::fs::copy(&database, &copy).unwrap();
+    let server = Server::start(folder.path());
+    let unknown = server.log_in("alice", "secret").await;
+    server.stop();
+    std::fs::copy(&copy, &database).unwrap();
+    let closed = keyward(folder.path(), "session close --all").fine();
+    assert!(closed.contains("closed every session"), "{closed}");
+    let server = Server::start(folder.path());
+    for token in [&known, &unknown] {
+        assert_eq!(server.status_for(token).await, 401);
+    }
+
+    // And beside a server that runs.
+    let (first, second) = (
+        server.log_in("alice", "secret").await,
+        server.log_in("alice", "secret").await,
+    );
+    let closed = keyward(folder.path(), "session close --all").fine();
+    assert!(closed.contains("within 250 ms"), "{closed}");
+    server.time_until_refused(&first).await;
+    assert_eq!(server.status_for(&second).await, 401);
+    let fresh = server.log_in("alice", "secret").await;
+    assert_eq!(server.status_for(&fresh).await, 200);
+    keyward(folder.path(), "session close --all 1").failed(2);
+}
+
+#[tokio::test]
 async fn an_account_that_a_command_disables_is_out_of_the_running_server() {
     let folder = TempDir::new().unwrap();
     let server = Server::start(folder.path());

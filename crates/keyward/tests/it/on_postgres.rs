@@ -82,3 +82,44 @@ async fn commands_work_beside_the_servers_of_a_database_and_need_no_folder() {
     assert!(refusal.contains("was closed at"), "{refusal}");
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_schema_takes_no_token_of_another_and_closing_all_ends_those_of_every_server() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let sql = "CREATE SCHEMA other";
+    database.client().await.batch_execute(sql).await.unwrap();
+    let secret = (
+        "JWT_SECRET",
+        "a secret of the settings, of 48 bytes and more!",
+    );
+    let (url, other) = (
+        database.url(),
+        format!("{}&options=-csearch_path%3Dother", database.url()),
+    );
+    let (named, elsewhere) = (
+        [("KEYWARD_DATABASE", url.as_str()), secret],
+        [("KEYWARD_DATABASE", other.as_str()), secret],
+    );
+    let folders = [(); 3].map(|()| TempDir::new().unwrap());
+    let [one, two, new] = [&folders[0], &folders[1], &folders[2]];
+    let (one, two) = (
+        Server::start_with(one.path(), "", &named),
+        Server::start_with(two.path(), "", &named),
+    );
+    one.register("alice", "secret").await;
+    let token = one.log_in("alice", "secret").await;
+    let new = Server::start_with(new.path(), "", &elsewhere);
+    let statuses = [two.status_for(&token).await, new.status_for(&token).await];
+    assert_eq!(statuses, [200, 401]);
+
+    let all = keyward_with(folders[2].path(), "session close --all", &named, "").fine();
+    assert!(all.contains("within a second"), "{all}");
+    for server in [&one, &two] {
+        let waited = server.time_until_refused(&token).await;
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+    }
+    let fresh = two.log_in("alice", "secret").await;
+    assert_eq!(one.status_for(&fresh).await, 200);
+}
