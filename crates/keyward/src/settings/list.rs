@@ -126,7 +126,7 @@ settings! {
     limits "limits.": Limits {
         /// Whether there are limits; off only for load tests.
         enabled: bool = true;
-        /// Logins to one account name.
+        /// Logins to one account, by whichever of its names.
         logins_per_account: Count<0, 1_000_000> = 10;
         /// Logins from one address (an IPv6 /64 counts as one).
         logins_per_address: Count<0, 1_000_000> = 60;

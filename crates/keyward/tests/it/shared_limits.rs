@@ -4,14 +4,14 @@ use std::io::Write;
 
 use tempfile::TempDir;
 
-use crate::server::Server;
+use crate::server::{Server, keyward};
 
-#[tokio::test]
+/// Two servers with an account each, which has a username and an address; nothing where no Redis is given.
 #[expect(
     clippy::disallowed_methods,
     reason = "where a Redis is, is the environment's to say"
 )]
-async fn two_servers_with_one_redis_have_one_budget_of_logins() {
+fn two_servers() -> Option<[(TempDir, Server); 2]> {
     let Ok(redis) = std::env::var("KEYWARD_TEST_REDIS") else {
         let mut stderr = std::io::stderr();
         writeln!(
@@ -19,7 +19,7 @@ async fn two_servers_with_one_redis_have_one_budget_of_logins() {
             "skipped: shared limits: KEYWARD_TEST_REDIS is not set"
         )
         .unwrap();
-        return;
+        return None;
     };
     let secret = format!("{:064x}", rand::random::<u128>());
     let env = [
@@ -27,23 +27,49 @@ async fn two_servers_with_one_redis_have_one_budget_of_logins() {
         ("KEYWARD_LIMITS__REDIS", redis.as_str()),
         ("JWT_SECRET", secret.as_str()),
     ];
-    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
-    let servers = folders
-        .each_ref()
-        .map(|folder| Server::start_with(folder.path(), "", &env));
+    Some([(), ()].map(|()| {
+        let folder = TempDir::new().unwrap();
+        let add = "account add --username ada --email ada@x.org --generate-password";
+        keyward(folder.path(), add).fine();
+        let server = Server::start_with(folder.path(), "", &env);
+        (folder, server)
+    }))
+}
+
+/// How many logins under these names, in turn on one server and the other, get through.
+async fn tried(servers: &[(TempDir, Server); 2], names: &[&str]) -> usize {
     // The link to Redis is made beside the start, so the first counts may stay with their server.
     let mut statuses = Vec::new();
     for attempt in 0..40 {
-        let answer = servers[attempt % 2].try_log_in("somebody", "wrong").await;
+        let (_, server) = &servers[attempt % 2];
+        let name = names[attempt / 2 % names.len()];
+        let answer = server.try_log_in(name, "wrong").await;
         statuses.push(answer.status().as_u16());
         if statuses.iter().filter(|status| **status == 401).count() > 19 {
             break;
         }
     }
-    let tried = statuses.iter().filter(|status| **status == 401).count();
     assert!(statuses.contains(&429), "{statuses:?}");
+    statuses.iter().filter(|status| **status == 401).count()
+}
+
+#[tokio::test]
+async fn two_servers_with_one_redis_have_one_budget_of_logins() {
+    let Some(servers) = two_servers() else {
+        return;
+    };
+    let tried = tried(&servers, &["somebody"]).await;
     assert!(
         (10..19).contains(&tried),
-        "each server has counted alone: {statuses:?}"
+        "each server counts alone: {tried}"
     );
+}
+
+#[tokio::test]
+async fn the_two_names_of_an_account_have_one_budget_on_both_servers() {
+    let Some(servers) = two_servers() else {
+        return;
+    };
+    let tried = tried(&servers, &["ada", "ada@x.org"]).await;
+    assert!((10..19).contains(&tried), "each name counts alone: {tried}");
 }

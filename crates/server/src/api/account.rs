@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use keyward_core::accounts::{self, Account, Realm, names};
+use keyward_core::accounts;
 use keyward_core::secret::Password;
 use keyward_core::sessions::{self, Sessions};
 use utoipa_axum::router::OpenApiRouter;
@@ -62,9 +62,8 @@ async fn change_password(
 ) -> Result<StatusCode, Error> {
     let current = password(body.current_password, "current_password")?;
     let new = password(body.new_password, "new_password")?;
-    limits
-        .login_to(account.realm.name(), &login_key(&account))
-        .await?;
+    // As a login, so that a stolen token gives no further guesses.
+    limits.login_to_account(account.id).await?;
     let changed = sessions
         .change_password(account.id, current, new, session)
         .await;
@@ -85,18 +84,4 @@ fn change_error(error: sessions::Error) -> Failure {
 fn password(member: Member, name: &str) -> Result<Password, Failure> {
     Password::new(member.required(name)?)
         .map_err(|error| Failure::bad_request(format!("{name} {error}")))
-}
-
-/// What logins of this account are counted under, so that a stolen token gives no further guesses.
-fn login_key(account: &Account) -> String {
-    let shown = account
-        .username
-        .as_ref()
-        .or(account.email.as_ref())
-        .cloned()
-        .unwrap_or_default();
-    match account.realm {
-        Realm::Default => names::username(&shown).map_or(shown, |name| name.key),
-        Realm::Ops | Realm::Client => shown,
-    }
 }

@@ -4,6 +4,7 @@
 //! more than one in sequence. Keys are hashed with a secret of the process and hold no name.
 //! Where limits are shared, a request passes when both this node and all nodes together allow it.
 
+pub(crate) mod logins;
 pub mod shared;
 mod table;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use governor::middleware::NoOpMiddleware;
 use governor::{Quota, RateLimiter};
 use keyward_core::clock::Clock;
+use keyward_core::id::AccountId;
 
 use self::shared::Shared;
 use self::table::Table;
@@ -27,7 +29,7 @@ use crate::address::counted;
 pub struct Policy {
     /// Whether anything is limited at all.
     pub enabled: bool,
-    /// Logins to one account name.
+    /// Logins to one account, by whichever of its names, or under one name that is nobody's.
     pub logins_per_account: u32,
     /// Logins from one address.
     pub logins_per_address: u32,
@@ -140,7 +142,18 @@ impl Limits {
             .await
     }
 
-    /// Counts a login to the account that `name_key`, the canonical form of a name, stands for in `realm`.
+    /// Counts a login to an account, by whichever of its names.
+    ///
+    /// # Errors
+    /// [`Exceeded`].
+    pub async fn login_to_account(&self, id: AccountId) -> Result<(), Exceeded> {
+        let id = id.to_string();
+        // No realm is called so.
+        self.count(&self.logins_to, &Key::Name("account", &id))
+            .await
+    }
+
+    /// Counts a login to nobody: under `name_key`, the canonical form of a name that no account of `realm` has.
     ///
     /// # Errors
     /// [`Exceeded`].

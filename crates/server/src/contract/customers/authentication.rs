@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, StatusCode};
-use keyward_core::accounts::Realm;
 use keyward_core::accounts::names::{self, Name};
+use keyward_core::accounts::{Accounts, Realm};
 use keyward_core::tokens::{Grant, Issued, LogIn, Tokens};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,7 +18,7 @@ use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
 use crate::extract::bearer::{bearer, require};
 use crate::extract::client::Client;
 use crate::extract::json::Json;
-use crate::limits::Limits;
+use crate::limits::{Limits, logins};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -43,6 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn log_in(
     State(tokens): State<Tokens>,
+    State(accounts): State<Accounts>,
     State(limits): State<Arc<Limits>>,
     client: Client,
     Json(body, ..): Json<LoginRequest, Problem>,
@@ -51,8 +52,7 @@ async fn log_in(
     let typed = body.username.required("username")?;
     let password = body.password.password()?;
     let name = parse_login_name(&typed)?;
-    let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
-    limits.login_to(Realm::Default.name(), key).await?;
+    logins::count(&limits, &accounts, Realm::Default, name.as_ref(), &typed).await?;
     let user_agent = client.user_agent;
     let attempt = LogIn {
         realm: Realm::Default,

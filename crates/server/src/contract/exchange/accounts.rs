@@ -190,9 +190,12 @@ async fn log_in(
     let typed = credentials.username.required("username")?;
     let password = credentials.password.password()?;
     let name = parse_login_name(&typed)?;
-    app.limits.login_to(realm.name(), &name.key).await?;
-    if app.accounts.find_by_name(realm, &name).await?.is_none() {
-        return Err(unknown_username().into());
+    match app.accounts.find_by_name(realm, &name).await? {
+        Some(account) => app.limits.login_to_account(account.id).await?,
+        None => {
+            app.limits.login_to(realm.name(), &name.key).await?;
+            return Err(unknown_username().into());
+        }
     }
     let user_agent = client.user_agent;
     let attempt = LogIn {

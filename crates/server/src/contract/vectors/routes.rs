@@ -23,7 +23,7 @@ use crate::extract::client::Client;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::Query;
-use crate::limits::Limits;
+use crate::limits::{Limits, logins};
 use crate::state::App;
 
 /// The longest sentence, in bytes, and room for it with every byte escaped.
@@ -106,8 +106,14 @@ pub(crate) async fn log_in(
     let typed = username.required("username")?;
     let password = password.password()?;
     let name = parse_login_name(&typed)?;
-    let key = name.as_ref().map_or(typed.as_str(), |name| &name.key);
-    app.limits.login_to(Realm::Default.name(), key).await?;
+    logins::count(
+        &app.limits,
+        &app.accounts,
+        Realm::Default,
+        name.as_ref(),
+        &typed,
+    )
+    .await?;
     let user_agent = client.user_agent.clone();
     let attempt = LogIn {
         realm: Realm::Default,

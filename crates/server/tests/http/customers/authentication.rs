@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use keyward_core::accounts::{Realm, names, passwords};
+use keyward_core::accounts::{Realm, SignUp, names, passwords};
 use keyward_core::clock::Clock;
+use keyward_core::secret::Password;
 use keyward_server::limits;
 use serde_json::{Value, json};
 
@@ -192,6 +193,50 @@ async fn logins_are_limited_by_account_and_by_address() {
     let body = json!({"username": "d", "password": "x"});
     let answer = app.post(LOGIN).from(elsewhere).json(&body).send().await;
     answer.expect(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_account_has_one_budget_of_logins_whichever_of_its_names_is_typed() {
+    let limits = limits::Policy {
+        logins_per_account: 4,
+        ..limits::Policy::default()
+    };
+    let app = TestApp::with(Options {
+        limits,
+        ..Options::default()
+    })
+    .await;
+    let sign_up = SignUp {
+        realm: Realm::Default,
+        username: Some(names::username("ada").expect("a name")),
+        email: Some(names::email("ada@x.org").expect("an address")),
+        display_name: None,
+        password: Password::new("pw".to_owned()).expect("a password"),
+    };
+    app.app.accounts.sign_up(sign_up).await.expect("an account");
+    log_in(&app, "ADA", "pw").await.expect(StatusCode::OK);
+    for (path, member, name, expected) in [
+        (LOGIN, "username", "ada@x.org", StatusCode::UNAUTHORIZED),
+        ("/login", "email", "Ada@X.org", StatusCode::FORBIDDEN),
+        ("/login", "username", "ada", StatusCode::UNAUTHORIZED),
+    ] {
+        let body = json!({member: name, "password": "x"});
+        app.post(path).json(&body).send().await.expect(expected);
+    }
+    for name in ["ada", "ada@x.org"] {
+        let answer = log_in(&app, name, "pw").await;
+        answer.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too many");
+    }
+    // What is nobody's name behaves as the name of an account does.
+    for name in ["nobody", "no name at all"] {
+        for _ in 0..4 {
+            let answer = log_in(&app, name, "x").await;
+            answer.expect(StatusCode::UNAUTHORIZED);
+        }
+        let answer = log_in(&app, name, "x").await;
+        let answer = answer.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too many");
+        assert_eq!(answer.header("retry-after"), "15");
+    }
 }
 
 #[tokio::test]
