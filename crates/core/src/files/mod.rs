@@ -131,6 +131,12 @@ pub enum Error {
         /// What is allowed, in bytes.
         limit: u64,
     },
+    /// The owner has as many files as one may have.
+    #[error("there are {limit} files already, which is the most: replace one with overwrite=true")]
+    TooMany {
+        /// How many one may have.
+        limit: u32,
+    },
     /// There is no such file.
     #[error("there is no such file")]
     Unknown,
@@ -146,10 +152,20 @@ impl Error {
         match self {
             Self::NameTaken => Kind::Conflict,
             Self::TooLarge { .. } => Kind::TooLarge,
+            Self::TooMany { .. } => Kind::Full,
             Self::Unknown => Kind::NotFound,
             Self::Store(fault) => fault.kind(),
         }
     }
+}
+
+/// How much there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The largest file, in bytes.
+    pub largest: u64,
+    /// How many files an owner may have.
+    pub most: u32,
 }
 
 /// The files of this server.
@@ -159,41 +175,42 @@ pub struct Files {
     blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    largest: u64,
+    policy: Policy,
 }
 
 impl Files {
-    /// Files of at most `largest` bytes, named in `store`, their bytes in `blobs`.
+    /// Files within `policy`, named in `store`, their bytes in `blobs`.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
         blobs: Arc<dyn Blobs>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
-        largest: u64,
+        policy: Policy,
     ) -> Self {
         Self {
             store,
             blobs,
             clock,
             random,
-            largest,
+            policy,
         }
     }
 
     /// Begins an upload; nothing is visible until [`Upload::finish`].
     ///
     /// # Errors
-    /// [`Error::NameTaken`] already here, so that the bytes need not be sent; [`Error::Store`].
+    /// [`Error::NameTaken`] and [`Error::TooMany`] already here, so that the bytes need not be sent; [`Error::Store`].
     pub async fn begin_upload(&self, request: UploadRequest) -> Result<Upload, Error> {
-        let taken = !request.overwrite
-            && self
-                .store
-                .find_file(request.owner, request.name.as_str())
-                .await?
-                .is_some();
-        if taken {
-            return Err(Error::NameTaken);
+        let UploadRequest { owner, name, .. } = &request;
+        let limit = self.policy.most;
+        match self.store.find_file(*owner, name.as_str()).await? {
+            Some(_) if request.overwrite => {}
+            Some(_) => return Err(Error::NameTaken),
+            None if self.store.count_files(*owner).await? >= limit => {
+                return Err(Error::TooMany { limit });
+            }
+            None => {}
         }
         let blob = BlobId::random(&*self.random);
         let writer = self.blobs.create(&blob).await?;
@@ -277,7 +294,7 @@ impl Upload {
     /// [`Error::TooLarge`] as soon as the limit is passed, [`Error::Store`].
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
         self.size = self.size.saturating_add(chunk.len() as u64);
-        let limit = self.files.largest;
+        let limit = self.files.policy.largest;
         if self.size > limit {
             return Err(Error::TooLarge { limit });
         }
@@ -288,7 +305,8 @@ impl Upload {
     /// Makes the bytes durable, then the file visible.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] when another upload of that name came first, [`Error::Store`].
+    /// [`Error::NameTaken`] when another upload of that name came first, [`Error::TooMany`] when another took the
+    /// last place, [`Error::Store`].
     pub async fn finish(self) -> Result<File, Error> {
         let Self {
             files,
@@ -311,7 +329,12 @@ impl Upload {
             owner: request.owner,
             file: file.clone(),
         };
-        match files.store.finish_upload(row, request.overwrite).await? {
+        let limit = files.policy.most;
+        let finished = files
+            .store
+            .finish_upload(row, request.overwrite, limit)
+            .await?;
+        match finished {
             Finished::Stored {
                 replaced: Some(old),
             } => files.discard(&old).await,
@@ -319,6 +342,10 @@ impl Upload {
             Finished::NameTaken => {
                 files.discard(&blob).await;
                 return Err(Error::NameTaken);
+            }
+            Finished::TooMany => {
+                files.discard(&blob).await;
+                return Err(Error::TooMany { limit });
             }
         }
         Ok(file)

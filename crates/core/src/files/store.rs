@@ -19,16 +19,27 @@ pub enum Finished {
     },
     /// The owner already has a file of that name; nothing was changed.
     NameTaken,
+    /// The owner has as many files as it may have; nothing was changed.
+    TooMany,
 }
 
 /// Files at rest: what exists. Each method is one atomic fact, on disk when it returns.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Makes a file visible; one of the same owner and name is replaced only where `overwrite`.
-    async fn finish_upload(&self, file: NewFile, overwrite: bool) -> Result<Finished, Fault>;
+    /// Makes a file visible; one of the same owner and name is replaced only where `overwrite`, and another is added
+    /// only where there are less than `most`, whatever finishes at once.
+    async fn finish_upload(
+        &self,
+        file: NewFile,
+        overwrite: bool,
+        most: u32,
+    ) -> Result<Finished, Fault>;
 
     /// The file of that owner and name.
     async fn find_file(&self, owner: AccountId, name: &str) -> Result<Option<File>, Fault>;
+
+    /// How many files an owner has.
+    async fn count_files(&self, owner: AccountId) -> Result<u32, Fault>;
 
     /// An owner's files, by the UTF-8 bytes of their names.
     async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault>;

@@ -139,7 +139,7 @@ async fn assemble(
             storage.blobs(),
             clock.clone(),
             random.clone(),
-            settings.largest_file,
+            settings.files,
         ),
         customers: Customers::new(rows.clone(), clock.clone()),
         limits,

@@ -81,6 +81,8 @@ settings! {
     files "files.": Files {
         /// The largest file; on S3 at most 78 GiB.
         max_size: Size = "1GiB";
+        /// How many files an operator may have; one more is answered with 507.
+        max_files: Count<1, 1_000_000> = 10000;
         /// Where the bytes of files are kept: empty for the data folder, or a bucket, which several servers may share:
         /// "s3://BUCKET" or "s3://BUCKET/PREFIX". The settings below are for a bucket alone.
         url: Option<String> = "";

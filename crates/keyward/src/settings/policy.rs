@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use keyward_core::accounts::passwords;
 use keyward_core::secret::SecretText;
-use keyward_core::{keys, tokens};
+use keyward_core::{files, keys, tokens};
 use keyward_jose::{Algorithm, HmacKey, hmac};
 use keyward_server::address::TrustedProxies;
 use keyward_server::{Contracts, limits, serve};
@@ -38,8 +38,7 @@ pub(crate) struct Settings {
     /// How old what a server knows of closed sessions may be on a shared database.
     pub(crate) feed_bound: Duration,
     pub(crate) passwords: passwords::Policy,
-    /// The largest file, in bytes.
-    pub(crate) largest_file: u64,
+    pub(crate) files: files::Policy,
     pub(crate) storage: Storage,
     pub(crate) serve: serve::Settings,
     pub(crate) proxies: Arc<TrustedProxies>,
@@ -85,8 +84,11 @@ impl Settings {
             tokens: tokens_of(tokens),
             feed_bound: sessions.feed_bound.0,
             passwords: passwords_of(&passwords),
-            largest_file: files.max_size.0,
             storage: storage::read(&files, layers)?,
+            files: files::Policy {
+                largest: files.max_size.0,
+                most: files.max_files.0,
+            },
             serve: serve_of(&http),
             proxies: Arc::new(http.trusted_proxies),
             limits: limits_of(&limits),

@@ -93,7 +93,10 @@ fn the_defaults_are_those_of_the_contracts() {
         (19_456, 2)
     );
     assert!(settings.passwords.threads > 0);
-    assert_eq!(settings.largest_file, 1 << 30);
+    assert_eq!(
+        (settings.files.largest, settings.files.most),
+        (1 << 30, 10_000)
+    );
     let limits = settings.limits;
     assert!(limits.enabled);
     assert_eq!(
@@ -154,7 +157,7 @@ fn the_environment_is_read_as_what_the_setting_is() {
     assert_eq!(settings.passwords.queue, 7);
     assert_eq!(settings.tokens.access_ttl, Duration::from_secs(90));
     assert_eq!(
-        (settings.largest_file, settings.tokens.issuer.as_str()),
+        (settings.files.largest, settings.tokens.issuer.as_str()),
         (5 << 20, "true")
     );
     assert!(settings.proxies.contains("10.1.2.3".parse().unwrap()));

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use keyward_core::accounts::{Accounts, passwords};
 use keyward_core::clock::{Clock, ManualClock, Timestamp};
 use keyward_core::customers::Customers;
-use keyward_core::files::Files;
+use keyward_core::files::{self, Files};
 use keyward_core::keys::{self, Keys};
 use keyward_core::random::{Random, SeededRandom};
 use keyward_core::secret::SecretText;
@@ -46,6 +46,7 @@ pub(crate) struct Options {
     pub(crate) login_key: Option<SecretText>,
     pub(crate) contracts: Contracts,
     pub(crate) largest_file: u64,
+    pub(crate) most_files: u32,
     pub(crate) proxies: Vec<&'static str>,
     /// Differs from start to start of one folder, as the system's randomness does.
     pub(crate) seed: u64,
@@ -69,6 +70,7 @@ impl Default for Options {
             login_key: None,
             contracts: Contracts::ALL,
             largest_file: 1024 * 1024,
+            most_files: 10_000,
             proxies: Vec::new(),
             seed: 1,
         }
@@ -156,7 +158,10 @@ impl TestApp {
                 blobs,
                 clock.clone(),
                 random.clone(),
-                options.largest_file,
+                files::Policy {
+                    largest: options.largest_file,
+                    most: options.most_files,
+                },
             ),
             customers: Customers::new(store.clone(), clock.clone()),
             limits: Arc::new(Limits::new(&options.limits, clock)),

@@ -13,13 +13,19 @@ use super::Postgres;
 use super::error::Error;
 use super::pool::Params;
 
+// Of the uploads of one owner, one finishes at a time.
+const LOCK_OWNER: &str = "
+    SELECT id FROM accounts WHERE id = $1 FOR UPDATE";
+
 const INSERT: &str = "
     INSERT INTO files (owner, name, size, sha256, content_type, uploaded_at, blob)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT (owner, name) DO NOTHING";
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 const FIND_BLOB: &str = "
-    SELECT blob FROM files WHERE owner = $1 AND name = $2 FOR UPDATE";
+    SELECT blob FROM files WHERE owner = $1 AND name = $2";
+
+const COUNT: &str = "
+    SELECT count(*) FROM files WHERE owner = $1";
 
 const REPLACE: &str = "
     UPDATE files SET size = $3, sha256 = $4, content_type = $5, uploaded_at = $6, blob = $7
@@ -45,7 +51,12 @@ const FIND_NAMESPACE: &str = "
 
 #[async_trait]
 impl Store for Postgres {
-    async fn finish_upload(&self, file: NewFile, overwrite: bool) -> Result<Finished, Fault> {
+    async fn finish_upload(
+        &self,
+        file: NewFile,
+        overwrite: bool,
+        most: u32,
+    ) -> Result<Finished, Fault> {
         let NewFile { owner, file } = file;
         let size = i64::try_from(file.size)
             .map_err(|_| Fault::Internal("the size of a file is out of range".into()))?;
@@ -58,14 +69,9 @@ impl Store for Postgres {
             &file.uploaded_at.micros(),
             &file.blob.as_str(),
         ];
-        if self.pool.execute(INSERT, row).await? == 1 {
-            return Ok(Finished::Stored { replaced: None });
-        }
-        if !overwrite {
-            return Ok(Finished::NameTaken);
-        }
+        let finish = (row, overwrite, most);
         self.pool
-            .transaction(&row, |tx, row| replace(tx, row).boxed())
+            .transaction(&finish, |tx, finish| self::finish(tx, *finish).boxed())
             .await
     }
 
@@ -75,6 +81,11 @@ impl Store for Postgres {
             return Ok(None);
         }
         self.pool.find(FIND, &[&owner.0, &name], file).await
+    }
+
+    async fn count_files(&self, owner: AccountId) -> Result<u32, Fault> {
+        let counted = self.pool.find(COUNT, &[&owner.0], count).await?;
+        Ok(counted.unwrap_or_default())
     }
 
     async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault> {
@@ -101,15 +112,35 @@ impl Store for Postgres {
     }
 }
 
-/// Puts `row` in the place of the one of its owner and name, which is there: files are replaced, never deleted.
-async fn replace(tx: &Transaction<'_>, row: Params<'_>) -> Result<Finished, Error> {
+/// Adds `row`, or puts it in the place of the one of its owner and name.
+async fn finish(
+    tx: &Transaction<'_>,
+    (row, overwrite, most): (Params<'_>, bool, u32),
+) -> Result<Finished, Error> {
+    let lock = tx.prepare_cached(LOCK_OWNER).await?;
+    tx.execute(&lock, &row[..1]).await?;
     let find = tx.prepare_cached(FIND_BLOB).await?;
-    let replaced = blob(&tx.query_one(&find, &row[..2]).await?, 0)?;
-    let replace = tx.prepare_cached(REPLACE).await?;
-    tx.execute(&replace, row).await?;
-    Ok(Finished::Stored {
-        replaced: Some(replaced),
-    })
+    let found = tx.query_opt(&find, &row[..2]).await?;
+    let replaced = found.map(|found| blob(&found, 0)).transpose()?;
+    let put = match &replaced {
+        Some(_) if overwrite => REPLACE,
+        Some(_) => return Ok(Finished::NameTaken),
+        None => {
+            let count = tx.prepare_cached(COUNT).await?;
+            if self::count(&tx.query_one(&count, &row[..1]).await?)? >= most {
+                return Ok(Finished::TooMany);
+            }
+            INSERT
+        }
+    };
+    let put = tx.prepare_cached(put).await?;
+    tx.execute(&put, row).await?;
+    Ok(Finished::Stored { replaced })
+}
+
+fn count(row: &Row) -> Result<u32, Error> {
+    let count: i64 = row.try_get(0)?;
+    u32::try_from(count).map_err(|_| Error::Broken("the count of files is out of range"))
 }
 
 fn file(row: &Row) -> Result<File, Error> {

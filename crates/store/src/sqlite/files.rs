@@ -27,6 +27,9 @@ const LIST: &str = "
     SELECT name, size, sha256, content_type, uploaded_at, blob
     FROM files WHERE owner = ?1 ORDER BY name";
 
+const COUNT: &str = "
+    SELECT count(*) FROM files WHERE owner = ?1";
+
 const FIND_NAMED: &str = "
     SELECT 1 FROM files WHERE blob = ?1";
 
@@ -38,9 +41,14 @@ const FIND_NAMESPACE: &str = "
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn finish_upload(&self, file: NewFile, overwrite: bool) -> Result<Finished, Fault> {
+    async fn finish_upload(
+        &self,
+        file: NewFile,
+        overwrite: bool,
+        most: u32,
+    ) -> Result<Finished, Fault> {
         self.writer
-            .write(move |db| finish(db, &file, overwrite))
+            .write(move |db| finish(db, &file, overwrite, most))
             .await
     }
 
@@ -50,6 +58,10 @@ impl Store for Sqlite {
                 .query_row(params![owner.0, name], file)
                 .optional()
         })
+    }
+
+    async fn count_files(&self, owner: AccountId) -> Result<u32, Fault> {
+        self.readers.scan(move |db| count(db, owner)).await
     }
 
     async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault> {
@@ -88,7 +100,17 @@ impl Store for Sqlite {
     }
 }
 
-fn finish(db: &Connection, new: &NewFile, overwrite: bool) -> rusqlite::Result<Finished> {
+fn count(db: &Connection, owner: AccountId) -> rusqlite::Result<u32> {
+    db.prepare_cached(COUNT)?
+        .query_row([owner.0], |row| row.get(0))
+}
+
+fn finish(
+    db: &Connection,
+    new: &NewFile,
+    overwrite: bool,
+    most: u32,
+) -> rusqlite::Result<Finished> {
     let NewFile { owner, file } = new;
     let replaced = db
         .prepare_cached(FIND_BLOB)?
@@ -96,6 +118,9 @@ fn finish(db: &Connection, new: &NewFile, overwrite: bool) -> rusqlite::Result<F
         .optional()?;
     if replaced.is_some() && !overwrite {
         return Ok(Finished::NameTaken);
+    }
+    if replaced.is_none() && count(db, *owner)? >= most {
+        return Ok(Finished::TooMany);
     }
     let size = i64::try_from(file.size).map_err(|_| broken(2, "the size is out of range"))?;
     db.prepare_cached(PUT)?.execute(params![

@@ -7,6 +7,9 @@ use keyward_core::id::AccountId;
 
 use crate::backend::{Backend, Rows, account, at, at_once};
 
+/// More files than any case has.
+const MANY: u32 = 1_000;
+
 pub(crate) fn blob(number: usize) -> BlobId {
     BlobId::parse(&format!("{number:032x}")).expect("an id")
 }
@@ -33,7 +36,7 @@ pub(crate) async fn a_finished_upload_is_found_as_it_was_described(backend: &Bac
     let mut new = new_file(owner, "Zoë 🦀.txt", 1);
     new.file.size = 5 << 40;
     assert_eq!(find(&rows, owner, "Zoë 🦀.txt").await, None);
-    let finished = rows.finish_upload(new.clone(), false).await;
+    let finished = rows.finish_upload(new.clone(), false, MANY).await;
     assert_eq!(
         finished.expect("the store"),
         Finished::Stored { replaced: None }
@@ -52,8 +55,9 @@ pub(crate) async fn a_name_is_taken_unless_it_is_overwritten(backend: &Backend) 
         account(&rows, "ada").await.id,
         account(&rows, "eve").await.id,
     );
-    let finish =
-        |owner, number, overwrite| rows.finish_upload(new_file(owner, "a.txt", number), overwrite);
+    let finish = |owner, number, overwrite| {
+        rows.finish_upload(new_file(owner, "a.txt", number), overwrite, MANY)
+    };
     let stored = |replaced| Finished::Stored { replaced };
     assert_eq!(finish(ada, 1, true).await.expect("the store"), stored(None));
     assert_eq!(
@@ -101,10 +105,12 @@ pub(crate) async fn files_are_listed_by_owner_and_the_bytes_of_their_names(backe
     ];
     for (number, name) in names.iter().enumerate() {
         let new = new_file(ada, name, number);
-        rows.finish_upload(new, false).await.expect("the store");
+        rows.finish_upload(new, false, MANY)
+            .await
+            .expect("the store");
     }
     let other = new_file(eve, "c", 99);
-    rows.finish_upload(other.clone(), false)
+    rows.finish_upload(other.clone(), false, MANY)
         .await
         .expect("the store");
     names.sort_unstable();
@@ -125,7 +131,11 @@ async fn finish_fifty(backend: &Backend, owner: AccountId, overwrite: bool) -> V
             other.rows.clone()
         };
         let new = new_file(owner, "a.txt", index);
-        async move { rows.finish_upload(new, overwrite).await.expect("the store") }
+        async move {
+            rows.finish_upload(new, overwrite, MANY)
+                .await
+                .expect("the store")
+        }
     })
     .await
 }
@@ -154,7 +164,7 @@ pub(crate) async fn of_fifty_overwriting_uploads_every_replaced_blob_is_told_onc
         .into_iter()
         .filter_map(|outcome| match outcome {
             Finished::Stored { replaced } => replaced,
-            Finished::NameTaken => panic!("it may be replaced"),
+            other => panic!("it may be replaced: {other:?}"),
         })
         .collect();
     blobs.push(find(&rows, owner, "a.txt").await.expect("a file").blob);
@@ -162,12 +172,60 @@ pub(crate) async fn of_fifty_overwriting_uploads_every_replaced_blob_is_told_onc
     assert_eq!(blobs, (0..50).map(blob).collect::<Vec<_>>());
 }
 
+pub(crate) async fn of_fifty_uploads_of_other_names_as_many_finish_as_there_is_room_for(
+    backend: &Backend,
+) {
+    const MOST: u32 = 7;
+    let rows = backend.rows();
+    let (ada, eve) = (
+        account(&rows, "ada").await.id,
+        account(&rows, "eve").await.id,
+    );
+    let other = backend.another_node().await;
+    let outcomes = at_once(50, |index| {
+        let rows = if index % 2 == 0 { &rows } else { &other.rows };
+        let (rows, name) = (rows.clone(), format!("{index}.txt"));
+        let new = new_file(ada, &name, index);
+        async move {
+            rows.finish_upload(new, false, MOST)
+                .await
+                .expect("the store")
+        }
+    })
+    .await;
+    let count = |wanted: &Finished| outcomes.iter().filter(|found| *found == wanted).count();
+    assert_eq!(count(&Finished::Stored { replaced: None }), 7);
+    assert_eq!(count(&Finished::TooMany), 43);
+    let listed = rows.list_files(ada).await.expect("the store");
+    assert_eq!(listed.len(), 7);
+    assert_eq!(rows.count_files(ada).await.expect("the store"), 7);
+    // What is there can be replaced, and others have room of their own.
+    let again = new_file(ada, &listed[0].name, 99);
+    let replaced = rows.finish_upload(again.clone(), true, MOST).await;
+    let expected = Finished::Stored {
+        replaced: Some(listed[0].blob.clone()),
+    };
+    assert_eq!(replaced.expect("the store"), expected);
+    let taken = rows.finish_upload(again, false, MOST).await;
+    assert_eq!(taken.expect("the store"), Finished::NameTaken);
+    assert_eq!(rows.count_files(eve).await.expect("the store"), 0);
+    let hers = rows
+        .finish_upload(new_file(eve, "a", 100), false, MOST)
+        .await;
+    assert_eq!(
+        hers.expect("the store"),
+        Finished::Stored { replaced: None }
+    );
+}
+
 pub(crate) async fn blobs_that_no_file_names_are_told(backend: &Backend) {
     let rows = backend.rows();
     let owner = account(&rows, "ada").await.id;
     for (name, number) in [("a", 1), ("b", 2), ("a", 3)] {
         let new = new_file(owner, name, number);
-        rows.finish_upload(new, true).await.expect("the store");
+        rows.finish_upload(new, true, MANY)
+            .await
+            .expect("the store");
     }
     let asked = [0, 1, 2, 3].map(blob).to_vec();
     let unnamed = rows.list_unnamed_blobs(asked).await.expect("the store");

@@ -48,7 +48,7 @@ fn disk(settings: &Settings) -> Option<Finding> {
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let found = format!("{} are free for {}", shown(free), path.display());
     let uploads = match settings.storage {
-        Storage::DataDir => settings.largest_file,
+        Storage::DataDir => settings.files.largest,
         Storage::S3(_) => 0,
     };
     let wanted = uploads.max(1 << 30);

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use keyward_core::accounts::{self, Realm};
-use keyward_core::tokens;
+use keyward_core::{files, tokens};
 
 use crate::error::{Failure, Problem, Shaped};
 use crate::extract::bearer::Refused;
@@ -51,6 +51,15 @@ pub(super) fn login_error(error: tokens::Error) -> Failure {
         failure.with_message("the password is wrong")
     } else {
         failure
+    }
+}
+
+pub(super) fn upload_error(error: files::Error) -> Failure {
+    let many = matches!(error, files::Error::TooMany { .. }).then(|| error.to_string());
+    let failure = Failure::from(error);
+    match many {
+        Some(message) => failure.with_message(message),
+        None => failure,
     }
 }
 

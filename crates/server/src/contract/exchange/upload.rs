@@ -10,7 +10,7 @@ use keyward_core::id::AccountId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{Error, refused};
+use super::error::{Error, refused, upload_error};
 use super::form::{Form, Part};
 use super::wire::{UploadForm, UploadedResponse};
 use crate::error::{Failure, PROBLEM, ProblemDocument};
@@ -48,7 +48,7 @@ pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
         (status = 409, description = "There is a file of that name", body = ProblemDocument, content_type = PROBLEM),
         (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left, or the operator has as many files as one may have", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn upload(
@@ -93,7 +93,9 @@ async fn receive(
                 "send one file: request_file is there twice",
             ));
         }
-        let mut upload = files.begin_upload(parse(&part, owner, overwrite)?).await?;
+        let request = parse(&part, owner, overwrite)?;
+        let begun = files.begin_upload(request).await;
+        let mut upload = begun.map_err(upload_error)?;
         while let Some(chunk) = part.chunk().await? {
             upload.write(chunk).await?;
         }
@@ -120,5 +122,7 @@ fn parse(part: &Part, owner: AccountId, overwrite: bool) -> Result<UploadRequest
 /// Finishes an upload also when the client leaves now, so that no bytes are left without a name.
 async fn finish(upload: Upload) -> Result<File, Failure> {
     let finished = tokio::spawn(upload.finish()).await;
-    Ok(finished.map_err(|panic| Fault::Internal(panic.into()))??)
+    finished
+        .map_err(|panic| Fault::Internal(panic.into()))?
+        .map_err(upload_error)
 }
