@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::postgres::Database;
@@ -81,6 +82,66 @@ async fn commands_work_beside_the_servers_of_a_database_and_need_no_folder() {
     let refusal = run(&format!("token verify {second}")).failed(1);
     assert!(refusal.contains("was closed at"), "{refusal}");
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+}
+
+/// Lets a database say what this one cannot be made to be: a function before PostgreSQL's own of that name.
+const SAYS: &str = "
+    CREATE SCHEMA says;
+    CREATE FUNCTION says.current_setting(asked TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$ BEGIN
+        IF asked = 'fsync' THEN RETURN 'off'; END IF;
+        IF asked = 'full_page_writes' THEN
+            RAISE undefined_object USING MESSAGE = 'unrecognized configuration parameter';
+        END IF;
+        RETURN pg_catalog.current_setting(asked); END $$";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_a_database_that_a_power_cut_would_break() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    database.client().await.batch_execute(SAYS).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let examine = |url: &str| -> (i32, Vec<Value>) {
+        let named = [("KEYWARD_DATABASE", url)];
+        let Ended { code, stdout, .. } = keyward_with(folder.path(), "doctor --json", &named, "");
+        (code, serde_json::from_str(&stdout).unwrap())
+    };
+    let level = |findings: &[Value], check: &str| {
+        let found = findings.iter().find(|finding| finding["check"] == check);
+        let found = found.unwrap_or_else(|| panic!("no check {check} in {findings:?}"));
+        assert_eq!(found["level"] != "ok", found["advice"].is_string());
+        found["level"].as_str().unwrap().to_owned()
+    };
+    drop(Server::start_with(
+        folder.path(),
+        "",
+        &[("KEYWARD_DATABASE", database.url().as_str())],
+    ));
+    let (_, findings) = examine(&database.url());
+    // As they are on the server of the tests, whichever that is.
+    let client = database.client().await;
+    for setting in ["fsync", "full_page_writes"] {
+        let row = client.query_one(&format!("SHOW {setting}"), &[]).await;
+        let expected = match row.unwrap().get::<_, &str>(0) {
+            "off" => "fail",
+            _ => "ok",
+        };
+        assert_eq!(level(&findings, setting), expected, "{findings:?}");
+    }
+    for check in ["database", "synchronous_commit"] {
+        assert_eq!(level(&findings, check), "ok", "{findings:?}");
+    }
+
+    let lying = format!(
+        "{}&options=-csearch_path%3Dsays%2Cpg_catalog",
+        database.url()
+    );
+    let (code, findings) = examine(&lying);
+    assert_eq!((code, level(&findings, "fsync").as_str()), (1, "fail"));
+    assert_eq!(level(&findings, "full_page_writes"), "warn");
+    let (code, findings) = examine("postgres://u:hunter2@127.0.0.1:1/d");
+    assert_eq!((code, level(&findings, "database").as_str()), (1, "fail"));
+    assert!(!format!("{findings:?}").contains("hunter2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod accounts;
 mod address;
 mod connect;
 mod customers;
+mod durability;
 mod epoch;
 mod error;
 mod feed;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use keyward_core::error::Source;
 
 pub use self::address::BadUrl;
+pub use self::durability::{Durability, durability};
 pub use self::feed::ClosureFeed;
 use address::Address;
 use connect::Connector;

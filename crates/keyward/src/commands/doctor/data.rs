@@ -52,9 +52,6 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
         "notary",
     ));
     if let Database::Postgres(_) = settings.database {
-        let found = "it is on PostgreSQL, and was not looked at";
-        let advice = "ask /health/ready of a server that runs on it";
-        findings.push(Finding::warn("database", found, advice));
         return findings;
     }
     if !database.exists() {

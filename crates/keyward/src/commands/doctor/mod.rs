@@ -5,13 +5,14 @@
 mod bucket;
 mod data;
 mod machine;
+mod postgres;
 
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
 use crate::output;
-use crate::settings::{Flags, Settings};
+use crate::settings::{Database, Flags, Settings};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -114,6 +115,9 @@ impl Arguments {
 fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("settings", "they are usable")];
     findings.extend(data::examine(settings));
+    if let Database::Postgres(url) = &settings.database {
+        findings.extend(postgres::examine(url));
+    }
     findings.extend(bucket::examine(settings));
     findings.extend(machine::examine(settings));
     findings
