@@ -51,6 +51,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         (status = 415, body = directory::ErrorResponse),
         (status = 429, body = directory::ErrorResponse),
         (status = 503, body = directory::ErrorResponse),
+        (status = 507, description = "The server has no room left", body = directory::ErrorResponse),
     ),
 )]
 async fn log_in(

@@ -101,6 +101,9 @@ async fn a_full_disk_refuses_writes_goes_on_reading_and_heals_without_a_restart(
         exchange_user(&server, "ops").await,
         exchange_user(&server, "client").await,
     );
+    let body = json!({"username": "reader", "password": "pw"});
+    let login = server.post("/api/v1/authentication/login").json(&body);
+    let pair: Value = send(login).await.json().await.unwrap();
     assert_eq!(send(customer(&server, &token)).await.status(), 201);
     assert_eq!(
         send(upload(&server, &ops, "before")).await.status(),
@@ -126,6 +129,7 @@ async fn a_full_disk_refuses_writes_goes_on_reading_and_heals_without_a_restart(
         }
     }
 
+    expect_every_write_full(&server, &token, &pair).await;
     home.disk.command("heal");
     assert_eq!(send(customer(&server, &token)).await.status(), 201);
     assert_eq!(send(upload(&server, &ops, "after")).await.status(), 201);
@@ -136,6 +140,57 @@ async fn a_full_disk_refuses_writes_goes_on_reading_and_heals_without_a_restart(
     let list = send(server.get(CUSTOMERS).bearer_auth(&token)).await;
     let list = list.json::<Value>().await.unwrap();
     assert_eq!(list.as_array().map(Vec::len), Some(2), "{list}");
+}
+
+/// Asserts that every operation that the document lists 507 for answers it.
+async fn expect_every_write_full(server: &Server, token: &str, pair: &Value) {
+    let document = send(server.get("/api-docs/openapi.json")).await;
+    let document: Value = document.json().await.unwrap();
+    let (access, renewing) = (&pair["access_token"], &pair["refresh_token"]);
+    let sessions = send(server.get("/api/v1/sessions").bearer_auth(token)).await;
+    let session = sessions.json::<Value>().await.unwrap()[0]["id"].to_string();
+    let mut tried = 0;
+    for (template, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation["responses"]["507"].is_null() || template == "/ops/upload" {
+                continue;
+            }
+            let (name, known) = match template.as_str() {
+                path if path.starts_with("/ops/") => ("ops", path == "/ops/login"),
+                path if path.starts_with("/client/") => ("client", path == "/client/login"),
+                path => ("reader", path.contains("login")),
+            };
+            let name = if known { name } else { "newcomer" };
+            let id = if template.contains("sessions") {
+                &session
+            } else {
+                "1"
+            };
+            let path = template.replace("{id}", id);
+            let parsed = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let bearer = match template.as_str() {
+                "/api/v1/authentication/refresh" => renewing,
+                _ => access,
+            };
+            let mut body = json!({"password": "pw", "name": name});
+            match template.as_str() {
+                "/signup" => body["email"] = "newcomer@x.org".into(),
+                "/api/v1/account/password" => {
+                    body = json!({"current_password": "pw", "new_password": "new"});
+                }
+                path if path.contains("customers") => {
+                    body = json!({"name": "n", "dob": "2020-07-08", "updated_at": "2020-07-08T00:00:00.000Z"});
+                }
+                _ => body = json!({"username": name, "password": "pw"}),
+            }
+            let request = reqwest::Client::new().request(parsed, format!("{}{path}", server.url));
+            let request = request.bearer_auth(bearer.as_str().unwrap()).json(&body);
+            let answer = send(request).await;
+            assert_eq!(answer.status(), 507, "{method} {path}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 12, "{tried}");
 }
 
 // The load goes on while a thread waits for the server's end.

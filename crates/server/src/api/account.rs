@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 200, body = AccountResponse),
         (status = 401, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn show(caller: Caller) -> axum::Json<AccountResponse> {
@@ -52,6 +53,7 @@ async fn show(caller: Caller) -> axum::Json<AccountResponse> {
         (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
         (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn change_password(

@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 400, body = ProblemDocument, content_type = PROBLEM),
         (status = 401, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn list(
@@ -67,6 +68,8 @@ async fn list(
         (status = 404, description = "Not an open session of yours",
             body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn close(

@@ -24,7 +24,7 @@ use keyward_core::tokens::{self, Tokens};
 use keyward_jose::Algorithm;
 use keyward_server::address::{Peer, TrustedProxies};
 use keyward_server::limits::{self, Limits};
-use keyward_server::{App, Contracts, Services, Settings, router};
+use keyward_server::{App, Contracts, Services, Settings, document, router};
 use keyward_store::blobs::LocalBlobs;
 use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{self, Sqlite};
@@ -47,6 +47,7 @@ pub(crate) struct Options {
     pub(crate) contracts: Contracts,
     pub(crate) largest_file: u64,
     pub(crate) most_files: u32,
+    pub(crate) documentation: bool,
     pub(crate) proxies: Vec<&'static str>,
     /// Differs from start to start of one folder, as the system's randomness does.
     pub(crate) seed: u64,
@@ -71,8 +72,18 @@ impl Default for Options {
             contracts: Contracts::ALL,
             largest_file: 1024 * 1024,
             most_files: 10_000,
+            documentation: true,
             proxies: Vec::new(),
             seed: 1,
+        }
+    }
+}
+
+impl Options {
+    fn files(&self) -> files::Policy {
+        files::Policy {
+            largest: self.largest_file,
+            most: self.most_files,
         }
     }
 }
@@ -108,6 +119,9 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<Sqlite>,
     pub(crate) folder: Arc<TempDir>,
+    pub(crate) passwords: passwords::Passwords,
+    /// The OpenAPI document, which every answer is held against.
+    pub(crate) document: Value,
     login_key: Option<SecretText>,
     seed: u64,
 }
@@ -138,8 +152,10 @@ impl TestApp {
         let clock: Arc<dyn Clock> = manual.clone();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(options.seed));
         let keys = load_keys(&folder, &options, &*random).await;
-        let hashing = passwords::Passwords::start(options.passwords, random.clone());
-        let accounts = Accounts::new(store.clone(), hashing.expect("threads"), clock.clone());
+        let policy = options.files();
+        let passwords = passwords::Passwords::start(options.passwords, random.clone());
+        let passwords = passwords.expect("threads");
+        let accounts = Accounts::new(store.clone(), passwords.clone(), clock.clone());
         let sessions = Sessions::load(store.clone(), accounts.clone(), clock.clone());
         let sessions = sessions.await.expect("sessions");
         let app = App::from(Services {
@@ -153,16 +169,7 @@ impl TestApp {
             )
             .expect("tokens"),
             notary: Arc::new(Notary::new(keys, clock.clone(), random.clone()).expect("notary")),
-            files: Files::new(
-                store.clone(),
-                blobs,
-                clock.clone(),
-                random.clone(),
-                files::Policy {
-                    largest: options.largest_file,
-                    most: options.most_files,
-                },
-            ),
+            files: Files::new(store.clone(), blobs, clock.clone(), random.clone(), policy),
             customers: Customers::new(store.clone(), clock.clone()),
             limits: Arc::new(Limits::new(&options.limits, clock)),
             proxies: Arc::new(TrustedProxies::parse(&options.proxies).expect("proxies")),
@@ -173,17 +180,20 @@ impl TestApp {
         });
         let settings = Settings {
             contracts: options.contracts,
-            documentation: true,
+            documentation: options.documentation,
             access_log: false,
             largest_upload: options.largest_file + 1024 * 1024,
         };
         let router = router(&app, &settings);
+        let document = serde_json::to_value(document(&settings)).expect("JSON");
         Self {
             router,
             app,
             clock: manual,
             store,
             folder,
+            passwords,
+            document,
             login_key: options.login_key,
             seed: options.seed,
         }
@@ -199,6 +209,7 @@ impl TestApp {
             seed,
             app,
             router,
+            ..
         } = self;
         drop((app, router));
         store.close().await;
@@ -358,8 +369,42 @@ impl TestRequest<'_> {
     /// Sends it and leaves the answer's body to be read.
     pub(crate) async fn stream(mut self) -> Response<Body> {
         self.request.extensions_mut().insert(Peer(self.peer));
+        let (method, path) = (self.request.method().clone(), self.request.uri().clone());
         let answered = self.app.router.clone().oneshot(self.request).await;
-        answered.expect("the router is infallible")
+        let answer = answered.expect("the router is infallible");
+        let status = answer.status();
+        // 405 is not an operation's own.
+        if status != StatusCode::METHOD_NOT_ALLOWED
+            && let Some(operation) = self.app.operation(&method, path.path())
+        {
+            let listed = operation["responses"].get(status.as_str()).is_some();
+            assert!(
+                listed,
+                "{method} {path} answered {status}, which the document does not list"
+            );
+        }
+        answer
+    }
+}
+
+impl TestApp {
+    /// What the document says of a method of a path, if it names it.
+    fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
+        let fits = |template: &str| {
+            let (mut known, mut asked) = (template.split('/'), path.split('/'));
+            let same = |(known, asked): (&str, &str)| {
+                known == asked || known.starts_with('{') && !asked.is_empty()
+            };
+            known.clone().count() == asked.clone().count()
+                && known.by_ref().zip(asked.by_ref()).all(same)
+        };
+        let method = match *method {
+            Method::HEAD => "get".to_owned(),
+            _ => method.as_str().to_lowercase(),
+        };
+        let paths = self.document["paths"].as_object()?;
+        let (_, item) = paths.iter().find(|(template, _)| fits(template))?;
+        item.get(method)
     }
 }
 

@@ -39,11 +39,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
         (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_in(
-    State(tokens): State<Tokens>,
     State(accounts): State<Accounts>,
+    State(tokens): State<Tokens>,
     State(limits): State<Arc<Limits>>,
     client: Client,
     Json(body, ..): Json<LoginRequest, Problem>,
@@ -77,6 +78,7 @@ async fn log_in(
             body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
         (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn refresh(
@@ -99,6 +101,7 @@ async fn refresh(
         (status = 401, description = "No good token",
             body = ProblemDocument, content_type = PROBLEM),
         (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_out(State(tokens): State<Tokens>, headers: HeaderMap) -> Result<StatusCode, Error> {

@@ -41,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 400, body = ProblemDocument, content_type = PROBLEM),
         (status = 401, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn list(
@@ -73,6 +74,7 @@ async fn list(
         (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
         (status = 507, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn create(
@@ -98,6 +100,7 @@ async fn create(
         (status = 401, body = ProblemDocument, content_type = PROBLEM),
         (status = 404, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn show(
@@ -132,6 +135,7 @@ async fn show(
         (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
         (status = 507, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn replace(
@@ -163,6 +167,7 @@ async fn replace(
         (status = 412, description = "Stale", body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
         (status = 507, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn delete(
@@ -184,6 +189,7 @@ async fn delete(
         (status = 400, body = ProblemDocument, content_type = PROBLEM),
         (status = 401, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM),
+        (status = 503, body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn list_youngest(

@@ -61,6 +61,7 @@ async fn connected(Extension(page): Extension<Page>, headers: HeaderMap) -> Resp
         (status = 409, body = ErrorResponse), (status = 413, body = ErrorResponse),
         (status = 415, body = ErrorResponse), (status = 429, body = ErrorResponse),
         (status = 503, body = ErrorResponse),
+        (status = 507, description = "The server has no room left", body = ErrorResponse),
     ),
 )]
 async fn sign_up(
@@ -93,6 +94,7 @@ async fn sign_up(
         (status = 403, body = LoginResponse), (status = 413, body = ErrorResponse),
         (status = 415, body = ErrorResponse),
         (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
+        (status = 507, description = "The server has no room left", body = ErrorResponse),
     ),
 )]
 async fn log_in_alone(
@@ -159,6 +161,7 @@ pub(crate) async fn log_in(
     responses(
         (status = 200, body = UsersResponse), (status = 400, body = ErrorResponse),
         (status = 401, body = ErrorResponse), (status = 429, body = ErrorResponse),
+        (status = 503, body = ErrorResponse),
     ),
 )]
 async fn users(

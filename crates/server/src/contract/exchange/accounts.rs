@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
         (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn sign_up_operator(
@@ -64,6 +65,7 @@ async fn sign_up_operator(
         (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
         (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn sign_up_client(
@@ -88,6 +90,7 @@ async fn sign_up_client(
         (status = 404, description = "There is no such operator", body = ProblemDocument, content_type = PROBLEM),
         (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_in_operator(
@@ -112,6 +115,7 @@ async fn log_in_operator(
         (status = 404, description = "There is no such client", body = ProblemDocument, content_type = PROBLEM),
         (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_in_client(
@@ -128,6 +132,7 @@ async fn log_in_client(
     responses(
         (status = 200, body = MessageResponse), (status = 401, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn log_out(

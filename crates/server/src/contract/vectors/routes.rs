@@ -49,6 +49,7 @@ pub(crate) fn login_routes() -> OpenApiRouter<App> {
         (status = 409, body = MessageResponse), (status = 413, body = MessageResponse),
         (status = 415, body = MessageResponse), (status = 429, body = MessageResponse),
         (status = 503, body = MessageResponse),
+        (status = 507, description = "The server has no room left", body = MessageResponse),
     ),
 )]
 async fn register(
@@ -85,6 +86,7 @@ async fn register(
         (status = 401, body = MessageResponse), (status = 413, body = MessageResponse),
         (status = 415, body = MessageResponse),
         (status = 429, body = MessageResponse), (status = 503, body = MessageResponse),
+        (status = 507, description = "The server has no room left", body = MessageResponse),
     ),
 )]
 async fn log_in_alone(

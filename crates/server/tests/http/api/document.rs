@@ -101,6 +101,34 @@ async fn every_guarded_operation_refuses_an_anonymous_caller() {
     assert!(guarded >= 12, "{guarded}");
 }
 
+/// What changes nothing in the database whatever its method.
+const COMPUTED: [&str; 3] = [
+    "POST /generateToken",
+    "POST /generate_array",
+    "POST /verifyToken",
+];
+
+#[tokio::test]
+async fn what_writes_may_find_no_room_and_what_asks_the_database_may_get_no_answer() {
+    let app = TestApp::start().await;
+    let mut written = 0;
+    for (template, operations) in operations(&document(&app).await) {
+        for (method, operation) in operations {
+            let call = format!("{method} {template}");
+            let listed = |status| operation["responses"].get(status).is_some();
+            let writes =
+                (method != "GET" || template == "/logout") && !COMPUTED.contains(&call.as_str());
+            assert_eq!(listed("507"), writes, "{call}");
+            let guarded = operation["security"]
+                .as_array()
+                .is_some_and(|it| !it.is_empty());
+            assert!(listed("503") || !(writes || guarded), "{call}");
+            written += usize::from(writes);
+        }
+    }
+    assert!(written > 15, "{written}");
+}
+
 #[tokio::test]
 async fn the_router_takes_exactly_the_methods_that_the_document_names() {
     let app = TestApp::start().await;
@@ -227,5 +255,103 @@ async fn without_contract_5_its_paths_are_gone_and_the_native_api_stays() {
     ] {
         let answer = app.get(path).bearer(&token).send().await;
         answer.expect_problem(StatusCode::NOT_FOUND, "nothing at this path");
+    }
+}
+
+#[tokio::test]
+async fn no_page_of_another_origin_is_let_read_an_answer_or_send_a_request() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    for origin in ["https://evil.example", "null", "http://127.0.0.1:5000"] {
+        for (template, operations) in operations(&document(&app).await) {
+            for method in operations.keys().map(String::as_str).chain(["OPTIONS"]) {
+                let parsed = Method::from_bytes(method.as_bytes()).expect("method");
+                let request = app.request(parsed, &example(&template)).bearer(&token);
+                let request = request
+                    .header("origin", origin)
+                    .header("access-control-request-method", "POST")
+                    .header("access-control-request-headers", "authorization");
+                let answer = request.send().await;
+                let lets = answer
+                    .headers
+                    .keys()
+                    .find(|name| name.as_str().starts_with("access-control-"));
+                assert_eq!(lets, None, "{method} {template}");
+                assert_eq!(
+                    method == "OPTIONS",
+                    answer.status == StatusCode::METHOD_NOT_ALLOWED,
+                    "{method} {template}"
+                );
+            }
+        }
+    }
+}
+
+/// An empty text, compressed.
+const GZIPPED: [u8; 20] = [
+    31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+
+#[tokio::test]
+async fn no_operation_unpacks_a_compressed_body() {
+    let app = TestApp::start().await;
+    let (user, operator) = (
+        app.user("test").await,
+        app.exchange_user("ops", "test").await,
+    );
+    let mut refused = 0;
+    for (template, operations) in operations(&document(&app).await) {
+        for (method, operation) in operations {
+            let Some(bodies) = operation["requestBody"]["content"].as_object() else {
+                continue;
+            };
+            for kind in bodies.keys() {
+                let parsed = Method::from_bytes(method.as_bytes()).expect("method");
+                let token = if template.starts_with("/ops/") {
+                    &operator
+                } else {
+                    &user
+                };
+                let request = app.request(parsed, &example(&template)).bearer(token);
+                let kind = match kind.as_str() {
+                    "multipart/form-data" => "multipart/form-data; boundary=x",
+                    other => other,
+                };
+                let request = request
+                    .header("content-encoding", "gzip")
+                    .header("if-match", "*");
+                let answer = request.body(kind, GZIPPED.to_vec()).send().await;
+                let refusal = match template.as_str() {
+                    // What contract 1 says of a wrong type.
+                    "/generateToken" | "/verifyToken" => StatusCode::ACCEPTED,
+                    _ => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                };
+                assert_eq!(answer.status, refusal, "{method} {template} {kind}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 12, "{refused}");
+}
+
+#[tokio::test]
+async fn without_documentation_neither_the_document_nor_its_pages_are_there() {
+    let pages = [
+        "/api-docs/openapi.json",
+        "/swagger-ui",
+        "/swagger-ui/",
+        "/swagger-ui/index.html",
+    ];
+    for documentation in [true, false] {
+        let app = TestApp::with(Options {
+            documentation,
+            ..Options::default()
+        })
+        .await;
+        for path in pages {
+            let status = app.get(path).send().await.status;
+            assert_eq!(status == StatusCode::NOT_FOUND, !documentation, "{path}");
+        }
+        app.get("/health").send().await.expect(StatusCode::OK);
     }
 }
