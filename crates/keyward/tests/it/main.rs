@@ -17,12 +17,14 @@ mod demo;
 mod disk;
 mod doctor;
 mod faults;
+mod idle;
 mod load;
 mod nodes;
 mod on_postgres;
 mod outages;
 mod postgres;
 mod power_cut;
+mod prompt;
 mod readme;
 #[expect(dead_code, reason = "the store's tests use more of it")]
 #[path = "../../../store/tests/conformance/s3_server.rs"]

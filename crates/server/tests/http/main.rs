@@ -10,6 +10,7 @@ mod app;
 mod clock;
 mod customers;
 mod directory;
+mod effort;
 mod exchange;
 mod notary;
 mod purposes;

@@ -4,6 +4,7 @@
 //! made anew.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -65,6 +66,7 @@ pub struct Busy;
 pub struct Passwords {
     queue: SyncSender<Job>,
     random: Arc<dyn Random>,
+    computed: Arc<AtomicU64>,
 }
 
 enum Job {
@@ -87,14 +89,25 @@ impl Passwords {
             );
         }
         let (queue, jobs) = sync_channel(policy.queue);
-        let jobs = Arc::new(Mutex::new(jobs));
+        let (jobs, computed) = (Arc::new(Mutex::new(jobs)), Arc::default());
         for index in 0..policy.threads {
-            let (jobs, params) = (Arc::clone(&jobs), params.clone());
+            let worker = Worker::new(params.clone(), Arc::clone(&computed));
+            let jobs = Arc::clone(&jobs);
             thread::Builder::new()
                 .name(format!("hash-{index}"))
-                .spawn(move || Worker::new(params).run(&jobs))?;
+                .spawn(move || worker.run(&jobs))?;
         }
-        Ok(Self { queue, random })
+        Ok(Self {
+            queue,
+            random,
+            computed,
+        })
+    }
+
+    /// How many hashes have been computed, whatever for.
+    #[must_use]
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// Hashes a password under the policy, with a random salt, to a PHC string.
@@ -144,13 +157,15 @@ fn yield_to_others() {
 struct Worker {
     params: Params,
     memory: Vec<Block>,
+    computed: Arc<AtomicU64>,
 }
 
 impl Worker {
-    fn new(params: Params) -> Self {
+    fn new(params: Params, computed: Arc<AtomicU64>) -> Self {
         Self {
             params,
             memory: Vec::new(),
+            computed,
         }
     }
 
@@ -186,7 +201,10 @@ impl Worker {
     fn verify(&mut self, password: &Password, stored: &str) -> Verdict {
         let (matches, current) = match read(stored) {
             None => (false, false),
-            Some(Stored::Foreign(stored)) => (stored.matches(password.expose()), false),
+            Some(Stored::Foreign(stored)) => {
+                self.computed.fetch_add(1, Ordering::Relaxed);
+                (stored.matches(password.expose()), false)
+            }
             Some(Stored::Argon2 { hash, wrapped }) => {
                 let current = !wrapped && hash.satisfies(&self.params);
                 (self.matches(password, &hash), current)
@@ -214,6 +232,7 @@ impl Worker {
         salt: &[u8],
         tag: &mut [u8],
     ) -> Option<()> {
+        self.computed.fetch_add(1, Ordering::Relaxed);
         let (blocks, usual) = (params.block_count(), self.params.block_count());
         if self.memory.len() < blocks {
             self.memory.resize(blocks, Block::default());

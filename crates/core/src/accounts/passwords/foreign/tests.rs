@@ -319,7 +319,7 @@ proptest! {
         let place = place.index(stored.len());
         let changed = format!("{}{other}{}", &stored[..place], &stored[place + 1..]);
         prop_assume!(changed != *stored);
-        let mut worker = Worker::new(Params::new(64, 1, 1, None).expect("parameters"));
+        let mut worker = Worker::new(Params::new(64, 1, 1, None).expect("parameters"), Arc::default());
         let password = Password::new(word(owner)).expect("password");
         prop_assert_eq!(worker.verify(&password, &changed), Verdict::Wrong, "{}", changed);
     }
