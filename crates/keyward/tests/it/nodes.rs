@@ -183,7 +183,7 @@ async fn nothing_a_node_acknowledged_is_lost_when_it_is_killed() {
             acknowledged += ledger.acknowledged;
         }
     }
-    println!("kill -9 of a node: 3 rounds, {acknowledged} effects acknowledged, 0 lost");
+    println!("kill -9 of a node: 3 rounds, acknowledged {acknowledged}, lost 0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
