@@ -76,11 +76,11 @@ fn below_steps(rng: &mut ChaCha12Rng) -> u64 {
 fn eight_digits(number: u64) -> [u8; 8] {
     const PER_TWO: u64 = 0x0000_007F_0000_007F;
     const PER_FOUR: u64 = 0x000F_000F_000F_000F;
-    let fours = number / 10_000 | (number % 10_000) << 32;
-    let hundreds = (fours * 10_486 >> 20) & PER_TWO;
-    let twos = hundreds | (fours - hundreds * 100) << 16;
-    let tens = (twos * 103 >> 10) & PER_FOUR;
-    let ones = tens | (twos - tens * 10) << 8;
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & PER_TWO;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & PER_FOUR;
+    let ones = tens | ((twos - tens * 10) << 8);
     (ones | u64::from_le_bytes(*b"00000000")).to_le_bytes()
 }
 
