@@ -90,9 +90,8 @@ impl Line {
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
-        if field.name() == "message" {
-            self.text.push_str(value);
-        } else if value.bytes().all(is_plain) && !value.is_empty() {
+        let is_plain = value.bytes().all(is_plain) && !value.is_empty();
+        if is_plain || field.name() == "message" {
             self.text.push_str(value);
         } else {
             // Writing to a string does not fail.
