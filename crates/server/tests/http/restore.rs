@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use keyward_core::clock::{Clock, ManualClock};
+use keyward_core::files::Namespace;
 use keyward_core::secret::SecretText;
 use keyward_store::backup::{self, Source, Target};
 use keyward_store::folder::DataFolder;
@@ -29,6 +30,8 @@ async fn restored(archive: &std::path::Path, clock: Arc<ManualClock>) -> TestApp
     let target = Target {
         folder: &folder,
         database: &folder.database(),
+        bucket: None,
+        namespace: Namespace::from_number(1),
         now: clock.now(),
     };
     backup::restore(archive, &target, &mut |_, _| {}).expect("a restore");
@@ -55,6 +58,7 @@ async fn no_token_of_before_a_restore_is_good_under_the_same_key() {
     let source = Source {
         folder: &folder,
         database: &folder.database(),
+        bucket: None,
         program: "test",
         now: app.clock.now(),
     };
@@ -151,6 +155,7 @@ async fn a_clock_behind_the_backup_restores_nothing() {
     let source = Source {
         folder: &source_folder,
         database: &source_folder.database(),
+        bucket: None,
         program: "test",
         now: app.clock.now(),
     };
@@ -159,6 +164,8 @@ async fn a_clock_behind_the_backup_restores_nothing() {
     let target = Target {
         folder: &folder,
         database: &folder.database(),
+        bucket: None,
+        namespace: Namespace::from_number(1),
         now: app.clock.now().minus(Duration::from_secs(1)),
     };
     let refusal = backup::restore(&archive, &target, &mut |_, _| {}).expect_err("a refusal");

@@ -182,7 +182,13 @@ pub(crate) async fn of_fifty_uploads_of_other_names_as_many_finish_as_there_is_r
         account(&rows, "eve").await.id,
     );
     let other = backend.another_node().await;
-    let of = |index: usize| if index % 2 == 0 { &rows } else { &other.rows };
+    let of = |index: usize| {
+        if index.is_multiple_of(2) {
+            &rows
+        } else {
+            &other.rows
+        }
+    };
     // So that the connections are there, and nobody is first for that alone.
     at_once(50, |index| {
         let rows = of(index).clone();
