@@ -37,6 +37,8 @@ use writer::Writer;
 pub struct Options {
     /// How many writes may wait; one more is refused as [`Fault::Unavailable`].
     pub queue: usize,
+    /// The most writes that share a commit.
+    pub writes_per_commit: usize,
     /// How long to wait for a lock that another process holds.
     pub busy_timeout: Duration,
     /// How many long reads run at once; more wait.
@@ -49,6 +51,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             queue: 4_096,
+            writes_per_commit: 1_024,
             busy_timeout: Duration::from_secs(5),
             long_reads: 4,
             migrate: true,
@@ -143,7 +146,7 @@ impl Sqlite {
         }
         Ok(Self {
             readers: Arc::new(Readers::new(path, options)),
-            writer: Writer::start(db, options.queue).map_err(|error| failed(error.into()))?,
+            writer: Writer::start(db, options).map_err(|error| failed(error.into()))?,
         })
     }
 

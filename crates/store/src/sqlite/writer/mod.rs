@@ -19,6 +19,7 @@ use rusqlite::{Connection, Error};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Options;
 use job::Write;
 use thread::{Failed, Message, Thread};
 
@@ -32,8 +33,8 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on a connection that has a write-ahead log.
-    pub(super) fn start(mut db: Connection, queue: usize) -> Result<Self, Error> {
-        let (sender, receiver) = mpsc::channel(queue);
+    pub(super) fn start(mut db: Connection, options: Options) -> Result<Self, Error> {
+        let (sender, receiver) = mpsc::channel(options.queue);
         let (failed, failure) = watch::channel(None);
         let commits = Arc::new(AtomicU64::new(0));
         let log_pages = Arc::new(AtomicI32::new(0));
@@ -47,6 +48,7 @@ impl Writer {
         let thread = Thread {
             db,
             queue: receiver,
+            writes_per_commit: options.writes_per_commit,
             failed: Failed(failed),
             log_pages,
             checkpointed: 0,

@@ -9,7 +9,7 @@ use rusqlite::ffi;
 
 use super::job::{Failure, Meaning};
 use super::*;
-use crate::sqlite::{Options, open_writer};
+use crate::sqlite::open_writer;
 
 struct Bench {
     writer: Writer,
@@ -19,6 +19,13 @@ struct Bench {
 
 /// A writer on an empty database with a table of rows that are unique and one that must refer to them.
 fn bench(queue: usize) -> Bench {
+    bench_with(Options {
+        queue,
+        ..Options::default()
+    })
+}
+
+fn bench_with(options: Options) -> Bench {
     let home = tempfile::tempdir().expect("a folder");
     let path = home.path().join("test.db");
     Connection::open(&path)
@@ -28,9 +35,9 @@ fn bench(queue: usize) -> Bench {
             CREATE TABLE children (id INTEGER REFERENCES rows (id) DEFERRABLE INITIALLY DEFERRED);",
         )
         .expect("its tables");
-    let db = open_writer(&path, Options::default()).expect("a connection");
+    let db = open_writer(&path, options).expect("a connection");
     Bench {
-        writer: Writer::start(db, queue).expect("a writer"),
+        writer: Writer::start(db, options).expect("a writer"),
         path,
         _home: home,
     }
@@ -98,6 +105,24 @@ async fn writes_that_wait_share_one_commit() {
         write.await.expect("a commit");
     }
     assert_eq!((bench.rows().len(), bench.writer.commits()), (500, 1));
+}
+
+#[tokio::test]
+async fn no_commit_holds_more_writes_than_it_may() {
+    let bench = bench_with(Options {
+        writes_per_commit: 2,
+        ..Options::default()
+    });
+    let lock = bench.hold();
+    let mut waiting = Vec::new();
+    for id in 0..5 {
+        waiting.push(queued(bench.insert(id)).await);
+    }
+    drop(lock);
+    for write in waiting {
+        write.await.expect("a commit");
+    }
+    assert_eq!((bench.rows().len(), bench.writer.commits()), (5, 3));
 }
 
 #[tokio::test]

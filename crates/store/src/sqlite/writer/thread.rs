@@ -10,8 +10,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::job::{Failure, Job, Meaning};
 
-/// The most writes that share a commit.
-const BATCH: usize = 1_024;
 /// The pages by which the log grows before it is copied into the database.
 const CHECKPOINT_PAGES: i32 = 4_000;
 
@@ -35,6 +33,7 @@ impl Drop for Failed {
 pub(super) struct Thread {
     pub(super) db: Connection,
     pub(super) queue: mpsc::Receiver<Message>,
+    pub(super) writes_per_commit: usize,
     pub(super) failed: Failed,
     pub(super) log_pages: Arc<AtomicI32>,
     /// How far the log had grown when it was last copied into the database.
@@ -144,7 +143,7 @@ impl Thread {
         taken: usize,
         closing: &mut Option<oneshot::Sender<()>>,
     ) -> Option<Box<dyn Job>> {
-        if taken == BATCH || closing.is_some() {
+        if taken >= self.writes_per_commit || closing.is_some() {
             return None;
         }
         match self.queue.try_recv().ok()? {
