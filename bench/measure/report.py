@@ -3,18 +3,30 @@
 import statistics
 from datetime import date
 
-from . import build, machine
-from .workloads import CEILING, FLASK, KEYWARD
+from . import build, growth, machine, stores
+from .contest import CEILING, FLASK, KEYWARD
 
 LEGEND = """\
 The server is pinned to one core, `wrk -t1 -c64` to the other; all servers run at once and take turns round by
 round. Rates are medians, the spread is of the rounds' ratios: each round's Keyward over the same round's ceiling.
 Bare hyper sends a fixed body as long as Keyward's answer and reads nothing but the head. Access log on (into a
 file), every limit on (those that one account would reach are set out of its reach), SQLite with
-`synchronous=FULL`. "By processor time" is the ceiling's processor time a request over Keyward's: where the load
-column shows that others used the machine too, the rates say little, in either direction, and this says more. At
+`synchronous=FULL`. Passwords have the least costs that a policy may ask, except where logins are measured beside
+raw Argon2id. "By processor time" is the ceiling's processor time a request over Keyward's: where the load
+column shows that others used the machine too, the rates say little, in either direction, and this says more; for
+growth it is the processor time on many rows over that on few. At
 half of peak, clients pause at random, and nothing is corrected for co-ordinated omission.
 """
+
+REPRODUCE = """\
+    bench/run                        # all of this page; needs wrk, nginx, curl, npm and Python with venv
+    bench/run --quick --no-write     # fewer rounds and rows, nothing written
+    bench/run --only growth,start    # by name: see bench/run --help
+    cargo bench -p keyward-bench     # the micro-benchmarks alone, with all their samples
+    bench/profile POST               # where the processor time of a call goes; needs perf
+    bench/guard                      # the codec's instruction counts, as CI holds them; needs valgrind
+
+`KEYWARD_TEST_POSTGRES=postgres://…` names the PostgreSQL server on which `bench/run` makes a database, and drops it."""
 
 
 def render(done, plan):
@@ -25,8 +37,9 @@ def render(done, plan):
         "of one machine; the ratios are the result.",
         "## The machine\n\n" + "\n".join(f"- {line}" for line in machine.describe())
         + f"\n- load average at the end: {machine.load():.1f} (the benchmark itself makes up to 2)",
-        LEGEND,
-        "## Asked of Keyward\n\n" + asked(done),
+        LEGEND.strip(),
+        "## To reproduce it\n\n" + REPRODUCE,
+        "## Asked of Keyward\n\n" + asked(done, plan),
     ]
     for name, title in (("verifyToken", "`GET /verifyToken`"), ("generateToken", "`POST /generateToken`"),
                         ("generate_array", "`POST /generate_array`, 500 floats")):
@@ -37,8 +50,12 @@ def render(done, plan):
             parts.append(f"## Customers: {name}, {plan.rows:,} rows\n\n{contest(done['customers'].figures[name])}")
     if "refresh" in done:
         parts.append(f"## Refresh rotation, 64 clients\n\n{contest(done['refresh'])}")
-    if "growth" in done:
-        parts.append(f"## Growth\n\n{growth(done['growth'])}")
+    for name, title, section in (
+            ("growth", "Growth", of_growth), ("start", "Start and memory", of_start),
+            ("sync", "What a commit's sync costs", of_sync), ("postgres", "On PostgreSQL", of_postgres),
+            ("micro", "Micro-benchmarks", of_micro)):
+        if name in done:
+            parts.append(f"## {title}\n\n{section(done[name])}")
     parts.append((build.ROOT / "bench" / "findings.md").read_text().strip())
     return "\n\n".join(parts) + "\n"
 
@@ -65,7 +82,7 @@ def contest(measured):
     return text
 
 
-def asked(done):
+def asked(done, plan):
     """The table that was asked for, row by row."""
     rows = [["what", "asked", "reached", "spread", "by processor time"]]
     for name, of_ceiling, of_flask in (("verifyToken", 0.65, 28), ("generateToken", 0.75, 35),
@@ -77,12 +94,9 @@ def asked(done):
         figures = done["customers"].figures
         rows.append(ratio("`GET` of one customer, of bare hyper", 0.55, figures["GET"], CEILING))
         rows.append(ratio("`POST` of customers, 64 clients, of bare hyper", 0.35, figures["POST"], CEILING))
-        alone = statistics.median(one.rate for one in figures["alone"])
-        times = [one.rate / alone for one in figures["POST"].rounds[KEYWARD]]
-        rows.append(line("the same, × one client, whose every row is a commit", "≥ 8", times))
-        p50 = statistics.median(one.p50 for one in figures["alone"])
-        rows.append([f"p50 of a commit: one client {span(p50)}", "–",
-                     f"64 clients {span(statistics.median(r.p50 for r in figures['POST'].rounds[KEYWARD]))}", "–", "–"])
+        times = [one.rate / alone for one, alone in zip(figures["POST"].rounds[KEYWARD], figures["commit each"])]
+        rows.append(line("the same, × what its store alone takes from 64 clients with a commit for each row", "≥ 8",
+                         times))
     if "refresh" in done:
         rows.append(ratio("refresh rotation, 64 clients, of bare hyper", 0.25, done["refresh"], CEILING))
     if "login" in done:
@@ -99,17 +113,16 @@ def asked(done):
     if "start" in done:
         figures = done["start"].figures
         rows.append(line("start in an empty folder, ms", "≤ 150", [1000 * one for one in figures["empty"]]))
-        rows.append(line("start with all rows, ms", "≤ 300", [1000 * one for one in figures["full"]]))
+        rows.append(line(f"start with {plan.rows:,} rows of each kind, ms", "≤ 300",
+                         [1000 * one for one in figures["full"]]))
         rows.append(line("resident memory idle, MiB", "≤ 15", figures["idle MiB"]))
     if "verifyToken" in done:
         loaded = [one.rss for one in done["verifyToken"].rounds[KEYWARD]]
         rows.append(line("resident memory under the verify load, MiB", "≤ 30", loaded))
     if "growth" in done:
-        calls = done["growth"].figures["calls"]
-        small, large = done["growth"].figures["sizes"]
-        for name, measured in calls.items():
-            rows.append(line(f"growth of {name}, {large:,} rows over {small:,}", "≤ 1.2",
-                             measured.ratios(small, large)))
+        for name, measured in done["growth"].figures.items():
+            rows.append(line(f"growth of {name}, {plan.rows:,} rows over {plan.sizes[0]:,}", "≤ 1.2",
+                             grown(name, measured, plan.rows), number(costlier(measured, plan.rows))))
     return table(rows)
 
 
@@ -124,14 +137,102 @@ def line(title, asked_for, values, cost="–"):
     return [title, asked_for, number(statistics.median(values)), spread, cost]
 
 
-def growth(measured):
-    """Requests a second at few and at many rows."""
-    small, large = measured.figures["sizes"]
-    rows = [["call", f"{small:,} rows, requests/s", f"{large:,} rows, requests/s", "CPU µs", "CPU µs"]]
-    for name, one in measured.figures["calls"].items():
-        cpu = [statistics.median(r.cpu_micros for r in one.rounds[size]) for size in (small, large)]
-        rows.append([name, f"{one.median(small):,.0f}", f"{one.median(large):,.0f}", *(f"{c:.1f}" for c in cpu)])
+def grown(name, measured, rows):
+    """How much longer a request takes than on the fewest rows, round by round."""
+    small, *_ = measured.rounds
+    if name == growth.LOGIN:
+        return [a.p50 / b.p50 for a, b in zip(measured.rounds[rows], measured.rounds[small])]
+    return measured.ratios(small, rows)
+
+
+def costlier(measured, rows):
+    """The same of processor time, which other work on the machine touches less."""
+    small, *_ = measured.rounds
+    cost = [statistics.median(one.cpu_micros for one in measured.rounds[size]) for size in (small, rows)]
+    return cost[1] / cost[0]
+
+
+def of_growth(measured):
+    """Rate, p50 and processor time by the number of rows."""
+    small, *larger = next(iter(measured.figures.values())).rounds
+    head = ["requests/s · p50 · CPU µs/request", *(f"{size:,} rows" for size in (small, *larger)),
+            *(f"× at {size:,} (processor)" for size in larger)]
+    rows = [head]
+    for name, one in measured.figures.items():
+        rows.append([name, *(cell(rounds) for rounds in one.rounds.values()),
+                     *(f"{number(statistics.median(grown(name, one, size)))} ({number(costlier(one, size))})"
+                       for size in larger)])
+    return table(rows) + (
+        "\n\nSo many accounts, open sessions, closed sessions and customers each; what a request names is drawn at random "
+        "from all of them. The ratio is of the time a request takes, at full rate from 64 clients, for logins the p50 of "
+        "one. Each round of `POST` begins with as many customers as the column says, and lasts a second.")
+
+
+def cell(rounds):
+    middle = {name: statistics.median(getattr(one, name) for one in rounds) for name in ("rate", "p50", "cpu_micros")}
+    return f"{middle['rate']:,.0f} · {span(middle['p50'])} · {middle['cpu_micros']:.1f}"
+
+
+def of_start(measured):
+    """Starts and what is resident after them."""
+    figures = measured.figures
+    rows = [["folder", "ms until `ready`", "spread", "resident MiB"]]
+    for name, seconds, mib in (("empty", "empty", "idle MiB"), ("all rows", "full", "full MiB"),
+                               (f"{figures['closed']:,} closed sessions", "closed start", "closed MiB")):
+        _, _, middle, spread, _ = line("", "", [1000 * one for one in figures[seconds]])
+        rows.append([name, middle, spread, f"{statistics.median(figures[mib]):.0f}"])
+    return table(rows) + "\n\nFrom `exec` to the line `ready`, on both cores; every tenth session id is a closed one's."
+
+
+def of_sync(measured):
+    """The same writes with and without a disk below."""
+    figures = measured.figures
+    rows = [["", "on disk", "in memory (/dev/shm)"]]
+    for clients in (1, 64):
+        of_clients = figures[clients].rounds
+        rows.append([f"`POST` of customers, {clients} client{'s' * (clients > 1)}: requests/s · p50 · CPU µs/request",
+                     cell(of_clients["disk"]), cell(of_clients["memory"])])
+    for key, text in (("1024 a commit", "all that wait in one commit"), ("1 a commit", "a commit for each")):
+        rates = figures[key]
+        rows.append([f"the store alone, 64 clients, {text}: rows/s",
+                     *(f"{statistics.median(rates[name]):,.0f}" for name in ("disk", "memory"))])
     return table(rows)
+
+
+def of_postgres(measured):
+    """PostgreSQL beside SQLite."""
+    figures = dict(measured.figures)
+    size = figures.pop("rows")
+    rows = [["requests/s · p50 · CPU µs/request", stores.SQLITE, stores.POSTGRES, "rate, PostgreSQL over SQLite", "spread"]]
+    for name, one in figures.items():
+        _, _, middle, spread, _ = line("", "", one.ratios(stores.POSTGRES, stores.SQLITE))
+        rows.append([name, *(cell(rounds) for rounds in one.rounds.values()), middle, spread])
+    return table(rows) + (
+        f"\n\n{size:,} rows of each kind. PostgreSQL, on the same machine with its own settings, shares the two cores with "
+        "Keyward and `wrk`; its processor time is not counted.")
+
+
+def of_micro(measured):
+    """The codec beside aws-lc-rs alone, the closed sessions, and the group commit."""
+    medians, memory = measured.figures["medians"], measured.figures["memory"]
+    rows = [["verification of a token", "Keyward", "aws-lc-rs alone, key parsed", "×", "with a key not seen before"]]
+    for name in ("HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"):
+        symmetric = name.startswith("HS")
+        ours = medians[f"verify/{name}" if symmetric else f"public_keys/judge_kept_key/{name}"]
+        raw = medians[f"verify_raw/{name}" if symmetric else f"public_keys/verify_raw/{name}"]
+        new = medians[f"judge/{name}" if symmetric else f"public_keys/judge_new_key/{name}"]
+        rows.append([name, span(ours), span(raw), number(ours / raw), span(new)])
+    closed = [["closed sessions", "a check", "resident MiB of the set"]]
+    for size in sorted(memory):
+        closed.append([f"{size:,}", span(medians[f"closed/refuses/{size}"]), f"{memory[size]:.1f}"])
+    waiting = [["inserts that wait", "until all are on disk, in one commit", "a commit for each", "×"]]
+    for waiters in (1, 8, 64, 512):
+        each, group = (medians[f"{name}/{waiters}"] for name in ("commit_each", "group_commit"))
+        waiting.append([waiters, span(group), span(each), number(each / group)])
+    return "\n\n".join([
+        table(rows), table(closed), table(waiting),
+        "Medians of `cargo bench -p keyward-bench` with few samples. A token is taken apart, its header and its claims' "
+        "form are checked, then its signature."])
 
 
 def number(value):
@@ -139,7 +240,11 @@ def number(value):
 
 
 def span(seconds):
-    return f"{seconds * 1e6:.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
+    """A time in the unit that suits it."""
+    for unit, scale in (("ns", 1e9), ("µs", 1e6)):
+        if seconds * scale < 1000:
+            return f"{seconds * scale:.{1 if seconds * scale < 10 else 0}f} {unit}"
+    return f"{seconds * 1e3:.1f} ms"
 
 
 def table(rows):

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import select
 import shutil
 import socket
 import subprocess
@@ -22,7 +23,7 @@ HIGH_LIMITS = {
 class Server:
     """A process that listens on a port of its own."""
 
-    def __init__(self, name, command, environment=None, pinned=True):
+    def __init__(self, name, command, environment=None, pinned=True, announces=False):
         self.name, self.port = name, free_port()
         command = [str(part).replace("{port}", str(self.port)) for part in command]
         pin = ["taskset", "-c", machine.SERVER_CORE] if pinned else []
@@ -32,9 +33,18 @@ class Server:
         started = time.monotonic()
         self.process = subprocess.Popen(
             pin + command, env=build.clean_environment() | (environment or {}),
-            stdout=subprocess.DEVNULL, stderr=self.log, cwd=build.ROOT / "bench" / "peers")
+            stdout=subprocess.PIPE if announces else subprocess.DEVNULL, stderr=self.log,
+            cwd=build.ROOT / "bench" / "peers")
         self.pid = self.process.pid
-        self.start_seconds = self.wait(started)
+        self.start_seconds = self.wait_for_word(started) if announces else self.wait(started)
+
+    def wait_for_word(self, started):
+        """Waits until the server says that it is ready."""
+        readable, _, _ = select.select([self.process.stdout], [], [], 120)
+        if readable and self.process.stdout.readline().startswith(b"ready "):
+            return time.monotonic() - started
+        self.stop()
+        raise SystemExit(f"{self.name} did not start: {build.WORK}/logs/{self.name}.log")
 
     def wait(self, started):
         """Waits until the port answers."""
@@ -87,7 +97,7 @@ def keyward(folder, environment=None, pinned=True):
     """Keyward on a data folder, everything switched on."""
     settings = {"KEYWARD_DATA_DIR": str(folder)} | HIGH_LIMITS | (environment or {})
     command = [build.RELEASE / "keyward", "serve", "--listen", "127.0.0.1:{port}"]
-    return Server("keyward", command, settings, pinned)
+    return Server("keyward", command, settings, pinned, announces=True)
 
 
 def ceiling(length):
@@ -109,9 +119,9 @@ def peer(name):
     return Server(name, commands[name], {"NODE_PATH": str(build.NODE / "node_modules")})
 
 
-def fresh_folder(name):
-    """An empty place for a data folder."""
-    folder = build.WORK / "data" / name
+def fresh_folder(name, root=None):
+    """A place for a data folder, on the disk where no other is named."""
+    folder = (root or build.WORK / "data") / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     return folder

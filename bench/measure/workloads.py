@@ -1,96 +1,18 @@
-"""What is measured. Every answer is checked before it is timed."""
+"""The calls beside ceiling and peers, on SQLite. Every answer is checked before it is timed."""
 
 import contextlib
 import json
-import statistics
 import subprocess
 import threading
 import time
-import traceback
 import urllib.parse
-from dataclasses import dataclass, field
 
-from . import build, data, generator, machine, servers
+from . import build, data, generator, machine, scripts, servers
+from .contest import CEILING, FLASK, KEYWARD, Measured, alternate, same
 
-KEYWARD, CEILING, FLASK = "Keyward", "bare hyper", "Flask + gunicorn"
-TABLE = "/api/v1/customers/customers"
 SENTENCE = {"sentence": "This is a sample sentence"}
 CUSTOMER = {"name": "Ada Lovelace", "dob": "1815-12-10"}
-
-
-@dataclass
-class Plan:
-    """How much of it all."""
-
-    quick: bool
-    only: set
-
-    @property
-    def rounds(self):
-        return 3 if self.quick else 7
-
-    @property
-    def seconds(self):
-        return 1 if self.quick else 3
-
-    @property
-    def rows(self):
-        return 100_000 if self.quick else 1_000_000
-
-
-@dataclass
-class Measured:
-    """One measurement: rounds by server, and single figures by name."""
-
-    rounds: dict = field(default_factory=dict)
-    paced: dict = field(default_factory=dict)
-    figures: dict = field(default_factory=dict)
-
-    def median(self, name):
-        return statistics.median(one.rate for one in self.rounds[name])
-
-    def ratios(self, name, base):
-        """The ratio round by round: a round's servers met the same machine."""
-        return [a.rate / b.rate for a, b in zip(self.rounds[name], self.rounds[base])]
-
-
-def measure(plan):
-    """Everything, or what was asked for."""
-    all_of_them = {
-        "verifyToken": verify, "generateToken": generate, "generate_array": array,
-        "customers": customers, "refresh": refresh, "login": login, "files": files,
-        "start": start, "growth": growth,
-    }
-    chosen = {name: work for name, work in all_of_them.items() if not plan.only or name in plan.only}
-    done = {}
-    for name, work in chosen.items():
-        began = time.monotonic()
-        try:
-            done[name] = work(plan)
-        except (Exception, SystemExit):  # noqa: BLE001: one that fails must not cost the others' results
-            traceback.print_exc()
-        print(f"{name}: {time.monotonic() - began:.0f} s, load {machine.load():.1f}", flush=True)
-    return done
-
-
-def alternate(plan, contestants, paced=KEYWARD):
-    """Rounds in turn; `contestants` names a server and what makes its script each round."""
-    measured = Measured({name: [] for name in contestants})
-    for name, (server, script) in contestants.items():
-        generator.run(server, script(), 1)
-    for _ in range(plan.rounds):
-        for name, (server, script) in contestants.items():
-            measured.rounds[name].append(generator.run(server, script(), plan.seconds))
-    for name in {paced} & set(contestants):
-        server, script = contestants[name]
-        half = measured.median(name) / 2
-        measured.paced[name] = generator.run(server, generator.paced(script(), 64, half), plan.seconds + 1)
-    return measured
-
-
-def same(script):
-    """A script that every round shares."""
-    return lambda: script
+JUDGED = {"Token": data.token(), "Signing_key": data.SIGNING_KEY}
 
 
 def against(stack, plan, script, check, peers, length):
@@ -104,18 +26,16 @@ def against(stack, plan, script, check, peers, length):
 
 
 def verify(plan):
-    body = {"Token": data.token(), "Signing_key": data.SIGNING_KEY}
-
     def check(server):
         for key, verdict in ((data.SIGNING_KEY, True), ("another", False)):
-            status, answer, _ = server.call("GET", "/verifyToken", body | {"Signing_key": key})
+            status, answer, _ = server.call("GET", "/verifyToken", JUDGED | {"Signing_key": key})
             told = json.loads(answer)
             assert status == 200 and told["Signature Verification"] is verdict, (server.name, answer)
             assert told["Claims"]["payload"]["data"] == "this is test" and told["Header"]["alg"] == "HS512", answer
-        return server.call("GET", "/verifyToken", body)[1]
+        return server.call("GET", "/verifyToken", JUDGED)[1]
 
     peers = [FLASK, "FastAPI + uvicorn", "Node + jsonwebtoken", "axum + jsonwebtoken"]
-    return of_contract(plan, "GET", "/verifyToken", body, check, peers)
+    return of_contract(plan, "GET", "/verifyToken", JUDGED, check, peers)
 
 
 def generate(plan):
@@ -153,7 +73,7 @@ def array(plan):
         return answer
 
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(servers.keyward(data.filled("array", 0)))
+        server = stack.enter_context(servers.keyward(data.filled("array", 0), data.CHEAP))
         own = data.bearer(server)
         peers_token = foreign_bearer()
         length = len(check(server, own))
@@ -174,88 +94,64 @@ def foreign_bearer():
     return f"{message}.{data.encode(hmac.digest(b'k' * 64, message.encode(), 'sha256'))}"
 
 
-def reads(token, rows):
-    """A script that reads customers at random."""
-    return f"""
-math.randomseed({time.monotonic_ns() % 1_000_000})
-local headers = {{ Authorization = "Bearer {token}" }}
-request = function() return wrk.format("GET", "{TABLE}/" .. math.random(1, {rows}), headers) end
-"""
-
-
 def customers(plan):
     measured = Measured()
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(servers.keyward(data.filled("customers", plan.rows)))
+        server = stack.enter_context(servers.keyward(data.filled("customers", plan.rows), data.CHEAP))
         token = data.bearer(server)
-        status, answer, _ = server.call("GET", f"{TABLE}/{plan.rows}", token=token)
+        status, answer, _ = server.call("GET", f"{scripts.TABLE}/{plan.rows}", token=token)
         assert status == 200 and json.loads(answer)["name"] == f"Customer {plan.rows}", answer
-        assert server.call("GET", f"{TABLE}/1")[0] == 401
+        assert server.call("GET", f"{scripts.TABLE}/1")[0] == 401
         ceiling = stack.enter_context(servers.ceiling(len(answer)))
-        script = lambda: reads(data.bearer(server), plan.rows)  # noqa: E731
-        get = alternate(plan, {CEILING: (ceiling, script), KEYWARD: (server, script)})
-        status, answer, _ = server.call("POST", TABLE, CUSTOMER, token)
+
+        def beside(script):
+            return alternate(plan, {CEILING: (ceiling, script), KEYWARD: (server, script)})
+
+        measured.figures["GET"] = beside(lambda: scripts.reads(data.bearer(server), plan.rows))
+        young = lambda: generator.constant("GET", scripts.YOUNGEST, token=data.bearer(server))  # noqa: E731
+        measured.figures["nyoungest"] = alternate(plan, {KEYWARD: (server, young)})
+        put = lambda: scripts.updates(data.bearer(server), plan.rows)  # noqa: E731
+        measured.figures["PUT"] = alternate(plan, {KEYWARD: (server, put)})
+        status, answer, _ = server.call("POST", scripts.TABLE, CUSTOMER, token)
         assert status == 201 and json.loads(answer)["id"] > plan.rows, answer
-        script = lambda: generator.constant("POST", TABLE, CUSTOMER, data.bearer(server))  # noqa: E731
-        post = alternate(plan, {CEILING: (ceiling, script), KEYWARD: (server, script)})
-        alone = [generator.run(server, script(), plan.seconds, 1) for _ in range(3)]
-        script = lambda: generator.constant("PUT", f"{TABLE}/7", CUSTOMER, data.bearer(server))  # noqa: E731
-        put = alternate(plan, {KEYWARD: (server, script)})
-        young = "/api/v1/customers/nyoungest?n=10"
-        script = lambda: generator.constant("GET", young, token=data.bearer(server))  # noqa: E731
-        young = alternate(plan, {KEYWARD: (server, script)})
-    for name, part in (("GET", get), ("POST", post), ("PUT", put), ("nyoungest", young)):
-        measured.figures[name] = part
-    measured.figures["alone"] = alone
+        post = lambda: generator.constant("POST", scripts.TABLE, CUSTOMER, data.bearer(server))  # noqa: E731
+        measured.figures["POST"] = beside(post)
+        # No server can write more rows with a commit for each than its store does alone.
+        measured.figures["commit each"] = [raw_commits(plan.seconds, 1) for _ in range(plan.rounds)]
     return measured
 
 
-def refreshes(server, logins=80):
-    """A script whose connections trade refresh tokens, each for the next."""
-    tokens = [data.login(server)["refresh_token"] for _ in range(logins)]
-    listed = ", ".join(f'"{token}"' for token in tokens)
-    return f"""
-local tokens, first, last = {{ {listed} }}, 1, {logins}
-local headers = {{}}
-request = function()
-  local token = tokens[first]
-  tokens[first], first = nil, first + 1
-  headers["Authorization"] = "Bearer " .. token
-  return wrk.format("POST", "/api/v1/authentication/refresh", headers)
-end
-response = function(status, headers, body)
-  last = last + 1
-  tokens[last] = body:match('"refresh_token":"([^"]+)"')
-end
-"""
+def raw_commits(seconds, writes_per_commit, root=None):
+    """How many rows a second the store alone takes from 64 clients, on the server's core."""
+    folder = servers.fresh_folder("commits", root)
+    folder.mkdir()
+    command = ["taskset", "-c", machine.SERVER_CORE, build.RELEASE / "raw-commits", str(seconds),
+               str(writes_per_commit), folder]
+    return float(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
-def refresh(plan, rows=0):
-    # Logins are made for each round, and are not what is measured here.
-    cheap = {"KEYWARD_PASSWORDS__MEMORY_KIB": "8192", "KEYWARD_PASSWORDS__PASSES": "3"}
-    folder = data.filled(f"refresh-{rows}", rows)
+def refresh(plan):
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(servers.keyward(folder, cheap))
+        server = stack.enter_context(servers.keyward(data.filled("refresh", 0), data.CHEAP))
         pair = data.login(server)
-        status, answer, _ = server.call("POST", "/api/v1/authentication/refresh", token=pair["refresh_token"])
+        status, answer, _ = server.call("POST", scripts.REFRESH, token=pair["refresh_token"])
         assert status == 200 and json.loads(answer)["refresh_token"] != pair["refresh_token"], answer
-        assert server.call("POST", "/api/v1/authentication/refresh", token=pair["refresh_token"])[0] == 401
-        contestants = {KEYWARD: (server, lambda: refreshes(server))}
-        if not rows:
-            plain = generator.constant("POST", "/", token=pair["refresh_token"])
-            contestants[CEILING] = (stack.enter_context(servers.ceiling(len(answer))), same(plain))
-        return alternate(plan, contestants)
+        assert server.call("POST", scripts.REFRESH, token=pair["refresh_token"])[0] == 401
+        plain = generator.constant("POST", "/", token=pair["refresh_token"])
+        ceiling = stack.enter_context(servers.ceiling(len(answer)))
+        return alternate(plan, {CEILING: (ceiling, same(plain)),
+                                KEYWARD: (server, lambda: scripts.refreshes(server))})
 
 
 def login(plan):
     """Logins beside the raw rate, on all cores; and what they do to an authenticated GET meanwhile."""
     measured = Measured()
     raw, rates, idle, busy = [], [], [], []
-    with servers.keyward(data.filled("login", 1000), pinned=False) as server:
+    with servers.keyward(data.filled("login", 1000, {}), pinned=False) as server:
         token = data.bearer(server)
-        script = generator.constant("POST", "/api/v1/authentication/login", data.USERS[0])
-        get = generator.paced(reads(token, 1000), 4, 200)
-        for _ in range(3 if plan.quick else 5):
+        script = generator.constant("POST", scripts.LOGIN, data.USERS[0])
+        get = generator.paced(scripts.reads(token, 1000), 4, 200)
+        for _ in range(plan.rounds):
             seconds = plan.seconds + 1
             done = subprocess.run([build.RELEASE / "raw-argon2", str(seconds)], capture_output=True, check=True)
             raw.append(float(done.stdout))
@@ -288,7 +184,7 @@ def files(plan):
             assert status == 200, answer
             tokens[realm] = answer.decode()
         quiet = machine.resident_mib(server.pid)
-        for turn in range(3):
+        for turn in range(1 if plan.quick else 3):
             copy = build.WORK / "data" / "copy.bin"
             copy.unlink(missing_ok=True)
             figures["dd"].append(size / timed("dd", f"if={source}", f"of={copy}", "bs=1M", "conv=fsync", "status=none"))
@@ -314,43 +210,3 @@ def timed(*command):
     began = time.monotonic()
     subprocess.run(command, check=True)
     return time.monotonic() - began
-
-
-def start(plan):
-    """How long until `ready`, in an empty folder and on many rows, and the memory then."""
-    figures = {"empty": [], "full": [], "idle MiB": []}
-    for _ in range(3 if plan.quick else 5):
-        with servers.keyward(servers.fresh_folder("start"), pinned=False) as server:
-            figures["empty"].append(server.start_seconds)
-            time.sleep(0.3)
-            figures["idle MiB"].append(machine.resident_mib(server.pid))
-    folder = data.filled("full", plan.rows)
-    for _ in range(3 if plan.quick else 5):
-        with servers.keyward(folder, pinned=False) as server:
-            figures["full"].append(server.start_seconds)
-            figures["full MiB"] = machine.resident_mib(server.pid)
-    return Measured(figures=figures)
-
-
-def growth(plan):
-    """The same calls at a thousand rows and at many, in turn."""
-    done, sizes = {}, (1000, plan.rows)
-    cheap = {"KEYWARD_PASSWORDS__MEMORY_KIB": "8192", "KEYWARD_PASSWORDS__PASSES": "3"}
-    with contextlib.ExitStack() as stack:
-        running = {rows: stack.enter_context(servers.keyward(data.filled(f"growth-{rows}", rows), cheap))
-                   for rows in sizes}
-
-        def token(rows):
-            return data.bearer(running[rows])
-
-        def pair(script):
-            return alternate(plan, {rows: (server, lambda rows=rows: script(rows)) for rows, server in running.items()})
-
-        done["GET customer"] = pair(lambda rows: reads(token(rows), rows))
-        done["POST customer"] = pair(lambda rows: generator.constant("POST", TABLE, CUSTOMER, token(rows)))
-        young = "/api/v1/customers/nyoungest?n=10"
-        done["nyoungest"] = pair(lambda rows: generator.constant("GET", young, token=token(rows)))
-        done["refresh"] = pair(lambda rows: refreshes(running[rows]))
-        body = {"Token": data.token(), "Signing_key": data.SIGNING_KEY}
-        done["verifyToken"] = pair(lambda rows: generator.constant("GET", "/verifyToken", body))
-    return Measured(figures={"sizes": sizes, "calls": done})

@@ -6,9 +6,15 @@
     reason = "a benchmark whose set-up fails has nothing to measure"
 )]
 
+mod closed;
+mod public_keys;
+
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use keyward_core::clock::Timestamp;
 use keyward_core::customers::{Details, Store};
 use keyward_core::random::SystemRandom;
 use keyward_core::vectors;
@@ -133,17 +139,30 @@ fn array(bencher: Bencher<'_, '_>, dimensions: usize) {
     bencher.bench_local(|| vectors::generate("a sentence", dimensions, None, &SystemRandom));
 }
 
-/// Rows that as many clients insert at once, each answered after a synced commit.
+/// Rows that as many clients insert at once, each answered after a synced commit that all of them share.
 #[divan::bench(args = [1, 8, 64, 512], sample_count = 20)]
 fn group_commit(bencher: Bencher<'_, '_>, waiters: usize) {
+    insert_at_once(bencher, waiters, Options::default());
+}
+
+/// The same with a commit for each row.
+#[divan::bench(args = [1, 8, 64, 512], sample_count = 20)]
+fn commit_each(bencher: Bencher<'_, '_>, waiters: usize) {
+    let options = Options {
+        writes_per_commit: 1,
+        ..Options::default()
+    };
+    insert_at_once(bencher, waiters, options);
+}
+
+fn insert_at_once(bencher: Bencher<'_, '_>, waiters: usize, options: Options) {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let path = folder.path().join("rows.db");
-    let store = std::sync::Arc::new(Sqlite::open(&path, Options::default()).unwrap());
+    let store = Arc::new(Sqlite::open(&folder.path().join("rows.db"), options).unwrap());
     let details = Details {
         name: "Ada Lovelace".into(),
         born: "1815-12-10".parse().unwrap(),
-        updated_at: keyward_core::clock::Timestamp::from_seconds(1_594_212_949),
+        updated_at: Timestamp::from_seconds(1_594_212_949),
     };
     let bencher = bencher.counter(ItemsCount::new(waiters));
     bencher.bench_local(|| {

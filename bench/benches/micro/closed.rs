@@ -1,0 +1,147 @@
+//! The closed-session check by how many sessions are closed: every tenth of those there are, and the memory
+//! of the set.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use divan::{Bencher, black_box};
+use keyward_core::accounts::Accounts;
+use keyward_core::accounts::passwords::{Passwords, Policy};
+use keyward_core::clock::{Clock, SystemClock, Timestamp};
+use keyward_core::error::Fault;
+use keyward_core::id::{AccountId, SessionId};
+use keyward_core::page::Page;
+use keyward_core::random::SystemRandom;
+use keyward_core::secret::SecretText;
+use keyward_core::sessions::{
+    Closures, NewSession, Reason, Rotate, Rotation, Session, Sessions, Store,
+};
+use keyward_store::sqlite::{Options, Sqlite};
+
+/// The id of a closed session over that of the one closed before.
+const STEP: i64 = 10;
+
+#[divan::bench(args = [1_000, 100_000, 10_000_000])]
+fn refuses(bencher: Bencher<'_, '_>, closed: i64) {
+    let before = resident_kib();
+    let sessions = loaded(closed);
+    let grown = resident_kib().saturating_sub(before);
+    assert_eq!(sessions.closed().len(), closed.unsigned_abs());
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "resident memory of {closed} closed sessions: {grown} KiB"
+    )
+    .unwrap();
+    let later = Timestamp::from_seconds(i64::from(u32::MAX));
+    let mut id = 1;
+    bencher.bench_local(|| {
+        // Jumps about, so that no part of a large set stays in the processor's cache for this alone.
+        id = (id * 48_271 + 11) % (closed * STEP);
+        black_box(sessions.closed().refuses(SessionId(id), later))
+    });
+}
+
+/// Sessions with a set as a server loads it.
+fn loaded(closed: i64) -> Sessions {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = Sqlite::open(&folder.path().join("rows.db"), Options::default()).unwrap();
+    let policy = Policy {
+        memory_kib: 8_192,
+        passes: 3,
+        threads: 1,
+        queue: 1,
+    };
+    let passwords = Passwords::start(policy, Arc::new(SystemRandom)).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let accounts = Accounts::new(Arc::new(rows), passwords, clock.clone());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime
+        .block_on(Sessions::load(Arc::new(Feed(closed)), accounts, clock))
+        .unwrap()
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+/// A feed of so many closed sessions, and nothing else.
+struct Feed(i64);
+
+fn only_the_feed<T>() -> Result<T, Fault> {
+    Err(Fault::Internal("there is only the feed".into()))
+}
+
+#[async_trait]
+impl Store for Feed {
+    async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault> {
+        let last = self.0.min(cursor + i64::from(limit));
+        Ok(Closures {
+            sessions: (cursor..last).map(|seq| SessionId(seq * STEP)).collect(),
+            cursor: last,
+        })
+    }
+
+    async fn find_horizon(&self) -> Result<Option<Timestamp>, Fault> {
+        Ok(None)
+    }
+
+    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault> {
+        Ok(None)
+    }
+
+    async fn open_session(&self, _: NewSession) -> Result<Option<Session>, Fault> {
+        only_the_feed()
+    }
+
+    async fn rotate_refresh_token(&self, _: Rotate) -> Result<Rotation, Fault> {
+        only_the_feed()
+    }
+
+    async fn find_session(&self, _: SessionId) -> Result<Option<Session>, Fault> {
+        only_the_feed()
+    }
+
+    async fn list_sessions(
+        &self,
+        _: Option<AccountId>,
+        _: Timestamp,
+        _: Page,
+    ) -> Result<Vec<Session>, Fault> {
+        only_the_feed()
+    }
+
+    async fn close_session(&self, _: SessionId, _: Reason, _: Timestamp) -> Result<bool, Fault> {
+        only_the_feed()
+    }
+
+    async fn change_password(
+        &self,
+        _: AccountId,
+        _: SecretText,
+        _: Option<SessionId>,
+        _: Timestamp,
+    ) -> Result<Option<Vec<SessionId>>, Fault> {
+        only_the_feed()
+    }
+
+    async fn disable_account(
+        &self,
+        _: AccountId,
+        _: Timestamp,
+    ) -> Result<Option<Vec<SessionId>>, Fault> {
+        only_the_feed()
+    }
+
+    async fn forget_ended_sessions(&self, _: Timestamp, _: u32) -> Result<Vec<SessionId>, Fault> {
+        only_the_feed()
+    }
+}

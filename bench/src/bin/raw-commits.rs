@@ -1,0 +1,60 @@
+//! What the store alone commits: 64 clients insert customers, each its next once the last is on disk,
+//! `raw-commits SECONDS WRITES_PER_COMMIT FOLDER`. Prints rows a second.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use keyward_core::clock::Timestamp;
+use keyward_core::customers::{Details, Store as _};
+use keyward_store::sqlite::{Options, Sqlite};
+use tokio::task::JoinSet;
+
+const CLIENTS: usize = 64;
+
+#[expect(clippy::print_stdout, reason = "a command-line tool")]
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || {
+        arguments
+            .next()
+            .context("usage: raw-commits SECONDS WRITES_PER_COMMIT FOLDER")
+    };
+    let span = Duration::from_secs(next()?.parse()?);
+    let options = Options {
+        writes_per_commit: next()?.parse()?,
+        ..Options::default()
+    };
+    let path = PathBuf::from(next()?).join("rows.db");
+    let store = Arc::new(Sqlite::open(&path, options)?);
+    let started = Instant::now();
+    let rows = tokio::runtime::Runtime::new()?.block_on(insert_until(&store, started + span))?;
+    println!("{:.1}", f64::from(rows) / started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+async fn insert_until(store: &Arc<Sqlite>, end: Instant) -> anyhow::Result<u32> {
+    let details = Details {
+        name: "Ada Lovelace".into(),
+        born: "1815-12-10".parse().context("a date")?,
+        updated_at: Timestamp::from_seconds(1_594_212_949),
+    };
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let (store, details) = (store.clone(), details.clone());
+        clients.spawn(async move {
+            let mut rows = 0;
+            while Instant::now() < end {
+                store.create_customer(details.clone()).await?;
+                rows += 1;
+            }
+            anyhow::Ok(rows)
+        });
+    }
+    let mut rows = 0;
+    while let Some(client) = clients.join_next().await {
+        rows += client??;
+    }
+    Ok(rows)
+}
