@@ -201,6 +201,8 @@ def of_sync(measured):
 
 def of_postgres(measured):
     """PostgreSQL beside SQLite."""
+    if not measured.figures:
+        return stores.SKIPPED
     figures = dict(measured.figures)
     size = figures.pop("rows")
     rows = [["requests/s · p50 · CPU µs/request", stores.SQLITE, stores.POSTGRES, "rate, PostgreSQL over SQLite", "spread"]]

@@ -22,18 +22,27 @@ use keyward_store::sqlite::{Options, Sqlite};
 /// The id of a closed session over that of the one closed before.
 const STEP: i64 = 10;
 
-#[divan::bench(args = [1_000, 100_000, 10_000_000])]
+const SIZES: [i64; 3] = [1_000, 100_000, 10_000_000];
+
+/// Prints by how much loading a set makes the memory of this process grow.
+pub(crate) fn print_memory() {
+    for closed in SIZES {
+        let before = resident_kib();
+        let sessions = loaded(closed);
+        let grown = resident_kib().saturating_sub(before);
+        assert_eq!(sessions.closed().len(), closed.unsigned_abs());
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "resident memory of {closed} closed sessions: {grown} KiB"
+        )
+        .unwrap();
+    }
+}
+
+#[divan::bench(args = SIZES)]
 fn refuses(bencher: Bencher<'_, '_>, closed: i64) {
-    let before = resident_kib();
     let sessions = loaded(closed);
-    let grown = resident_kib().saturating_sub(before);
-    assert_eq!(sessions.closed().len(), closed.unsigned_abs());
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "resident memory of {closed} closed sessions: {grown} KiB"
-    )
-    .unwrap();
     let later = Timestamp::from_seconds(i64::from(u32::MAX));
     let mut id = 1;
     bencher.bench_local(|| {

@@ -28,6 +28,7 @@ const CLAIMS: &str = r#"{"sub":"42","email":"ada@example.com","iat":1594212949,"
 const ALGORITHMS: [&str; 3] = ["HS256", "HS384", "HS512"];
 
 fn main() {
+    closed::print_memory();
     divan::main();
 }
 
