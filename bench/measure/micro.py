@@ -12,7 +12,8 @@ UNITS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 def measure(plan):
     """The medians in seconds by the benchmark's path, such as `verify/HS256`, and the memory of the closed sessions."""
     samples = ["--sample-count", "50" if plan.quick else "100", "--max-time", "0.3" if plan.quick else "1"]
-    text = subprocess.run(["cargo", "bench", "--quiet", "--locked", "--package", "keyward-bench", "--", *samples], cwd=build.ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["cargo", "bench", "--quiet", "--locked", "--package", "keyward-bench", "--", *samples]
+    text = subprocess.run(command, cwd=build.ROOT, capture_output=True, text=True, check=True).stdout
     medians, path = {}, []
     for line in text.splitlines():
         named = re.match(r"((?:[│ ]  )*)[├╰]─ (\S+)(.*)", line)
