@@ -1,7 +1,7 @@
 """Rounds in turn: how much is measured, and what the rounds have shown."""
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import generator
 
@@ -14,10 +14,15 @@ class Plan:
 
     quick: bool
     only: set
+    short: bool = False
 
     @property
     def rounds(self):
-        return 3 if self.quick else 5
+        return (3 if self.quick else 5) - (1 if self.quick else 2) * self.short
+
+    def shorter(self):
+        """The same with fewer rounds, where nothing is asked of the ratio."""
+        return replace(self, short=True)
 
     @property
     def seconds(self):

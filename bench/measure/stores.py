@@ -19,7 +19,7 @@ SQLITE, POSTGRES = "SQLite", "PostgreSQL"
 
 def sync(plan):
     """`POST` of customers on disk and on a file system in memory."""
-    figures = {}
+    figures, plan = {}, plan.shorter()
     with contextlib.ExitStack() as stack:
         memory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyward-bench-", dir=MEMORY)))
         roots = {"disk": build.WORK / "data", "memory": memory}
@@ -46,7 +46,7 @@ def postgres(plan):
     if not url or not shutil.which("psql"):
         print(SKIPPED)
         return Measured()
-    figures = {"rows": rows}
+    figures, plan = {"rows": rows}, plan.shorter()
     with contextlib.ExitStack() as stack:
         settings = data.CHEAP | {"KEYWARD_DATABASE": stack.enter_context(filled_database(url, rows))}
         folder = servers.fresh_folder("beside-postgres")
