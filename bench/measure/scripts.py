@@ -26,21 +26,25 @@ request = function() return wrk.format("GET", "{TABLE}/" .. math.random(1, {rows
 """
 
 
-def inserts(token):
-    """Inserts customers born at random."""
-    return opening(token) + f"""
-request = function()
+CUSTOMER = """
+local function customer()
   local born = string.format("%d-%02d-%02d", math.random(1940, 2018), math.random(1, 12), math.random(1, 28))
-  return wrk.format("POST", "{TABLE}", headers, '{{"name":"Ada Lovelace","dob":"' .. born .. '"}}')
+  return '{"name":"Ada Lovelace","dob":"' .. born .. '"}'
 end
 """
 
 
+def inserts(token):
+    """Inserts customers born at random."""
+    return opening(token) + CUSTOMER + f"""
+request = function() return wrk.format("POST", "{TABLE}", headers, customer()) end
+"""
+
+
 def updates(token, rows):
-    """Updates customers at random."""
-    return opening(token) + f"""
-local body = '{{"name":"Ada Lovelace","dob":"1815-12-10"}}'
-request = function() return wrk.format("PUT", "{TABLE}/" .. math.random(1, {rows}), headers, body) end
+    """Updates customers at random, so that their place among the births changes too."""
+    return opening(token) + CUSTOMER + f"""
+request = function() return wrk.format("PUT", "{TABLE}/" .. math.random(1, {rows}), headers, customer()) end
 """
 
 
