@@ -106,7 +106,7 @@ settings! {
     http "http.": Http {
         /// How long a client may take to send a request's header.
         header_timeout: Span<1> = "10s";
-        /// How long a client may pause while it sends a body; all pauses together twice as long, and 1 s more for every 100 bytes.
+        /// How long a client may pause while it sends a body; all pauses together twice that, and 1 s for every 100 bytes.
         body_timeout: Span<1> = "30s";
         /// How long a client may leave an answer lying before it takes more of it.
         write_timeout: Span<1> = "30s";
