@@ -17,5 +17,5 @@ pub mod limits;
 pub mod middleware;
 pub mod serve;
 
-pub use self::router::{document, router};
+pub use self::router::{document, site};
 pub use self::state::{App, Contracts, Services, Settings};

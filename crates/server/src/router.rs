@@ -1,23 +1,31 @@
 //! The whole server as one router: the contracts that are switched on, the native API beside them, and the
 //! OpenAPI document of all of it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::{Problem, Shape, method_not_allowed, not_found};
+use crate::middleware::{Edge, Site};
 use crate::state::{App, Settings};
-use crate::{api, contract, documentation, health, login, middleware, welcome};
+use crate::{api, contract, documentation, health, login, welcome};
 
-/// The router of a server with these services and settings.
-pub fn router(app: &App, settings: &Settings) -> Router {
+/// The whole of a server with these services and settings.
+pub fn site(app: &App, settings: &Settings) -> Site {
     let (router, document) = routes(settings);
+    let templates = document.paths.paths.keys().map(String::as_str);
+    let edge = Edge {
+        random: Arc::clone(&app.random),
+        proxies: Arc::clone(&app.proxies),
+        access_log: settings.access_log.then(|| templates.collect()),
+    };
     let router = match settings.documentation {
         true => router.merge(documentation::routes(document)),
         false => router,
     };
-    let router = router.fallback(not_found).with_state(app.clone());
-    middleware::apply(router, app, settings.access_log)
+    Site::new(router.fallback(not_found).with_state(app.clone()), edge)
 }
 
 /// The OpenAPI document of a server with these settings.

@@ -13,7 +13,7 @@ use keyward_core::keys::Keys;
 use keyward_core::tokens::notary::Notary;
 use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
-use keyward_server::{App, router, serve};
+use keyward_server::{App, serve, site};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -75,10 +75,10 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
-    let router = router(&app, &settings.router);
+    let site = site(&app, &settings.router);
     let mut server = tokio::spawn(serve::run(
         listener,
-        router,
+        site,
         settings.serve,
         settings.proxies,
         stopped,

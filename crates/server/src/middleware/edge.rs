@@ -1,77 +1,53 @@
-//! The layer itself, hand-written so that a request costs it no boxed future.
+//! The edge as a service, hand-written so that a request costs it no boxed future.
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use axum::routing::future::RouteFuture;
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, StatusCode};
-use tower::{Layer, Service};
+use tower::Service;
 
-use super::Edge;
 use super::id::{RequestId, X_REQUEST_ID};
 use super::log::Entry;
+use super::{Edge, Site};
 use crate::address::{ClientAddress, client_address, peer_address};
 use crate::error::{Cause, Failure, Problem, Shaped};
 use crate::serve::Malformed;
 
-#[derive(Clone)]
-pub(super) struct EdgeLayer(pub(super) Arc<Edge>);
-
-impl<S> Layer<S> for EdgeLayer {
-    type Service = EdgeService<S>;
-
-    fn layer(&self, inner: S) -> EdgeService<S> {
-        EdgeService {
-            inner,
-            edge: Arc::clone(&self.0),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct EdgeService<S> {
-    inner: S,
-    edge: Arc<Edge>,
-}
-
-impl<S> Service<Request> for EdgeService<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Unpin,
-{
+impl Service<Request> for Site {
     type Response = Response;
     type Error = Infallible;
-    type Future = Passing<S::Future>;
+    type Future = Passing;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
+        Service::<Request>::poll_ready(&mut self.router, context)
     }
 
-    fn call(&mut self, mut request: Request) -> Passing<S::Future> {
+    fn call(&mut self, mut request: Request) -> Passing {
+        let Edge {
+            random,
+            proxies,
+            access_log,
+        } = &*self.edge;
         let peer = peer_address(request.extensions().get());
-        let address = client_address(peer, request.headers(), &self.edge.proxies);
-        let sent = self
-            .edge
-            .proxies
-            .contains(peer)
-            .then(|| RequestId::sent(request.headers()));
-        let id = sent
-            .flatten()
-            .unwrap_or_else(|| RequestId::new(&*self.edge.random));
-        let entry = self.edge.access_log.then(|| Entry::new(&request, address));
-        request.extensions_mut().insert(id.clone());
+        let address = client_address(peer, request.headers(), proxies);
+        let sent = proxies.contains(peer);
+        let sent = sent.then(|| RequestId::sent(request.headers())).flatten();
+        let id = sent.unwrap_or_else(|| RequestId::new(&**random));
+        let entry = access_log.as_ref();
+        let entry = entry.map(|templates| Entry::new(&request, address, templates));
         request.extensions_mut().insert(ClientAddress(address));
         let answer = match request.extensions_mut().remove::<Malformed>() {
-            None => Ok(self.inner.call(request)),
+            None => Ok(self.router.call(request)),
             Some(malformed) => Err(malformed),
         };
         Passing {
@@ -83,18 +59,15 @@ where
 }
 
 /// A request on its way through.
-pub(super) struct Passing<F> {
+pub struct Passing {
     /// From the route, unless the request cannot be routed.
-    answer: Result<F, Malformed>,
+    answer: Result<RouteFuture<Infallible>, Malformed>,
     /// Taken when the answer is there.
     id: Option<RequestId>,
     entry: Option<Entry>,
 }
 
-impl<F> Future for Passing<F>
-where
-    F: Future<Output = Result<Response, Infallible>> + Unpin,
-{
+impl Future for Passing {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,12 +1,13 @@
 //! The access log: one event a request, with nothing in it that the client could use to forge another.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::MatchedPath;
 use http::{Method, Request, StatusCode};
 
 use super::RequestId;
+use super::templates::Templates;
 
 /// Of a path that no route matched, this many characters are logged.
 const LONGEST_PATH: usize = 128;
@@ -21,9 +22,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new<B>(request: &Request<B>, address: IpAddr) -> Self {
-        let matched = request.extensions().get::<MatchedPath>().cloned();
-        let path = matched.map_or_else(|| Path::raw(request.uri().path()), Path::Matched);
+    pub(super) fn new<B>(request: &Request<B>, address: IpAddr, templates: &Templates) -> Self {
+        let path = request.uri().path();
+        let template = templates.find(path);
+        let path = template.map_or_else(|| Path::raw(path), Path::Template);
         Self {
             started: Instant::now(),
             method: request.method().clone(),
@@ -49,14 +51,14 @@ impl Entry {
 /// and escaped. Never the query.
 #[derive(Debug)]
 enum Path {
-    Matched(MatchedPath),
+    Template(Arc<str>),
     Raw(String),
 }
 
 impl Path {
     fn as_str(&self) -> &str {
         match self {
-            Self::Matched(path) => path.as_str(),
+            Self::Template(path) => path,
             Self::Raw(path) => path,
         }
     }

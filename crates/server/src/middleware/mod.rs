@@ -1,50 +1,49 @@
 //! What every request passes: an id, the client's address, one line in the access log, headers that
 //! keep browsers safe, and an answer also where a handler panicked or the request must reach none.
 //!
-//! It is one layer rather than five, as each costs every request an allocation or more.
+//! It is one service around the router rather than five layers in it, as each layer costs every request some
+//! allocations; the price is that it finds the route's template for the log itself.
 
 mod edge;
 mod id;
 mod log;
+mod templates;
 
 use std::sync::Arc;
 
 use axum::Router;
 use keyward_core::random::Random;
 
-use self::edge::EdgeLayer;
+pub use self::edge::Passing;
 pub use self::id::RequestId;
+use self::templates::Templates;
 use crate::address::TrustedProxies;
-use crate::state::App;
 
-/// Puts the layer around all routes and fallbacks that `router` has by now.
+/// The router behind its edge: what connections hand their requests to.
 ///
-/// Requests then carry [`RequestId`] and [`ClientAddress`](crate::address::ClientAddress) as
-/// extensions, and answers `X-Request-Id`; with `access_log` each is one event of target `access`.
-pub(crate) fn apply(router: Router, app: &App, access_log: bool) -> Router {
-    let (random, proxies) = (Arc::clone(&app.random), Arc::clone(&app.proxies));
-    around(
-        router,
-        Edge {
-            random,
-            proxies,
-            access_log,
-        },
-    )
+/// Requests reach the router with [`ClientAddress`](crate::address::ClientAddress) as an extension, answers leave
+/// with `X-Request-Id`, and where the access log is on each is one event of target `access`.
+#[derive(Clone)]
+pub struct Site {
+    router: Router,
+    edge: Arc<Edge>,
 }
 
-/// What the layer works with.
+impl Site {
+    pub(crate) fn new(router: Router, edge: Edge) -> Self {
+        let edge = Arc::new(edge);
+        Self { router, edge }
+    }
+}
+
+/// What the edge works with.
 pub(crate) struct Edge {
     /// Where request ids come from.
     pub(crate) random: Arc<dyn Random>,
     /// Whose `X-Forwarded-For`, `Forwarded` and `X-Request-Id` are believed.
     pub(crate) proxies: Arc<TrustedProxies>,
-    /// Whether requests are logged.
-    pub(crate) access_log: bool,
-}
-
-pub(crate) fn around(router: Router, edge: Edge) -> Router {
-    router.layer(EdgeLayer(Arc::new(edge)))
+    /// What the access log calls the routes; none where requests are not logged.
+    pub(crate) access_log: Option<Templates>,
 }
 
 #[cfg(test)]

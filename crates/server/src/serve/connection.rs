@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 requests handed to the router until it ends, is asked to, or is overdue.
+//! One connection: HTTP/1.1 requests handed to the site until it ends, is asked to, or is overdue.
 //!
 //! Invariant: from the stop on every answer says that it is the last, and what is idle has [`GRACE`] to ask for one.
 //! hyper's own graceful shutdown would close a connection whose request is on the way, or half there.
@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::future::RouteFuture;
 use http::HeaderValue;
 use http::header::CONNECTION;
 use hyper::body::Incoming;
@@ -28,6 +26,7 @@ use super::io::Noted;
 use super::pulse::{Pulse, Wait, Watch};
 use super::strict::Malformed;
 use crate::address::Peer;
+use crate::middleware::{Passing, Site};
 
 /// The headers hyper parses without an allocation; its own default.
 const HEADERS_ON_STACK: usize = 100;
@@ -63,7 +62,7 @@ pub(super) enum Ending {
 pub(super) async fn run<I>(
     stream: I,
     peer: Peer,
-    router: Router,
+    site: Site,
     settings: &Settings,
     stop: &Stop,
 ) -> (I, Ending)
@@ -72,13 +71,13 @@ where
 {
     let pulse = Arc::new(Pulse::default());
     let io = TokioIo::new(Noted::new(stream, Arc::clone(&pulse)));
-    let to_router = ToRouter {
-        router,
+    let to_site = ToSite {
+        site,
         peer,
         body_timeout: settings.body_timeout,
         pulse: Arc::clone(&pulse),
     };
-    let mut connection = builder(settings).serve_connection(io, to_router);
+    let mut connection = builder(settings).serve_connection(io, to_site);
     let mut watch = Watch::new(Arc::clone(&pulse), settings);
     let mut asked = pin!(stop.notify.notified());
     let (mut listening, mut finishing) = (false, false);
@@ -122,15 +121,15 @@ fn builder(settings: &Settings) -> http1::Builder {
     builder
 }
 
-/// The router, as hyper calls it.
-struct ToRouter {
-    router: Router,
+/// The site, as hyper calls it.
+struct ToSite {
+    site: Site,
     peer: Peer,
     body_timeout: Duration,
     pulse: Arc<Pulse>,
 }
 
-impl hyper::service::Service<Request<Incoming>> for ToRouter {
+impl hyper::service::Service<Request<Incoming>> for ToSite {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Answer;
@@ -145,16 +144,16 @@ impl hyper::service::Service<Request<Incoming>> for ToRouter {
             request.extensions_mut().insert(malformed);
         }
         Answer {
-            routed: self.router.clone().call(request),
+            routed: self.site.clone().call(request),
             is_last: malformed.is_some(),
             pulse: Arc::clone(&self.pulse),
         }
     }
 }
 
-/// The answer to come from a route.
+/// The answer to come.
 struct Answer {
-    routed: RouteFuture<Infallible>,
+    routed: Passing,
     /// Whether the connection is closed after it in any case.
     is_last: bool,
     pulse: Arc<Pulse>,

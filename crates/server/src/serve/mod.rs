@@ -17,7 +17,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -29,6 +28,7 @@ use self::pulse::Wait;
 use self::slots::{Slot, Slots};
 pub(crate) use self::strict::Malformed;
 use crate::address::{Peer, TrustedProxies};
+use crate::middleware::Site;
 
 /// Pause after an error of `accept`, such as running out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -79,7 +79,7 @@ impl Default for Settings {
     }
 }
 
-/// Serves `router` on `listener` until `stop` is ready, then closes the listener and finishes what is under way.
+/// Serves `site` on `listener` until `stop` is ready, then closes the listener and finishes what is under way.
 /// Every request carries its [`Peer`] as an extension.
 ///
 /// A client whose connection was made is answered: those that wait to be accepted are taken before the listener
@@ -88,7 +88,7 @@ impl Default for Settings {
 /// Returns how many connections were cut off because they outlasted [`Settings::drain`].
 pub async fn run(
     listener: TcpListener,
-    router: Router,
+    site: Site,
     settings: Settings,
     proxies: Arc<TrustedProxies>,
     stop: impl Future<Output = ()>,
@@ -100,7 +100,7 @@ pub async fn run(
     );
     let mut connections = Connections {
         server: Arc::new(Server {
-            router,
+            site,
             settings,
             stop: Stop::default(),
         }),
@@ -182,7 +182,7 @@ fn is_of_the_client(error: &Error) -> bool {
 }
 
 struct Server {
-    router: Router,
+    site: Site,
     settings: Settings,
     stop: Stop,
 }
@@ -191,9 +191,9 @@ impl Server {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, _slot: Slot) {
         // Only a connection already broken refuses the option.
         let _ = stream.set_nodelay(true);
-        let router = self.router.clone();
+        let site = self.site.clone();
         let (stream, ending) =
-            connection::run(stream, Peer(peer), router, &self.settings, &self.stop).await;
+            connection::run(stream, Peer(peer), site, &self.settings, &self.stop).await;
         match ending {
             Ending::Finished { unread: true } => linger(stream).await,
             Ending::Finished { unread: false } => {}

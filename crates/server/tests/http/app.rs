@@ -1,4 +1,4 @@
-//! The whole server in one process: the router on SQLite in a temporary folder, a clock that stands
+//! The whole server in one process: the site on SQLite in a temporary folder, a clock that stands
 //! still, seeded randomness. No sockets.
 
 use std::io::Write;
@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -24,7 +23,8 @@ use keyward_core::tokens::{self, Tokens};
 use keyward_jose::Algorithm;
 use keyward_server::address::{Peer, TrustedProxies};
 use keyward_server::limits::{self, Limits};
-use keyward_server::{App, Contracts, Services, Settings, document, router};
+use keyward_server::middleware::Site;
+use keyward_server::{App, Contracts, Services, Settings, document, site};
 use keyward_store::blobs::LocalBlobs;
 use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{self, Sqlite};
@@ -114,7 +114,7 @@ async fn load_keys(folder: &TempDir, options: &Options, random: &dyn Random) -> 
 
 /// A running server.
 pub(crate) struct TestApp {
-    pub(crate) router: Router,
+    pub(crate) site: Site,
     pub(crate) app: App,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<Sqlite>,
@@ -184,10 +184,10 @@ impl TestApp {
             access_log: false,
             largest_upload: options.largest_file + 1024 * 1024,
         };
-        let router = router(&app, &settings);
+        let site = site(&app, &settings);
         let document = serde_json::to_value(document(&settings)).expect("JSON");
         Self {
-            router,
+            site,
             app,
             clock: manual,
             store,
@@ -208,10 +208,10 @@ impl TestApp {
             login_key,
             seed,
             app,
-            router,
+            site,
             ..
         } = self;
-        drop((app, router));
+        drop((app, site));
         store.close().await;
         drop(store);
         Self::in_folder(
@@ -355,7 +355,7 @@ impl TestRequest<'_> {
         self
     }
 
-    /// Sends it through the whole router and reads the answer to its end.
+    /// Sends it through the whole site and reads the answer to its end.
     pub(crate) async fn send(self) -> Answer {
         let (parts, body) = self.stream().await.into_parts();
         let body = body.collect().await.expect("body").to_bytes();
@@ -370,8 +370,8 @@ impl TestRequest<'_> {
     pub(crate) async fn stream(mut self) -> Response<Body> {
         self.request.extensions_mut().insert(Peer(self.peer));
         let (method, path) = (self.request.method().clone(), self.request.uri().clone());
-        let answered = self.app.router.clone().oneshot(self.request).await;
-        let answer = answered.expect("the router is infallible");
+        let answered = self.app.site.clone().oneshot(self.request).await;
+        let answer = answered.expect("the site is infallible");
         let status = answer.status();
         // 405 is not an operation's own.
         if status != StatusCode::METHOD_NOT_ALLOWED

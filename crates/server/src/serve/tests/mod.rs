@@ -6,11 +6,14 @@ mod waits;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
+use keyward_core::random::SeededRandom;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::middleware::Edge;
 
 /// `GET /` says hello; `POST /` says how much it was sent, or why it was not.
 fn router() -> Router {
@@ -18,6 +21,16 @@ fn router() -> Router {
         "/",
         post(|body: Bytes| async move { format!("{} bytes", body.len()) }),
     )
+}
+
+/// The router behind an edge, which answers in the place of a handler.
+fn site(router: Router) -> Site {
+    let edge = Edge {
+        random: Arc::new(SeededRandom::new(7)),
+        proxies: Arc::default(),
+        access_log: None,
+    };
+    Site::new(router, edge)
 }
 
 /// A server on a free port, and the means to stop it.
@@ -33,7 +46,8 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let cut_off = tokio::spawn(run(listener, router, settings, Arc::default(), stopped));
+        let site = site(router);
+        let cut_off = tokio::spawn(run(listener, site, settings, Arc::default(), stopped));
         Self {
             address,
             stop: Some(stop),

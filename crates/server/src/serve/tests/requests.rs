@@ -1,19 +1,6 @@
 //! What HTTP/1.1 forbids, or lets two servers read differently, is refused with the connection.
 
-use keyward_core::random::SeededRandom;
-
 use super::*;
-use crate::middleware::{Edge, around};
-
-/// The router behind the middleware, which answers in the place of a handler.
-fn behind_middleware() -> Router {
-    let edge = Edge {
-        random: Arc::new(SeededRandom::new(7)),
-        proxies: Arc::default(),
-        access_log: false,
-    };
-    around(router(), edge)
-}
 
 /// Sends `request` followed by a second one, which must never be read as such, and returns all answers.
 async fn exchange(server: &Running, request: &[u8]) -> String {
@@ -111,7 +98,7 @@ const MALFORMED: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn ambiguous_or_malformed_requests_are_answered_400_and_the_connection_closed() {
-    let server = Running::start(behind_middleware(), Settings::default()).await;
+    let server = Running::start(router(), Settings::default()).await;
     for (what, request) in MALFORMED {
         let answers = exchange(&server, request.as_bytes()).await;
         assert!(answers.starts_with("HTTP/1.1 400 "), "{what}: {answers}");
@@ -121,7 +108,7 @@ async fn ambiguous_or_malformed_requests_are_answered_400_and_the_connection_clo
 
 #[tokio::test]
 async fn what_hyper_lets_pass_is_refused_with_an_id_and_the_reason() {
-    let server = Running::start(behind_middleware(), Settings::default()).await;
+    let server = Running::start(router(), Settings::default()).await;
     for (head, reason) in [
         ("GET / HTTP/1.1\r\n\r\n", "exactly one Host"),
         (

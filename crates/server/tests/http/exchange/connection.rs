@@ -16,10 +16,10 @@ async fn listen(exchange: &Exchange) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("listener");
     let address = listener.local_addr().expect("address");
     let proxies = Arc::new(TrustedProxies::default());
-    let (router, settings) = (exchange.app.router.clone(), Settings::default());
+    let (site, settings) = (exchange.app.site.clone(), Settings::default());
     tokio::spawn(serve::run(
         listener,
-        router,
+        site,
         settings,
         proxies,
         std::future::pending(),
