@@ -135,9 +135,11 @@ impl Write for Line<'_> {
 fn line_of(event: &[u8]) -> Cow<'_, str> {
     let event = event.strip_suffix(b"\n").unwrap_or(event);
     // Without a way out, so that many bytes are looked at at once.
-    let is_plain = |plain, byte: &u8| plain & matches!(byte, b' '..=b'~');
+    let special = event.iter().fold(0, |special, byte| {
+        special | u8::from(!(b' '..=b'~').contains(byte))
+    });
     match str::from_utf8(event) {
-        Ok(text) if event.iter().fold(true, is_plain) => Cow::Borrowed(text),
+        Ok(text) if special == 0 => Cow::Borrowed(text),
         _ => {
             let text = String::from_utf8_lossy(event);
             escaped(text.trim_end_matches('\n'))

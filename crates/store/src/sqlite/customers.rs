@@ -39,7 +39,7 @@ const DELETE: &str = "
 impl Store for Sqlite {
     async fn create_customer(&self, details: Details) -> Result<Customer, Fault> {
         self.writer
-            .write(move |db| {
+            .write_statement(move |db| {
                 let id = db.prepare_cached(INSERT)?.insert(params![
                     details.name,
                     details.born.to_string(),
@@ -89,7 +89,7 @@ impl Store for Sqlite {
         precondition: Precondition,
     ) -> Result<Change<Customer>, Fault> {
         self.writer
-            .write(move |db| {
+            .write_statement(move |db| {
                 change(db, id, &precondition, || {
                     db.prepare_cached(REPLACE)?.query_row(
                         params![
@@ -111,7 +111,7 @@ impl Store for Sqlite {
         precondition: Precondition,
     ) -> Result<Change<()>, Fault> {
         self.writer
-            .write(move |db| {
+            .write_statement(move |db| {
                 change(db, id, &precondition, || {
                     db.prepare_cached(DELETE)?.execute([id.0]).map(drop)
                 })

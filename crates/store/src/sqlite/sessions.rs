@@ -15,6 +15,7 @@ use keyward_core::sessions::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::writer::in_savepoint;
 use super::{Sqlite, epoch};
 
 const OPEN: &str = "
@@ -101,11 +102,15 @@ const DELETE: &str = "
 #[async_trait]
 impl Store for Sqlite {
     async fn open_session(&self, session: NewSession) -> Result<Option<Session>, Fault> {
-        self.writer.write(move |db| open(db, &session)).await
+        self.writer
+            .write_statement(move |db| open(db, &session))
+            .await
     }
 
     async fn rotate_refresh_token(&self, rotation: Rotate) -> Result<Rotation, Fault> {
-        self.writer.write(move |db| rotate(db, &rotation)).await
+        self.writer
+            .write_statement(move |db| rotate(db, &rotation))
+            .await
     }
 
     async fn find_session(&self, id: SessionId) -> Result<Option<Session>, Fault> {
@@ -295,7 +300,8 @@ fn rotate(db: &Connection, rotate: &Rotate) -> rusqlite::Result<Rotation> {
     match found {
         Some(session) if is_within_grace(&session, rotate) => Ok(Rotation::Repeated(session)),
         Some(session) if rotate.counter < session.refresh_counter => {
-            close(db, session.id, Reason::Replay, rotate.now)?;
+            // The one case of two statements.
+            in_savepoint(db, |db| close(db, session.id, Reason::Replay, rotate.now))?;
             Ok(Rotation::Replayed(session.account))
         }
         _ => Ok(Rotation::Refused),

@@ -17,14 +17,20 @@ pub(super) trait Job: Send {
 
 pub(super) struct Write<F, T> {
     work: Option<F>,
+    in_savepoint: bool,
     result: Option<rusqlite::Result<T>>,
     sender: oneshot::Sender<Result<T, Fault>>,
 }
 
 impl<F, T> Write<F, T> {
-    pub(super) fn new(work: F, sender: oneshot::Sender<Result<T, Fault>>) -> Self {
+    pub(super) fn new(
+        work: F,
+        in_savepoint: bool,
+        sender: oneshot::Sender<Result<T, Fault>>,
+    ) -> Self {
         Self {
             work: Some(work),
+            in_savepoint,
             result: None,
             sender,
         }
@@ -40,7 +46,10 @@ where
         let Some(work) = self.work.take() else {
             return Ok(());
         };
-        let result = in_savepoint(db, work);
+        let result = match self.in_savepoint {
+            true => in_savepoint(db, work),
+            false => work(db),
+        };
         let outcome = match &result {
             Err(error) => Err(Failure::of_job(error)),
             Ok(_) => Ok(()),
@@ -60,7 +69,8 @@ where
     }
 }
 
-fn in_savepoint<T>(
+/// Runs `work` so that its error undoes what it did and nothing else.
+pub(in crate::sqlite) fn in_savepoint<T>(
     db: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {

@@ -1,5 +1,5 @@
-//! The one writer: runs all writes that wait in one transaction, each in its own savepoint, commits
-//! once, then answers them all.
+//! The one writer: runs all writes that wait in one transaction, those of several statements in a savepoint
+//! each, commits once, then answers them all.
 //!
 //! Invariant: no write is answered before the commit that holds it has been synced, and after a sync
 //! that failed none is answered with success again: what the kernel dropped cannot be synced later.
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Options;
 use job::Write;
+pub(super) use job::in_savepoint;
 use thread::{Failed, Message, Thread};
 
 /// The handle of the writer thread. Dropped, it waits until the thread has finished what waits.
@@ -72,8 +73,25 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
+        self.enqueue(work, true).await
+    }
+
+    /// As [`write`](Self::write), for work that changes rows by one statement at most: one that fails is undone by
+    /// SQLite itself, and a savepoint costs twice what an insert does.
+    pub(super) async fn write_statement<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.enqueue(work, false).await
+    }
+
+    async fn enqueue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        in_savepoint: bool,
+    ) -> Result<T, Fault> {
         let (sender, receiver) = oneshot::channel();
-        let write = Write::new(work, sender);
+        let write = Write::new(work, in_savepoint, sender);
         let sent = self
             .queue
             .as_ref()

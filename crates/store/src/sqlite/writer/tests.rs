@@ -144,6 +144,25 @@ async fn a_write_that_fails_is_undone_alone() {
 }
 
 #[tokio::test]
+async fn a_statement_that_fails_is_undone_alone() {
+    let bench = bench(16);
+    let lock = bench.hold();
+    let first = queued(bench.insert(1)).await;
+    let half = queued(
+        bench
+            .writer
+            .write_statement(|db| db.execute("INSERT INTO rows VALUES (2), (1)", [])),
+    )
+    .await;
+    let last = queued(bench.insert(3)).await;
+    drop(lock);
+    first.await.expect("the first");
+    assert!(matches!(half.await, Err(Fault::Internal(_))));
+    last.await.expect("the last");
+    assert_eq!((bench.rows(), bench.writer.commits()), (vec![1, 3], 1));
+}
+
+#[tokio::test]
 async fn where_the_commit_fails_nobody_is_told_of_success() {
     let bench = bench(16);
     let lock = bench.hold();
@@ -276,7 +295,7 @@ async fn dropping_finishes_what_waits() {
         let write = bench.writer.queue.clone().expect("a queue");
         let (sender, receiver) = oneshot::channel();
         let insert = |db: &Connection| db.execute("INSERT INTO rows VALUES (1)", []).map(drop);
-        let job = Message::Run(Box::new(Write::new(insert, sender)));
+        let job = Message::Run(Box::new(Write::new(insert, true, sender)));
         assert!(write.try_send(job).is_ok());
         receiver
     });
