@@ -1,5 +1,6 @@
 //! Keyward over HTTP: five wire contracts and the native API on one router. No SQL driver, no settings files.
 
+mod answer;
 mod api;
 mod conditional;
 mod contract;

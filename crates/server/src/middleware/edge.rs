@@ -45,7 +45,10 @@ impl Service<Request> for Site {
         let id = sent.unwrap_or_else(|| RequestId::new(&**random));
         let entry = access_log.as_ref();
         let entry = entry.map(|templates| Entry::new(&request, address, templates));
-        request.extensions_mut().insert(ClientAddress(address));
+        // Without it the extractor takes the peer's.
+        if address != peer {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
         let answer = match request.extensions_mut().remove::<Malformed>() {
             None => Ok(self.router.call(request)),
             Some(malformed) => Err(malformed),

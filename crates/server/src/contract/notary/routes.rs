@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
 use keyward_core::tokens::notary::Notary;
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +16,7 @@ use super::wire::{
     ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse,
     generate_response, verify_response,
 };
+use crate::answer;
 use crate::error::Failure;
 use crate::extract::json;
 use crate::extract::member::Member;
@@ -42,7 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 async fn generate(State(notary): State<Arc<Notary>>, request: Request) -> Result<Response, Error> {
     let body: GenerateRequest = read(request).await?;
     let token = notary.mint(&body.user_data.required("user_data")?)?;
-    Ok(answer(generate_response(&token)))
+    Ok(uncached(generate_response(&token)))
 }
 
 /// Shows a JWT's header and claims and whether the given key verifies it.
@@ -61,7 +63,7 @@ async fn verify(State(notary): State<Arc<Notary>>, request: Request) -> Result<R
     let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
     let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
     let judged = notary.judge(&token, &key)?;
-    Ok(answer(verify_response(&judged)))
+    Ok(uncached(verify_response(&judged)))
 }
 
 /// As `GET /verifyToken`, for where a proxy drops the body of a GET.
@@ -79,12 +81,11 @@ async fn verify_by_post(notary: State<Arc<Notary>>, request: Request) -> Result<
     verify(notary, request).await
 }
 
-fn answer(json: String) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    (headers, json).into_response()
+fn uncached(text: String) -> Response {
+    let mut response = answer::json(text);
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
 }
 
 /// The body, once its declared type is right; an empty one counts as `{}`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use keyward_core::accounts::names::{self, Name};
 use keyward_core::accounts::{Accounts, Realm, SignUp};
@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::error::{Error, Vectors, login_error, refused, register_error};
 use super::wire::{ArrayRequest, CredentialsRequest, LoginResponse, MessageResponse};
+use crate::answer;
 use crate::error::Failure;
 use crate::extract::bearer::{bearer, guard};
 use crate::extract::client::Client;
@@ -158,7 +159,7 @@ async fn generate_array(
         .unwrap_or(DIMENSIONS);
     let seed = query.integer("seed", 0..=u64::MAX)?;
     let array = generate(&sentence, dimensions, seed, &*random);
-    Ok(([(CONTENT_TYPE, "application/json")], array).into_response())
+    Ok(answer::json(array))
 }
 
 /// Proof that the request passed the guard and the limit of arrays, before its body is read.
