@@ -99,8 +99,8 @@ pub fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The client's address, as an extractor. The middleware leaves it with the request; without it the
-/// peer's, and without a connection at all `0.0.0.0`, so that such requests share one limit.
+/// The client's address, as an extractor. The middleware leaves it with the request where it is not the
+/// peer's; without a connection at all `0.0.0.0`, so that such requests share one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 

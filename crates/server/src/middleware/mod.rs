@@ -21,8 +21,8 @@ use crate::address::TrustedProxies;
 
 /// The router behind its edge: what connections hand their requests to.
 ///
-/// Requests reach the router with [`ClientAddress`](crate::address::ClientAddress) as an extension, answers leave
-/// with `X-Request-Id`, and where the access log is on each is one event of target `access`.
+/// Requests reach the router with what [`ClientAddress`](crate::address::ClientAddress) needs, answers leave with
+/// `X-Request-Id`, and where the access log is on each is one event of target `access`.
 #[derive(Clone)]
 pub struct Site {
     router: Router,

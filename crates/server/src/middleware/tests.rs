@@ -23,10 +23,7 @@ fn site(access_log: bool) -> Site {
     let routes = Router::new()
         .route(
             "/",
-            get(|request: Request| async move {
-                let ClientAddress(address) = request.extensions().get().unwrap();
-                address.to_string()
-            }),
+            get(|ClientAddress(address): ClientAddress| async move { address.to_string() }),
         )
         .route(
             "/customers/{id}",
