@@ -108,13 +108,15 @@ CLOSURES = ("INSERT INTO session_closures (seq, session_id, closed_at) SELECT ro
 
 
 def close_sessions(folder, number):
-    """Adds so many closed sessions to a folder without any; every tenth id is one, as if the others were open."""
+    """Adds so many closed sessions to a folder without any; every tenth id is one, as if the others were open. They
+    lie above the epoch, as the server keeps none of those below it in memory."""
     now, day = int(time.time() * 1e6), 86_400_000_000
     with database(folder) as db:
+        epoch = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
         db.execute(
             f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number}) "
             "INSERT INTO sessions (id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, "
-            f"closed_at, close_reason) SELECT 10 * i, 1, {now}, {now + 30 * day}, {now + 365 * day}, 0, {now}, {now}, "
+            f"closed_at, close_reason) SELECT {epoch} + 10 * i, 1, {now}, {now + 30 * day}, {now + 365 * day}, 0, {now}, {now}, "
             "'logout' FROM n")
         db.execute(CLOSURES)
 
