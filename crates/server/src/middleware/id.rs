@@ -8,14 +8,13 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// A longer id of a proxy is not taken over.
 const LONGEST: usize = 64;
 
-/// Names one request in its answer, in the logs and in error bodies.
+/// Names one request in its answer and in the logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub(super) struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The id, 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::{Method, Request, StatusCode};
 
-use super::RequestId;
+use super::id::RequestId;
 use super::templates::Templates;
 
 /// Of a path that no route matched, this many characters are logged.

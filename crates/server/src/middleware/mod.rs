@@ -15,7 +15,6 @@ use axum::Router;
 use keyward_core::random::Random;
 
 pub use self::edge::Passing;
-pub use self::id::RequestId;
 use self::templates::Templates;
 use crate::address::TrustedProxies;
 
