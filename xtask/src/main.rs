@@ -1,5 +1,7 @@
 //! The rules of this repository that no ready tool checks: `cargo run -p xtask -- tidy`.
 
+mod causes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -83,6 +85,10 @@ fn check(name: &str, text: &str) -> Vec<String> {
         complaints.push(format!(
             "{name}: {source} lines, more than {longest}: is it one thing?"
         ));
+    }
+    if !is_test && !name.starts_with("xtask") {
+        let found = causes::check(text).into_iter();
+        complaints.extend(found.map(|(line, complaint)| format!("{name}:{line}: {complaint}")));
     }
     for (index, line) in text.lines().enumerate() {
         // Written in two parts, so that this file does not complain about itself.

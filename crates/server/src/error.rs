@@ -1,37 +1,39 @@
 //! What went wrong, once, before any contract gives it its shape.
 //!
-//! Invariant: a kind of error becomes a status here and nowhere else; the cause of a failure goes to
-//! the log and never into an answer.
+//! Invariant: a code becomes a status here and nowhere else; the cause of a failure goes to the log and never into an
+//! answer. Each shape decides whether and how it shows the code.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt::Write as _;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use keyward_core::error::{Fault, Kind};
+use keyward_core::error::{Code, Fault, Kind, chain};
 use keyward_core::{accounts, customers, files, sessions, tokens};
 use serde::Serialize;
 
 use crate::limits::Exceeded;
 use crate::serve::BodyTimeout;
 
-/// A request that failed: the status, what to tell the person, and what only the log may know.
+/// A request that failed: the status, the code for programs, the message for people, and the cause for the log alone.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
+    pub(crate) code: Code,
     pub(crate) message: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
     cause: Option<String>,
 }
 
 impl Failure {
+    /// A failure with the general code of its status.
     pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
+            code: code_of(status),
             message: message.into(),
             retry_after: None,
             cause: None,
@@ -42,19 +44,25 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    /// A failure with a code of its own, and the status of that code.
+    pub(crate) fn coded(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status_of(code), message).with_code(code)
+    }
+
     /// As an error of core is answered when a contract has no words of its own for it.
-    pub(crate) fn of(kind: Kind, error: &(dyn StdError + 'static)) -> Self {
-        let status = status_of(kind);
-        let message = match kind {
+    pub(crate) fn of(code: Code, error: &(dyn StdError + 'static)) -> Self {
+        let status = status_of(code);
+        let message = match code.kind() {
             Kind::Internal => "the server failed: it is in its log under this request's id".into(),
             Kind::Full => "the server has no room left".into(),
             Kind::Unavailable => "the server is busy: try again shortly".into(),
             _ => error.to_string().into(),
         };
-        let retry_after = (kind == Kind::Unavailable).then_some(Duration::from_secs(1));
-        let cause = status.is_server_error().then(|| with_sources(error));
+        let retry_after = (code.kind() == Kind::Unavailable).then_some(Duration::from_secs(1));
+        let cause = status.is_server_error().then(|| chain(error));
         Self {
             status,
+            code,
             message,
             retry_after,
             cause,
@@ -78,6 +86,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn with_code(self, code: Code) -> Self {
+        Self { code, ..self }
+    }
+
     pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             message: message.into(),
@@ -86,9 +98,17 @@ impl Failure {
     }
 }
 
-/// The status of each kind of error.
-fn status_of(kind: Kind) -> StatusCode {
-    match kind {
+/// The status of each code.
+fn status_of(code: Code) -> StatusCode {
+    match code {
+        Code::MethodNotAllowed => return StatusCode::METHOD_NOT_ALLOWED,
+        Code::RequestTimeout => return StatusCode::REQUEST_TIMEOUT,
+        Code::UnsupportedMediaType => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::RangeNotSatisfiable => return StatusCode::RANGE_NOT_SATISFIABLE,
+        Code::RateLimited => return StatusCode::TOO_MANY_REQUESTS,
+        _ => {}
+    }
+    match code.kind() {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
@@ -102,22 +122,32 @@ fn status_of(kind: Kind) -> StatusCode {
     }
 }
 
-fn with_sources(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a string does not fail.
-        let _ = write!(text, ": {error}");
-        source = error.source();
+/// The general code of each status.
+fn code_of(status: StatusCode) -> Code {
+    match status {
+        StatusCode::UNAUTHORIZED => Code::InvalidToken,
+        StatusCode::FORBIDDEN => Code::AccessDenied,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT => Code::RequestTimeout,
+        StatusCode::CONFLICT => Code::Conflict,
+        StatusCode::PRECONDITION_FAILED => Code::PreconditionFailed,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+        StatusCode::RANGE_NOT_SATISFIABLE => Code::RangeNotSatisfiable,
+        StatusCode::TOO_MANY_REQUESTS => Code::RateLimited,
+        StatusCode::SERVICE_UNAVAILABLE => Code::TemporarilyUnavailable,
+        StatusCode::INSUFFICIENT_STORAGE => Code::StorageFull,
+        other if other.is_server_error() => Code::ServerError,
+        _ => Code::InvalidRequest,
     }
-    text
 }
 
 macro_rules! failure_from {
     ($($error:ty),* $(,)?) => {$(
         impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                Self::of(error.kind(), &error)
+                Self::of(error.code(), &error)
             }
         }
     )*};
@@ -163,11 +193,7 @@ impl<S: Shape> IntoResponse for Shaped<S> {
         let mut response = S::render(&self.0);
         let headers = response.headers_mut();
         if let Some(wait) = self.0.retry_after {
-            let seconds = wait.as_millis().div_ceil(1_000).max(1);
-            headers.insert(
-                RETRY_AFTER,
-                HeaderValue::from_str(&seconds.to_string()).unwrap_or(ONE),
-            );
+            headers.insert(RETRY_AFTER, retry_after_seconds(wait).into());
         }
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -180,7 +206,11 @@ impl<S: Shape> IntoResponse for Shaped<S> {
     }
 }
 
-const ONE: HeaderValue = HeaderValue::from_static("1");
+/// The value of `Retry-After`: whole seconds, rounded up, at least one (RFC 9110 §10.2.3).
+fn retry_after_seconds(wait: Duration) -> u64 {
+    let part = u64::from(wait.subsec_nanos() > 0);
+    (wait.as_secs() + part).max(1)
+}
 
 /// The media type of a problem document.
 pub(crate) const PROBLEM: &str = "application/problem+json";
@@ -191,8 +221,8 @@ pub(crate) struct Problem;
 /// A problem document (RFC 9457 §3.1).
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct ProblemDocument<'a> {
-    /// Always `about:blank`: the title is that of the status.
-    #[schema(value_type = String, example = "about:blank")]
+    /// The error's code as a URN: `urn:keyward:error:` and a word that stays the same.
+    #[schema(value_type = String, example = "urn:keyward:error:invalid_request", pattern = "^urn:keyward:error:[a-z_]+$")]
     r#type: &'a str,
     /// The status in words.
     #[schema(value_type = String, example = "Bad Request")]
@@ -208,7 +238,7 @@ pub(crate) struct ProblemDocument<'a> {
 impl Shape for Problem {
     fn render(failure: &Failure) -> Response {
         let document = ProblemDocument {
-            r#type: "about:blank",
+            r#type: failure.code.urn(),
             title: failure.status.canonical_reason().unwrap_or("Error"),
             status: failure.status.as_u16(),
             detail: &failure.message,
@@ -232,4 +262,59 @@ pub(crate) async fn method_not_allowed<S: Shape>() -> Shaped<S> {
 /// 404 for a path that nothing serves.
 pub(crate) async fn not_found() -> Shaped<Problem> {
     Failure::new(StatusCode::NOT_FOUND, "there is nothing at this path").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_whole_seconds_rounded_up_and_at_least_one() {
+        for (millis, seconds) in [
+            (0, 1),
+            (1, 1),
+            (1_000, 1),
+            (1_001, 2),
+            (5_999, 6),
+            (6_000, 6),
+        ] {
+            let wait = Duration::from_millis(millis);
+            assert_eq!(retry_after_seconds(wait), seconds, "{millis}");
+        }
+    }
+
+    #[test]
+    fn the_general_code_of_a_status_has_that_status() {
+        for status in (400..600).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            let code = code_of(status);
+            let general = [Code::InvalidRequest, Code::ServerError];
+            assert!(
+                status_of(code) == status || general.contains(&code),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn docs_errors_md_lists_every_code_with_its_status() {
+        let page = include_str!("../../../docs/errors.md");
+        let rows: Vec<(&str, &str)> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `"))
+            .filter_map(|row| {
+                let mut cells = row.split(" | ");
+                Some((cells.next()?.trim_end_matches('`'), cells.next()?))
+            })
+            .collect();
+        let expected: Vec<_> = Code::ALL
+            .iter()
+            .map(|code| (code.name(), status_of(*code).as_u16().to_string()))
+            .collect();
+        assert_eq!(rows.len(), expected.len(), "one row for each code");
+        for ((name, statuses), (code, status)) in rows.iter().zip(&expected) {
+            assert_eq!(name, code);
+            // A contract may answer with another status, which follows the general one.
+            assert!(statuses.starts_with(status.as_str()), "{name}: {statuses}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use self::store::{Conflict, CreateError, Credentials, NewAccount, Store};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Fault, Kind};
+use crate::error::{Code, Fault, Kind};
 use crate::id::AccountId;
 use crate::page::{Listed, Page};
 use crate::secret::{Password, SecretText};
@@ -102,15 +102,21 @@ pub enum Error {
 }
 
 impl Error {
-    /// The meaning an edge answers with.
+    /// The code an edge answers with.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Taken(_) => Code::NameTaken,
+            Self::BadCredentials => Code::BadCredentials,
+            Self::Busy => Code::TemporarilyUnavailable,
+            Self::Store(fault) => fault.code(),
+        }
+    }
+
+    /// The kind of that code.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self {
-            Self::Taken(_) => Kind::Conflict,
-            Self::BadCredentials => Kind::Unauthenticated,
-            Self::Busy => Kind::Unavailable,
-            Self::Store(fault) => fault.kind(),
-        }
+        self.code().kind()
     }
 }
 

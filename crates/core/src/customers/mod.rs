@@ -11,7 +11,7 @@ use jiff::civil::Date;
 
 pub use self::store::Store;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Fault, Kind};
+use crate::error::{Code, Fault, Kind};
 use crate::id::CustomerId;
 use crate::page::{Listed, Page};
 
@@ -107,15 +107,21 @@ pub enum Error {
 }
 
 impl Error {
-    /// The meaning an edge answers with.
+    /// The code an edge answers with.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Invalid { .. } => Code::InvalidRequest,
+            Self::Unknown => Code::UnknownCustomer,
+            Self::Stale => Code::PreconditionFailed,
+            Self::Store(fault) => fault.code(),
+        }
+    }
+
+    /// The kind of that code.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self {
-            Self::Invalid { .. } => Kind::Invalid,
-            Self::Unknown => Kind::NotFound,
-            Self::Stale => Kind::Stale,
-            Self::Store(fault) => fault.kind(),
-        }
+        self.code().kind()
     }
 }
 

@@ -18,7 +18,7 @@ use futures_util::stream::BoxStream;
 pub use self::name::{BadFileName, FileName};
 pub use self::store::{BlobReader, BlobWriter, Blobs, Finished, Store};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Fault, Kind};
+use crate::error::{Code, Fault, Kind, chain};
 use crate::id::AccountId;
 use crate::random::{self, Random};
 
@@ -146,16 +146,22 @@ pub enum Error {
 }
 
 impl Error {
-    /// The meaning an edge answers with.
+    /// The code an edge answers with.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NameTaken => Code::FileExists,
+            Self::TooLarge { .. } => Code::TooLarge,
+            Self::TooMany { .. } => Code::TooManyFiles,
+            Self::Unknown => Code::UnknownFile,
+            Self::Store(fault) => fault.code(),
+        }
+    }
+
+    /// The kind of that code.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self {
-            Self::NameTaken => Kind::Conflict,
-            Self::TooLarge { .. } => Kind::TooLarge,
-            Self::TooMany { .. } => Kind::Full,
-            Self::Unknown => Kind::NotFound,
-            Self::Store(fault) => fault.kind(),
-        }
+        self.code().kind()
     }
 }
 
@@ -363,7 +369,11 @@ impl Files {
     /// Deletes bytes that nothing names; what fails here is found by the next sweep.
     async fn discard(&self, blob: &BlobId) {
         if let Err(error) = self.blobs.delete(blob).await {
-            tracing::warn!(blob = blob.as_str(), %error, "unnamed bytes stay until a later sweep");
+            tracing::warn!(
+                blob = blob.as_str(),
+                error = chain(&error),
+                "unnamed bytes stay until a later sweep"
+            );
         }
     }
 }

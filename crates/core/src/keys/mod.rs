@@ -36,7 +36,7 @@ impl Purpose {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The login key is shorter than its algorithm's hash (RFC 7518 §3.2).
-    #[error("the {0} key is too short: {1}")]
+    #[error("the {0} key is too short")]
     Weak(&'static str, #[source] keyward_jose::hmac::Error),
     /// The two keys are the same, so that one purpose could be taken for the other.
     #[error("the login key and the notary's key are the same: give each its own")]

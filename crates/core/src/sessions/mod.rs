@@ -20,7 +20,7 @@ pub use self::reason::Reason;
 pub use self::store::{Closures, Forgotten, Rotate, Rotation, Store};
 use crate::accounts::{self, Account, Accounts};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Fault, Kind};
+use crate::error::{Code, Fault, Kind};
 use crate::id::{AccountId, SessionId};
 use crate::page::{Listed, Page};
 use crate::secret::Password;
@@ -81,15 +81,22 @@ pub enum Error {
 }
 
 impl Error {
-    /// The meaning an edge answers with.
+    /// The code an edge answers with.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            // Never told apart from a wrong password.
+            Self::AccountUnavailable => Code::BadCredentials,
+            Self::Unknown => Code::UnknownSession,
+            Self::Account(error) => error.code(),
+            Self::Store(fault) => fault.code(),
+        }
+    }
+
+    /// The kind of that code.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self {
-            Self::AccountUnavailable => Kind::Unauthenticated,
-            Self::Unknown => Kind::NotFound,
-            Self::Account(error) => error.kind(),
-            Self::Store(fault) => fault.kind(),
-        }
+        self.code().kind()
     }
 }
 

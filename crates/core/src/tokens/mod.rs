@@ -18,7 +18,7 @@ use keyward_jose::jws::{self, EncodedHeader};
 use crate::accounts::names::Name;
 use crate::accounts::{self, Account, Accounts, Realm};
 use crate::clock::Clock;
-use crate::error::{Fault, Kind};
+use crate::error::{Code, Fault, Kind};
 use crate::id::{AccountId, SessionId};
 use crate::keys::Keys;
 use crate::random::Random;
@@ -112,14 +112,21 @@ pub enum Error {
 }
 
 impl Error {
-    /// The meaning an edge answers with.
+    /// The code an edge answers with.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            // Where it is forbidden rather than unauthenticated, the contract says so.
+            Self::Invalid | Self::OtherRealm(_) => Code::InvalidToken,
+            Self::Account(error) => error.code(),
+            Self::Session(error) => error.code(),
+        }
+    }
+
+    /// The kind of that code.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self {
-            Self::Invalid | Self::OtherRealm(_) => Kind::Unauthenticated,
-            Self::Account(error) => error.kind(),
-            Self::Session(error) => error.kind(),
-        }
+        self.code().kind()
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::named_keys::NamedKeys;
 use crate::clock::Clock;
-use crate::error::{Fault, Kind};
+use crate::error::{Code, Fault, Kind};
 use crate::keys::Keys;
 use crate::random::{self, Random};
 
@@ -40,14 +40,21 @@ pub enum Error {
 }
 
 impl Error {
-    /// The meaning an edge answers with.
+    /// The code an edge answers with.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::TooLarge => Code::TooLarge,
+            Self::Malformed(_) => Code::MalformedToken,
+            Self::PrivateKey => Code::PrivateKey,
+            Self::Store(fault) => fault.code(),
+        }
+    }
+
+    /// The kind of that code.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self {
-            Self::TooLarge => Kind::TooLarge,
-            Self::Malformed(_) | Self::PrivateKey => Kind::Invalid,
-            Self::Store(fault) => fault.kind(),
-        }
+        self.code().kind()
     }
 }
 

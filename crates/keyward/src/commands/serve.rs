@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use keyward_core::clock::Clock;
 use keyward_core::customers::Customers;
+use keyward_core::error::chain;
 use keyward_core::files::Files;
 use keyward_core::keys::Keys;
 use keyward_core::tokens::notary::Notary;
@@ -174,7 +175,10 @@ fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
+        tracing::debug!(
+            error = chain(&error),
+            "the limit of open files stays as it is"
+        );
     }
 }
 

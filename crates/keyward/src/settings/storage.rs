@@ -1,5 +1,6 @@
 //! Where the bytes of files are kept, by settings that make sense together or are refused.
 
+use keyward_core::error::chain;
 use keyward_store::blobs::s3::{BadOptions, Credentials, LARGEST, Options};
 
 use super::Problem;
@@ -55,7 +56,7 @@ pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
             BadOptions::Endpoint | BadOptions::PlainHttp => "files.endpoint",
             BadOptions::Url | BadOptions::Settings(_) => "files.url",
         };
-        layers.problem(key, format!("{key}: {error}"))
+        layers.problem(key, format!("{key}: {}", chain(&error)))
     })?;
     Ok(Storage::S3(Box::new(options)))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use keyward_core::accounts;
+use keyward_core::error::Code;
 use keyward_core::secret::Password;
 use keyward_core::sessions::{self, Sessions};
 use utoipa_axum::router::OpenApiRouter;
@@ -78,6 +79,7 @@ fn change_error(error: sessions::Error) -> Failure {
     match error {
         sessions::Error::Account(accounts::Error::BadCredentials) => {
             Failure::new(StatusCode::FORBIDDEN, "current_password is wrong")
+                .with_code(Code::BadCredentials)
         }
         error => error.into(),
     }

@@ -1,8 +1,9 @@
 //! The credential of a request (RFC 6750 §2.1): one, in a header, never in the address.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName};
 use keyward_core::accounts::Realm;
+use keyward_core::error::Code;
 use keyward_core::tokens::{self, Principal, Tokens};
 
 use crate::error::Failure;
@@ -38,12 +39,15 @@ pub(crate) enum Refused {
 impl From<Refused> for Failure {
     /// As it is answered where no contract has words of its own: a realm is never told.
     fn from(refused: Refused) -> Self {
-        let message = match refused {
-            Refused::Failed(failure) => return failure,
-            Refused::Missing => "send a token: Authorization: Bearer …",
-            Refused::Invalid | Refused::OtherRealm(_) => "the token is not valid",
-        };
-        Self::new(StatusCode::UNAUTHORIZED, message)
+        match refused {
+            Refused::Failed(failure) => failure,
+            Refused::Missing => {
+                Self::coded(Code::MissingToken, "send a token: Authorization: Bearer …")
+            }
+            Refused::Invalid | Refused::OtherRealm(_) => {
+                Self::coded(Code::InvalidToken, "the token is not valid")
+            }
+        }
     }
 }
 

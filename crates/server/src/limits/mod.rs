@@ -71,15 +71,6 @@ pub struct Exceeded {
     pub retry_after: Duration,
 }
 
-impl Exceeded {
-    /// The value of `Retry-After`: whole seconds, rounded up, at least one (RFC 9110 §10.2.3).
-    #[must_use]
-    pub fn retry_after_seconds(&self) -> u64 {
-        let part = u64::from(self.retry_after.subsec_nanos() > 0);
-        (self.retry_after.as_secs() + part).max(1)
-    }
-}
-
 /// The limiters of one server. The methods are asynchronous so that what counts may be elsewhere.
 #[derive(Debug)]
 pub struct Limits {

@@ -99,23 +99,6 @@ fn a_limit_recovers_one_request_at_a_time_and_says_when() {
 }
 
 #[test]
-fn retry_after_is_whole_seconds_rounded_up_and_never_none() {
-    for (millis, seconds) in [
-        (0, 1),
-        (1, 1),
-        (1_000, 1),
-        (1_001, 2),
-        (5_999, 6),
-        (6_000, 6),
-    ] {
-        let exceeded = Exceeded {
-            retry_after: Duration::from_millis(millis),
-        };
-        assert_eq!(exceeded.retry_after_seconds(), seconds, "{millis}");
-    }
-}
-
-#[test]
 fn of_a_hundred_threads_at_once_exactly_as_many_pass_as_may() {
     let (limits, _) = limits(|policy| policy.logins_per_account = 37);
     let (start, passed) = (Barrier::new(100), AtomicUsize::new(0));

@@ -122,7 +122,8 @@ fn refuse(malformed: Malformed) -> Response {
 }
 
 fn panicked(panic: &(dyn Any + Send), id: &RequestId) -> Response {
-    const PROBLEM: &str = r#"{"type":"about:blank","title":"Internal Server Error","status":500}"#;
+    const PROBLEM: &str =
+        r#"{"type":"urn:keyward:error:server_error","title":"Internal Server Error","status":500}"#;
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text
         .or_else(|| panic.downcast_ref::<&str>().copied())

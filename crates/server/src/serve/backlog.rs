@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use keyward_core::error::chain;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::is_of_the_client;
@@ -25,7 +26,10 @@ pub(super) fn begin_no_more(listener: &TcpListener) {
             SockFilter::new(0x06, 0, 0, u32::MAX), // pass
         ];
         if let Err(error) = SockRef::from(listener).attach_filter(&DROP_SYN) {
-            tracing::debug!(%error, "connections are made until the listener is closed");
+            tracing::debug!(
+                error = chain(&error),
+                "connections are made until the listener is closed"
+            );
         }
     }
     #[cfg(not(target_os = "linux"))]
@@ -47,7 +51,7 @@ pub(super) fn take_rest(listener: TcpListener, mut take: impl FnMut((TcpStream, 
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
                 if error.kind() != io::ErrorKind::WouldBlock {
-                    tracing::error!(%error, "connections that waited are lost");
+                    tracing::error!(error = chain(&error), "connections that waited are lost");
                 }
                 return;
             }

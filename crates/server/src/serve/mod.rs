@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyward_core::error::chain;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -164,7 +165,7 @@ async fn accept(listener: &TcpListener, well: &mut bool) -> Option<(TcpStream, S
         Err(error) => {
             // Logged once, not once a pause, until it is over.
             if std::mem::replace(well, false) {
-                tracing::error!(%error, "no connection can be accepted");
+                tracing::error!(error = chain(&error), "no connection can be accepted");
             }
             sleep(ACCEPT_PAUSE).await;
             None

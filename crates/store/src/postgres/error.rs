@@ -13,10 +13,17 @@ use tokio_postgres::error::SqlState;
 pub(super) enum Error {
     /// The database refused, or the connection to it failed.
     #[error("{}", describe(.0))]
-    Database(#[from] tokio_postgres::Error),
+    Database(tokio_postgres::Error),
     /// A row holds what this program cannot have written.
     #[error("{0}")]
     Broken(&'static str),
+}
+
+/// It is no source: its own text and its sources may quote a row.
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
+    }
 }
 
 impl Error {

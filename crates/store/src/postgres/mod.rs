@@ -64,7 +64,7 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL does not name a database.
-    #[error("the database URL cannot be used: {0}")]
+    #[error("the database URL cannot be used")]
     Url(#[from] BadUrl),
     /// A later version of the program has migrated it.
     #[error(

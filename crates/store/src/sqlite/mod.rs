@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::error::{Fault, Source};
+use keyward_core::error::{Fault, Source, chain};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -240,7 +240,10 @@ fn empty_log(db: &Connection) -> rusqlite::Result<()> {
             ) =>
         {
             // Another process reads, or there is no room: what is there can be served all the same.
-            tracing::warn!(%error, "the log was not copied into the database");
+            tracing::warn!(
+                error = chain(&error),
+                "the log was not copied into the database"
+            );
             Ok(())
         }
         copied => copied.map(drop),

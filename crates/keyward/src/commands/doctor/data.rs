@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyward_core::clock::{Clock, SystemClock, Timestamp};
+use keyward_core::error::chain;
 use keyward_store::blobs::{size_of, stored_in};
 use keyward_store::folder::DataFolder;
 use keyward_store::sqlite::{self, Figures};
@@ -34,7 +35,7 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
         Ok(folder) => folder,
         Err(error) => {
             let advice = "see the message; nothing else can be looked at";
-            return vec![Finding::fail("folder", error.to_string(), advice)];
+            return vec![Finding::fail("folder", chain(&error), advice)];
         }
     };
     let database = data::database(settings, &folder);
@@ -114,7 +115,7 @@ fn server(folder: &DataFolder) -> Finding {
     match folder.is_serving() {
         Ok(true) => Finding::ok("server", "one runs on this folder"),
         Ok(false) => Finding::ok("server", "none runs on this folder"),
-        Err(error) => Finding::fail("server", error.to_string(), "make the folder writable"),
+        Err(error) => Finding::fail("server", chain(&error), "make the folder writable"),
     }
 }
 

@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use keyward_core::accounts::{Realm, names};
+use keyward_core::error::Code;
 use keyward_core::files::{self, File, Files};
 use keyward_core::id::AccountId;
 use utoipa_axum::router::OpenApiRouter;
@@ -113,7 +114,7 @@ async fn find_operator(
         other => return Err(refused(Refused::OtherRealm(other))),
     }
     count(&principal, &app.limits).await.map_err(refused)?;
-    let unknown = || Failure::new(StatusCode::NOT_FOUND, "there is no such operator");
+    let unknown = || Failure::coded(Code::UnknownAccount, "there is no such operator");
     let name = names::exchange_username(username).map_err(|_| unknown())?;
     let account = app.accounts.find_by_name(Realm::Ops, &name).await?;
     Ok(account.ok_or_else(unknown)?.id)

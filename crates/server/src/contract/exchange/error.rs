@@ -1,7 +1,7 @@
 //! What contract 3 says about failures.
 
-use http::StatusCode;
 use keyward_core::accounts::{self, Realm};
+use keyward_core::error::Code;
 use keyward_core::{files, tokens};
 
 use crate::error::{Failure, Problem, Shaped};
@@ -10,25 +10,25 @@ use crate::extract::bearer::Refused;
 pub(super) type Error = Shaped<Problem>;
 
 pub(super) fn refused(refused: Refused) -> Failure {
-    let (status, message) = match refused {
+    let (code, message) = match refused {
         Refused::Failed(failure) => return failure,
         Refused::Missing => (
-            StatusCode::UNAUTHORIZED,
+            Code::MissingToken,
             "send a token: Authorization: Bearer <token>",
         ),
         Refused::Invalid | Refused::OtherRealm(Realm::Default) => {
-            (StatusCode::UNAUTHORIZED, "the token is not valid here")
+            (Code::InvalidToken, "the token is not valid here")
         }
         Refused::OtherRealm(Realm::Ops) => (
-            StatusCode::FORBIDDEN,
+            Code::WrongRealm,
             "an operator may list and fetch its own files only",
         ),
         Refused::OtherRealm(Realm::Client) => (
-            StatusCode::FORBIDDEN,
-            "this is for operators: a client's token does not do",
+            Code::WrongRealm,
+            "this is for operators: send an operator's token",
         ),
     };
-    Failure::new(status, message)
+    Failure::coded(code, message)
 }
 
 pub(super) fn sign_up_error(error: accounts::Error) -> Failure {
@@ -64,5 +64,5 @@ pub(super) fn upload_error(error: files::Error) -> Failure {
 }
 
 pub(super) fn unknown_username() -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, "there is no such username")
+    Failure::coded(Code::UnknownAccount, "there is no such username")
 }

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use keyward_core::error::chain;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError};
 use tokio::sync::watch;
@@ -139,7 +140,10 @@ impl Link {
 
     fn say_away(&self, trouble: &Trouble) {
         self.outages.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(%trouble, "Redis is away; rate limits count on this node alone");
+        tracing::warn!(
+            error = chain(trouble),
+            "Redis is away; rate limits count on this node alone"
+        );
     }
 }
 

@@ -65,10 +65,10 @@ impl fmt::Debug for Settings<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The URL is none of a Redis.
-    #[error("not the URL of a Redis: {0}")]
+    #[error("not the URL of a Redis")]
     Url(#[from] redis::RedisError),
     /// The secret is too short.
-    #[error("the secret of the shared limits: {0}")]
+    #[error("the secret of the shared limits cannot be used")]
     Secret(#[from] hmac::Error),
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use keyward_core::clock::SystemClock;
+use keyward_core::error::chain;
 use keyward_core::random::{SystemRandom, hex};
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
@@ -368,7 +369,7 @@ async fn settings_that_cannot_work_are_refused_and_show_no_password() {
     let url = "redis://user:sesame@:port";
     let refused = Shared::start(&Settings::new(url, SECRET)).unwrap_err();
     assert!(matches!(refused, Error::Url(_)));
-    assert!(!format!("{refused} {refused:?}").contains("sesame"));
+    assert!(!format!("{} {refused:?}", chain(&refused)).contains("sesame"));
     let url = "redis://user:sesame@127.0.0.1:1";
     let refused = Shared::start(&Settings::new(url, b"short")).unwrap_err();
     assert!(matches!(refused, Error::Secret(_)));

@@ -2,6 +2,7 @@
 
 mod account;
 mod document;
+mod errors;
 mod sessions;
 
 const ACCOUNT: &str = "/api/v1/account";

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use keyward_core::clock::{Clock, Timestamp};
-use keyward_core::error::Fault;
+use keyward_core::error::{Fault, chain};
 use keyward_core::files::{BlobId, BlobReader, BlobWriter, Blobs};
 use object_store::aws::AmazonS3;
 use object_store::client::HttpClient;
@@ -136,7 +136,7 @@ impl Blobs for S3Blobs {
                 Ok(0) => {}
                 Ok(aborted) => tracing::info!(aborted, "aborted uploads that were never finished"),
                 Err(error) => tracing::warn!(
-                    %error,
+                    error = chain(&error),
                     "parts of uploads that were never finished may stay in the bucket"
                 ),
             }

@@ -105,7 +105,7 @@ pub enum BadOptions {
     #[error("the endpoint of S3 is not encrypted: use https, or set allow_http = true")]
     PlainHttp,
     /// Anything else, such as a key without its secret.
-    #[error("the settings of S3 cannot be used: {0}")]
+    #[error("the settings of S3 cannot be used")]
     Settings(#[from] object_store::Error),
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
-use keyward_core::error::Fault;
+use keyward_core::error::{Fault, chain};
 use keyward_core::files::{BlobId, BlobWriter};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
@@ -238,8 +238,12 @@ impl Bucket {
     pub(super) async fn abort(&self, path: &Path, id: &MultipartId) {
         match bounded(self.store.abort_multipart(path, id)).await {
             Ok(Ok(()) | Err(Error::NotFound { .. })) => {}
-            Ok(Err(error)) => tracing::warn!(%path, %error, "parts of an upload stay for now"),
-            Err(error) => tracing::warn!(%path, %error, "parts of an upload stay for now"),
+            Ok(Err(error)) => {
+                tracing::warn!(%path, error = chain(&error), "parts of an upload stay for now");
+            }
+            Err(error) => {
+                tracing::warn!(%path, error = chain(&error), "parts of an upload stay for now");
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
+use keyward_core::error::chain;
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,10 +64,10 @@ impl Thread {
             .db
             .wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE)
         {
-            tracing::warn!(%error, "the log is left for the next start");
+            tracing::warn!(error = chain(&error), "the log is left for the next start");
         }
         if let Err((_, error)) = self.db.close() {
-            tracing::warn!(%error, "the database was not closed");
+            tracing::warn!(error = chain(&error), "the database was not closed");
         }
         drop(closing);
     }
@@ -175,7 +176,10 @@ impl Thread {
                 if failure.meaning == Meaning::Broken {
                     return Err(failure);
                 }
-                tracing::warn!(%error, "the log was not copied into the database");
+                tracing::warn!(
+                    error = chain(&error),
+                    "the log was not copied into the database"
+                );
                 Ok(())
             }
         }
