@@ -9,8 +9,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
 use keyward_core::error::{Code, Fault, Kind, chain};
 use keyward_core::{accounts, customers, files, sessions, tokens};
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub(crate) struct Failure {
     pub(crate) message: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
     cause: Option<String>,
+    /// Headers of the answer beside those of its shape.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Failure {
@@ -37,6 +39,7 @@ impl Failure {
             message: message.into(),
             retry_after: None,
             cause: None,
+            headers: Vec::new(),
         }
     }
 
@@ -66,6 +69,18 @@ impl Failure {
             message,
             retry_after,
             cause,
+            headers: Vec::new(),
+        }
+    }
+
+    /// A body in a content coding; the header sets it apart from one of the wrong type (RFC 9110 §12.5.3).
+    pub(crate) fn of_content_coding() -> Self {
+        let message =
+            "the body has a Content-Encoding and would not be decoded: send it without one";
+        let identity = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Self {
+            headers: vec![identity],
+            ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
         }
     }
 
@@ -199,6 +214,7 @@ impl<S: Shape> IntoResponse for Shaped<S> {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.0.headers);
         if let Some(cause) = self.0.cause {
             response.extensions_mut().insert(Cause(cause));
         }

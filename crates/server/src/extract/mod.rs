@@ -4,5 +4,6 @@ pub(crate) mod bearer;
 pub(crate) mod client;
 pub(crate) mod id;
 pub(crate) mod json;
+pub(crate) mod media_type;
 pub(crate) mod member;
 pub(crate) mod query;

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode;
 
@@ -13,7 +12,8 @@ use super::error::Error;
 use super::form::Form;
 use super::wire::CredentialsRequest;
 use crate::error::Failure;
-use crate::extract::json::{LARGEST, bytes, is_json, is_media_type, parse};
+use crate::extract::json::{LARGEST, bytes, parse};
+use crate::extract::media_type::declared;
 use crate::extract::member::Member;
 
 /// The credentials of a request, each perhaps absent.
@@ -27,7 +27,7 @@ impl<A: Send + Sync> FromRequest<A> for Credentials {
 
     async fn from_request(request: Request, _: &A) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
-        let encoding = Encoding::of(&parts.headers).ok_or_else(unsupported)?;
+        let encoding = Encoding::of(&parts.headers)?;
         let body = bytes(body, LARGEST).await?;
         let read = match encoding {
             Encoding::Json => parse(&body)?,
@@ -46,26 +46,20 @@ enum Encoding {
 }
 
 impl Encoding {
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        if is_json(headers) {
-            return Some(Self::Json);
-        }
-        if headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|encoding| encoding != "identity")
-        {
-            return None;
-        }
-        if is_media_type(headers, "application/x-www-form-urlencoded") {
-            return Some(Self::UrlEncoded);
-        }
-        is_media_type(headers, "multipart/form-data").then_some(Self::Multipart)
+    fn of(headers: &HeaderMap) -> Result<Self, Failure> {
+        let known = [
+            ("application/json", Self::Json),
+            ("application/x-www-form-urlencoded", Self::UrlEncoded),
+            ("multipart/form-data", Self::Multipart),
+        ];
+        let declared = declared(headers)?;
+        let encoding = declared.and_then(|declared| {
+            let mut known = known.into_iter();
+            known.find_map(|(essence, encoding)| declared.is(essence).then_some(encoding))
+        });
+        let message = "send a form or JSON, with its Content-Type";
+        encoding.ok_or_else(|| Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
     }
-}
-
-fn unsupported() -> Failure {
-    let message = "send a form or JSON, with its Content-Type and without Content-Encoding";
-    Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
 }
 
 async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<CredentialsRequest, Failure> {

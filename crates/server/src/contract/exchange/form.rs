@@ -12,14 +12,14 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures_util::Stream;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
-use multer::{Field, Multipart, parse_boundary};
+use multer::{Field, Multipart};
 
 use super::disposition::Disposition;
 use crate::error::Failure;
-use crate::extract::json::is_media_type;
+use crate::extract::media_type::{self, MediaType};
 
 /// The most parts of a form.
 const MOST_PARTS: usize = 16;
@@ -49,20 +49,15 @@ pub(super) struct Part {
 impl Form {
     /// Begins to read a form of at most `largest` bytes.
     pub(super) fn read(headers: &HeaderMap, body: Body, largest: u64) -> Result<Self, Failure> {
-        let encoded = headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|value| value != "identity");
-        if encoded || !is_media_type(headers, "multipart/form-data") {
-            let message = "send multipart/form-data, without Content-Encoding";
+        let declared = media_type::declared(headers)?;
+        let Some(declared) = declared.filter(|declared| declared.is("multipart/form-data")) else {
+            let message = "send multipart/form-data";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-        }
+        };
         if body.size_hint().lower() > largest {
             return Err(Refusal::TooLarge.into());
         }
-        let content_type = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let boundary = parse_boundary(content_type.unwrap_or_default()).ok();
+        let boundary = declared.parameter("boundary");
         let boundary = boundary
             .filter(|boundary| (1..=LONGEST_BOUNDARY).contains(&boundary.len()))
             .ok_or_else(|| Failure::bad_request("the form's Content-Type needs a boundary"))?;
@@ -114,8 +109,9 @@ impl Part {
 
     /// The declared media type, if it is one.
     pub(super) fn content_type(&self) -> Option<&str> {
-        self.field.content_type()?;
-        self.field.headers().get(CONTENT_TYPE)?.to_str().ok()
+        let text = self.field.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+        let is_one = MediaType::parse(text).is_some_and(|read| read.is_well_formed());
+        is_one.then(|| text.trim())
     }
 
     /// The next bytes; `None` at the end of the part.

@@ -33,6 +33,14 @@ pub(super) fn invalid_content_type() -> Error {
     Failure::new(StatusCode::ACCEPTED, "Invalid content type").into()
 }
 
+/// As of a wrong type, and by its name: such a body is not what its `Content-Type` says either.
+pub(super) fn content_coding(refused: Failure) -> Error {
+    let message = format!("Invalid content type: {}", refused.message);
+    let mut failure = refused.with_message(message);
+    failure.status = StatusCode::ACCEPTED;
+    failure.into()
+}
+
 pub(super) fn missing_token() -> Error {
     let status = StatusCode::NON_AUTHORITATIVE_INFORMATION;
     Failure::new(status, "Missing token in GET request body").into()

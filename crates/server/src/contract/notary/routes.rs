@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{Error, invalid_content_type, missing_signing_key, missing_token};
+use super::error::{
+    Error, content_coding, invalid_content_type, missing_signing_key, missing_token,
+};
 use super::wire::{
     ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse,
     generate_response, verify_response,
@@ -90,8 +92,10 @@ fn uncached(text: String) -> Response {
 
 /// The body, once its declared type is right; an empty one counts as `{}`.
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Error> {
-    if !json::is_json(request.headers()) {
-        return Err(invalid_content_type());
+    match json::is_json(request.headers()) {
+        Ok(true) => {}
+        Ok(false) => return Err(invalid_content_type()),
+        Err(coded) => return Err(content_coding(coded)),
     }
     let bytes = json::bytes(request.into_body(), LARGEST_BODY).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };

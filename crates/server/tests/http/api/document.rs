@@ -327,6 +327,8 @@ async fn no_operation_unpacks_a_compressed_body() {
                     _ => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 };
                 assert_eq!(answer.status, refusal, "{method} {template} {kind}");
+                assert_eq!(answer.header("accept-encoding"), "identity", "{template}");
+                assert!(answer.text().contains("Content-Encoding"), "{template}");
                 refused += 1;
             }
         }

@@ -1,0 +1,303 @@
+//! Media types, their parameters, and the content coding of a request's body (RFC 9110 §5.6.6, §8.3, §8.4): the one
+//! reader of them for JSON, forms and the parts of forms.
+//!
+//! Invariant: a field that is sent twice or cannot be read names no type, and a body in any content coding is refused
+//! before any of it is read.
+
+use std::borrow::Cow;
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+
+use crate::error::Failure;
+
+/// A media type as it was declared. Its parameters are read when they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MediaType<'t> {
+    essence: &'t str,
+    parameters: Cursor<'t>,
+}
+
+impl<'t> MediaType<'t> {
+    /// Reads `type/subtype`, with or without parameters.
+    pub(crate) fn parse(text: &'t str) -> Option<Self> {
+        let mut rest = Cursor(text.trim_matches(BLANK));
+        let essence = rest.essence()?;
+        rest.skip_blanks();
+        (rest.0.is_empty() || rest.0.starts_with(';')).then_some(Self {
+            essence,
+            parameters: rest,
+        })
+    }
+
+    /// Whether it is `essence`, whatever its case and its parameters.
+    pub(crate) fn is(&self, essence: &str) -> bool {
+        self.essence.eq_ignore_ascii_case(essence)
+    }
+
+    /// The parameter `name`: none if it is missing or there twice, or if any parameter cannot be read.
+    pub(crate) fn parameter(&self, name: &str) -> Option<Cow<'t, str>> {
+        let mut found = None;
+        let mut rest = self.parameters;
+        while let Some((key, value)) = rest.parameter().ok()? {
+            if key.eq_ignore_ascii_case(name) && found.replace(value).is_some() {
+                return None;
+            }
+        }
+        found
+    }
+
+    /// Whether all of its parameters can be read.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let mut rest = self.parameters;
+        loop {
+            match rest.parameter() {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(NotAParameter) => return false,
+            }
+        }
+    }
+}
+
+/// The type of a request's body, where the request declares one.
+///
+/// # Errors
+/// 415 for a body in a content coding.
+pub(crate) fn declared(headers: &HeaderMap) -> Result<Option<MediaType<'_>>, Failure> {
+    if headers.contains_key(CONTENT_ENCODING) && is_coded(headers) {
+        return Err(Failure::of_content_coding());
+    }
+    let mut fields = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else {
+        return Ok(None);
+    };
+    Ok(field.to_str().ok().and_then(MediaType::parse))
+}
+
+/// Whether the body is in any coding. `identity` is none, nor is an empty element of the list.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(CONTENT_ENCODING).iter();
+    fields
+        .map(HeaderValue::as_bytes)
+        .flat_map(|field| field.split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// Optional white space (RFC 9110 §5.6.3).
+pub(super) const BLANK: [char; 2] = [' ', '\t'];
+
+/// The part of a field that is left to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor<'t>(pub(super) &'t str);
+
+impl<'t> Cursor<'t> {
+    /// Passes over optional white space.
+    pub(super) fn skip_blanks(&mut self) {
+        self.0 = self.0.trim_start_matches(BLANK);
+    }
+
+    /// Passes over `expected` if it comes next.
+    pub(super) fn eat(&mut self, expected: char) -> bool {
+        let rest = self.0.strip_prefix(expected);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    /// Whether a list's element ends here.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.0.is_empty() || self.0.starts_with(',')
+    }
+
+    /// The two tokens `type/subtype`.
+    pub(super) fn essence(&mut self) -> Option<&'t str> {
+        let whole = self.0;
+        self.token()?;
+        self.eat('/').then_some(())?;
+        self.token()?;
+        whole.get(..whole.len() - self.0.len())
+    }
+
+    /// The next parameter, `None` where the element ends. An empty one, as after a last `;`, is passed over.
+    ///
+    /// # Errors
+    /// Where the next text is no parameter; the cursor stays in it.
+    pub(super) fn parameter(&mut self) -> Result<Option<Parameter<'t>>, NotAParameter> {
+        loop {
+            self.skip_blanks();
+            if self.is_at_end() {
+                return Ok(None);
+            }
+            if !self.eat(';') {
+                return Err(NotAParameter);
+            }
+            self.skip_blanks();
+            if !self.is_at_end() && !self.0.starts_with(';') {
+                let name = self.token().filter(|_| self.eat('='));
+                let name = name.ok_or(NotAParameter)?;
+                let value = self.value().ok_or(NotAParameter)?;
+                return Ok(Some((name, value)));
+            }
+        }
+    }
+
+    /// A token (RFC 9110 §5.6.2).
+    fn token(&mut self) -> Option<&'t str> {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let end = self.0.bytes().position(|byte| !is_part(byte));
+        let (token, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
+        self.0 = rest;
+        (!token.is_empty()).then_some(token)
+    }
+
+    /// A token or a quoted string, without its quotes and escapes (RFC 9110 §5.6.4).
+    fn value(&mut self) -> Option<Cow<'t, str>> {
+        if !self.eat('"') {
+            return self.token().map(Cow::Borrowed);
+        }
+        let mut text = Cow::Borrowed("");
+        loop {
+            let (part, rest) = self.0.split_at(self.0.find(['"', '\\'])?);
+            text += part;
+            self.0 = rest;
+            if self.eat('"') {
+                return Some(text);
+            }
+            let mut rest = rest.chars();
+            rest.next();
+            text.to_mut().push(rest.next()?);
+            self.0 = rest.as_str();
+        }
+    }
+}
+
+/// The name of a parameter and its value.
+pub(super) type Parameter<'t> = (&'t str, Cow<'t, str>);
+
+/// The text is no parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotAParameter;
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn white_space_may_stand_on_both_sides_of_a_semicolon() {
+        for (text, boundary) in [
+            ("multipart/form-data;boundary=X", Some("X")),
+            ("multipart/form-data ; boundary=X", Some("X")),
+            ("multipart/form-data\t;\tboundary=X\t;", Some("X")),
+            (" Multipart/Form-Data; BOUNDARY=\"X\" ", Some("X")),
+            (
+                "multipart/form-data; boundary=\"a; b=\\\"c\\\\\"",
+                Some("a; b=\"c\\"),
+            ),
+            (
+                "multipart/form-data; charset=\"x;boundary=Y\"; boundary=X",
+                Some("X"),
+            ),
+            ("multipart/form-data;;; boundary=X;;", Some("X")),
+            ("multipart/form-data; boundary=\"\"", Some("")),
+            ("multipart/form-data", None),
+            ("multipart/form-data;", None),
+            ("multipart/form-data; xboundary=X", None),
+            ("multipart/form-data; boundary =X", None),
+            ("multipart/form-data; boundary= X", None),
+            ("multipart/form-data; boundary=", None),
+            ("multipart/form-data; boundary=\"X", None),
+            ("multipart/form-data; boundary=\"X\"Y", None),
+            ("multipart/form-data; boundary=X Y", None),
+            ("multipart/form-data; boundary=X; charset", None),
+            ("multipart/form-data; boundary=X; boundary=X", None),
+            ("multipart/form-data; boundary=X; Boundary=Y", None),
+        ] {
+            let read = MediaType::parse(text).unwrap();
+            assert!(read.is("multipart/form-data"), "{text}");
+            assert_eq!(read.parameter("boundary").as_deref(), boundary, "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_type_is_none() {
+        for text in [
+            "",
+            "text",
+            "text/",
+            "/plain",
+            "text/plain/x",
+            "text /plain",
+            "text/ plain",
+            "text/plain charset=utf-8",
+            "text/plain, text/html",
+            "text/é",
+            "text/plain\u{a0}",
+        ] {
+            assert_eq!(MediaType::parse(text), None, "{text}");
+        }
+        let well_formed = |text| MediaType::parse(text).is_some_and(|read| read.is_well_formed());
+        assert!(well_formed("text/plain ; charset=utf-8"));
+        assert!(well_formed("image/svg+xml"));
+        assert!(!well_formed("text/plain; charset"));
+    }
+
+    #[test]
+    fn a_body_has_one_declared_type_and_no_coding_but_identity() {
+        let json = ("content-type", "application/json");
+        for (fields, expected) in [
+            (&[json][..], true),
+            (&[("content-type", "Application/JSON;charset=utf-8")], true),
+            (&[("content-type", "application/json ; x")], true),
+            (&[("content-type", "application/jsonx")], false),
+            (&[("content-type", "text/json")], false),
+            (&[("content-type", "")], false),
+            (&[("content-type", "application/json, text/plain")], false),
+            (&[json, ("content-type", "application/json")], false),
+            (&[json, ("content-encoding", "")], true),
+            (&[json, ("content-encoding", "Identity")], true),
+            (
+                &[json, ("content-encoding", "identity,\tIDENTITY ,,")],
+                true,
+            ),
+            (
+                &[
+                    json,
+                    ("content-encoding", "identity"),
+                    ("content-encoding", ""),
+                ],
+                true,
+            ),
+            (&[], false),
+        ] {
+            let sent = headers(fields);
+            let read = declared(&sent).unwrap();
+            let is_json = read.is_some_and(|read| read.is("application/json"));
+            assert_eq!(is_json, expected, "{fields:?}");
+        }
+        for coding in ["gzip", "x-identity", "identity, br", "\"identity\"", "é"] {
+            let refused = declared(&headers(&[json, ("content-encoding", coding)])).unwrap_err();
+            assert_eq!(
+                refused.status,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{coding}"
+            );
+        }
+        let lines = [
+            json,
+            ("content-encoding", "identity"),
+            ("content-encoding", "gzip"),
+        ];
+        assert!(declared(&headers(&lines)).is_err());
+    }
+}
