@@ -33,3 +33,4 @@ mod serve;
 mod server;
 mod shared_limits;
 mod tokens;
+mod upgrade;
