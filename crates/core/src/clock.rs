@@ -65,26 +65,40 @@ impl Timestamp {
             .to_string()
     }
 
-    /// Reads an RFC 3339 time with any offset; finer than a microsecond is cut off.
+    /// Reads an RFC 3339 time with any offset. Digits below a microsecond are cut off. A leap second is read as
+    /// the last microsecond of its day, so that it sorts after every other moment of that day.
     ///
-    /// `None` for anything that is not an RFC 3339 `date-time`, which is stricter than what the
-    /// date library reads by itself (ISO 8601 forms, annotations, a missing offset), and for what
-    /// lies before the year 0 in UTC, which could not be shown again.
+    /// Returns `None` for any text that is not an RFC 3339 `date-time`, and for a moment before the year 0 in
+    /// UTC, which could not be shown again. The date library by itself reads more: ISO 8601 forms, annotations,
+    /// times without an offset, offsets of more than 23 hours, and a second 60 at any moment.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         const YEAR_0: i64 = -62_167_219_200_000_000;
-        is_rfc3339_shape(text.as_bytes())
-            .then(|| text.parse::<jiff::Timestamp>().ok())?
-            .map(|moment| {
-                Self(
-                    moment
-                        .as_nanosecond()
-                        .div_euclid(1_000)
-                        .try_into()
-                        .unwrap_or(i64::MAX),
-                )
-            })
-            .filter(|moment| moment.0 >= YEAR_0)
+        if !is_rfc3339_shape(text.as_bytes()) {
+            return None;
+        }
+        let is_leap_second = &text[17..19] == "60";
+        let moment: jiff::Timestamp = match is_leap_second {
+            // The shape has made sure that all of it is ASCII.
+            true => format!("{}59{}", &text[..17], &text[19..]).parse().ok()?,
+            false => text.parse().ok()?,
+        };
+        let micros = moment.as_nanosecond().div_euclid(1_000);
+        let moment = Self(i64::try_from(micros).unwrap_or(i64::MAX));
+        let moment = match is_leap_second {
+            true => moment.end_of_month()?,
+            false => moment,
+        };
+        (moment.0 >= YEAR_0).then_some(moment)
+    }
+
+    /// The last microsecond of this moment's second, where that second is the last of a month in UTC: the only
+    /// seconds that a leap second can follow (RFC 3339 §5.7).
+    fn end_of_month(self) -> Option<Self> {
+        let next = Self::from_seconds(self.seconds().saturating_add(1));
+        let begins = next.civil().to_zoned(jiff::tz::TimeZone::UTC);
+        let first = begins.day() == 1 && begins.time() == jiff::civil::Time::midnight();
+        first.then(|| Self(next.0 - 1))
     }
 
     fn civil(self) -> jiff::Timestamp {
@@ -127,8 +141,8 @@ fn is_rfc3339_shape(text: &[u8]) -> bool {
     }
     match rest {
         [b'Z' | b'z'] => true,
-        [b'+' | b'-', hours @ .., b':', m1, m2] => {
-            hours.len() == 2 && digits(hours) && digits(&[*m1, *m2])
+        [b'+' | b'-', h1, h2, b':', m1, m2] => {
+            digits(&[*h1, *h2, *m1, *m2]) && [*h1, *h2] <= *b"23" && *m1 <= b'5'
         }
         _ => false,
     }
@@ -235,7 +249,12 @@ mod tests {
                 "2020-07-08T12:55:49.930Z",
             ),
             ("1969-12-31T23:59:59.9995Z", "1969-12-31T23:59:59.999Z"),
-            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999Z"),
+            ("2016-12-31T23:59:60.1Z", "2016-12-31T23:59:59.999Z"),
+            ("2016-12-31T15:59:60-08:00", "2016-12-31T23:59:59.999Z"),
+            ("2017-01-01T05:29:60.5+05:30", "2016-12-31T23:59:59.999Z"),
+            ("2020-07-08T12:55:49+23:59", "2020-07-07T12:56:49.000Z"),
+            ("2020-07-08T12:55:49-00:00", "2020-07-08T12:55:49.000Z"),
             ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000Z"),
             ("9999-12-30T21:59:59Z", "9999-12-30T21:59:59.000Z"),
         ] {
@@ -261,9 +280,32 @@ mod tests {
             "2020-07-08T12:55:49é",
             "2020-07-08T12:55:49-2:00",
             "0000-01-01T00:00:00+00:01",
+            "2020-07-08T12:55:49+24:00",
+            "2020-07-08T12:55:49-24:00",
+            "2020-07-08T12:55:49+24:30",
+            "2020-07-08T12:55:49-25:00",
+            "2020-07-08T12:55:49+99:00",
+            "2020-07-08T12:55:49+02:60",
+            "2020-07-08T12:55:49+-2:00",
+            "2020-07-08T12:55:49+02:00:00",
+            "2020-07-08T12:60:49Z",
+            "2020-07-08T12:55:61Z",
+            "2020-01-01T00:00:60Z",
+            "2020-07-08T12:55:60Z",
+            "2016-12-31T23:59:60+01:00",
+            "2016-12-31T23:58:60Z",
+            "2016-12-30T23:59:60Z",
         ] {
             assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_leap_second_sorts_between_the_days_that_it_separates() {
+        let read = |text| Timestamp::parse_rfc3339(text).expect(text);
+        let leap = read("2016-12-31T23:59:60.1Z");
+        assert!(read("2016-12-31T23:59:59.9Z") < leap);
+        assert!(leap < read("2017-01-01T00:00:00Z"));
     }
 
     #[test]
