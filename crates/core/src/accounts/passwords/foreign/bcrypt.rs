@@ -1,7 +1,9 @@
 //! bcrypt, over the password itself or over a digest of it.
 //!
-//! Invariant: what bcrypt would cut short is never hashed. Passwords above 72 bytes are refused, and so
-//! are those with a NUL: bcrypt repeats its NUL-terminated key, so "a\0a" would match the hash of "a".
+//! A password is verified as bcrypt verifies it: by its first 72 bytes. Its owner made the hash with the whole
+//! password and must still be able to log in with it; that login replaces the hash by one of every byte.
+//! Invariant: a password with a NUL among those bytes is wrong. bcrypt repeats its NUL-terminated key, so
+//! "a\0a" would match the hash of "a".
 
 use aws_lc_rs::{digest, hmac};
 use base64_simd::STANDARD as BASE64;
@@ -9,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::random::encode_hex;
 
-/// The longest key bcrypt takes, in bytes.
+/// How many bytes of a key bcrypt looks at.
 const LONGEST: usize = 72;
 /// Bytes of the whole text: `$2b$10$`, 22 of salt, 31 of digest.
 const LENGTH: usize = 60;
@@ -52,10 +54,9 @@ impl Bcrypt {
     /// Whether this is the hash of `password`.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let key = self.key.of(password);
+        let key = &key[..key.len().min(LONGEST)];
         // `verify` compares in constant time.
-        key.len() <= LONGEST
-            && !key.contains(&0)
-            && ::bcrypt::verify(&*key, &self.hash).unwrap_or(false)
+        !key.contains(&0) && ::bcrypt::verify(key, &self.hash).unwrap_or(false)
     }
 }
 

@@ -1,9 +1,13 @@
-//! The single digests of Werkzeug before 3.0: HMAC keyed with the salt, or without a salt the bare digest.
+//! Single digests under a salt. Two services write `NAME$SALT$HEX` and mean different things: Werkzeug before
+//! 3.0 an HMAC of the password keyed with the salt, Django (`sha1`, `md5`) the digest of the salt and then the
+//! password. The text does not tell which, so a password that either of them would accept is right. Without a
+//! salt both mean the bare digest.
 
 use ::hmac::{KeyInit as _, Mac as _};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, hmac};
 use md5::Digest as _;
+use zeroize::Zeroizing;
 
 /// A digest of a password and its salt, which may be empty.
 pub(super) struct Digest {
@@ -47,19 +51,22 @@ impl Digest {
             salt,
             value,
         } = self;
-        match algorithm {
-            Algorithm::Md5 if salt.is_empty() => {
-                verify_slices_are_equal(&md5::Md5::digest(password), value).is_ok()
+        let salted = Zeroizing::new([salt.as_slice(), password].concat());
+        let (keyed, prefixed) = match algorithm {
+            Algorithm::Md5 => {
+                let keyed = ::hmac::Hmac::<md5::Md5>::new_from_slice(salt)
+                    .is_ok_and(|mac| mac.chain_update(password).verify_slice(value).is_ok());
+                let computed = md5::Md5::digest(&*salted);
+                (keyed, verify_slices_are_equal(&computed, value).is_ok())
             }
-            Algorithm::Md5 => ::hmac::Hmac::<md5::Md5>::new_from_slice(salt)
-                .is_ok_and(|mac| mac.chain_update(password).verify_slice(value).is_ok()),
-            Algorithm::Sha(algorithm, _) if salt.is_empty() => {
-                let computed = digest::digest(algorithm, password);
-                verify_slices_are_equal(computed.as_ref(), value).is_ok()
+            Algorithm::Sha(algorithm, mac) => {
+                let keyed = hmac::verify(&hmac::Key::new(*mac, salt), password, value).is_ok();
+                let computed = digest::digest(algorithm, &salted);
+                let prefixed = verify_slices_are_equal(computed.as_ref(), value).is_ok();
+                (keyed, prefixed)
             }
-            Algorithm::Sha(_, algorithm) => {
-                hmac::verify(&hmac::Key::new(*algorithm, salt), password, value).is_ok()
-            }
-        }
+        };
+        // Without a salt there is no key: an HMAC under an empty key is nobody's hash.
+        prefixed || keyed && !salt.is_empty()
     }
 }
