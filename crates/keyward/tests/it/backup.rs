@@ -327,6 +327,39 @@ async fn nothing_that_exists_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_restore_that_fails_or_is_refused_leaves_every_file_that_was_there() {
+    let folder = small().await;
+    let path = |name: &str| folder.path().join(name);
+    let whole = fs::read(path("it.tar")).unwrap();
+    fs::write(path("short.tar"), &whole[..whole.len() / 2]).unwrap();
+    let bystanders = ["rows.db.restoring", "rows.db.restoring-wal", "rows.dbx"];
+    for name in bystanders {
+        fs::write(path(name), name).unwrap();
+    }
+    let restore = "--data-dir new --database sqlite:rows.db";
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let there = format!("rows.db{suffix}");
+        fs::write(path(&there), "there").unwrap();
+        for archive in ["it.tar", "short.tar"] {
+            let refusal = keyward(folder.path(), &format!("restore {archive} {restore}")).failed(1);
+            assert!(refusal.contains(&format!("{there} exists")), "{refusal}");
+        }
+        assert_eq!(fs::read(path(&there)).unwrap(), b"there");
+        fs::remove_file(path(&there)).unwrap();
+    }
+    keyward(folder.path(), &format!("restore short.tar {restore}")).failed(1);
+    assert!(!path("rows.db").exists());
+    keyward(folder.path(), &format!("restore it.tar {restore}")).fine();
+    for name in bystanders {
+        assert_eq!(fs::read_to_string(path(name)).unwrap(), name);
+    }
+    let names = fs::read_dir(folder.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<_> = names.filter(|name| name.contains("restore-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
 async fn a_database_of_its_own_place_and_the_mark_of_a_demo_are_restored() {
     let folder = TempDir::new().unwrap();
     Server::start_with(folder.path(), "--demo", &[]).kill();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use keyward_core::clock::Timestamp;
 use keyward_core::files::{BlobId, Namespace};
 use keyward_core::sessions::epoch_at;
+use tempfile::TempPath;
 
 use super::archive::{Entry, Reader};
 use super::bucket::Uploads;
@@ -57,12 +58,20 @@ pub fn restore(
     let total = file.metadata().map_err(Error::disk(archive))?.len();
     let room = target.folder.restoring();
     make_folder(&room)?;
+    let parent = match target.database == target.folder.database() {
+        true => room.as_path(),
+        false => parent_of(target.database),
+    };
+    make_folder(parent)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".keyward-restore-")
+        .tempfile_in(parent)
+        .map_err(Error::disk(parent))?
+        .into_temp_path();
     let mut unpacked = Unpacked {
         uploads: target.bucket.map(Uploads::new),
-        database: match target.database == target.folder.database() {
-            true => room.join(DATABASE),
-            false => beside(target.database),
-        },
+        database: temporary.to_path_buf(),
+        temporary: Some(temporary),
         room,
     };
     let mut done = 0;
@@ -89,7 +98,9 @@ fn refuse_full(target: &Target<'_>) -> Result<(), Error> {
              with --data-dir, or move this one away"
         )));
     }
-    for path in [target.database, &with_suffix(target.database, "-wal")] {
+    // SQLite would take a journal that lies there for the restored database's own and apply it.
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let path = with_suffix(target.database, suffix);
         if path.symlink_metadata().is_ok() {
             let shown = path.display();
             return Err(Error::Refused(format!(
@@ -103,7 +114,10 @@ fn refuse_full(target: &Target<'_>) -> Result<(), Error> {
 /// What a restore has unpacked and not yet put in its place.
 struct Unpacked<'a> {
     room: PathBuf,
+    /// Where the database is unpacked.
     database: PathBuf,
+    /// Removes that file when it is dropped; `None` once the database is in its place.
+    temporary: Option<TempPath>,
     /// The bytes of files, where a bucket keeps them.
     uploads: Option<Uploads<'a>>,
 }
@@ -120,8 +134,12 @@ impl Unpacked<'_> {
         make_folder(&self.room.join("files"))?;
         let mut has_database = false;
         while let Some(entry) = reader.next()? {
+            let is_database = entry.name == DATABASE;
+            if is_database && has_database {
+                return Err(Error::Damaged("its list: it has two databases".to_owned()));
+            }
             self.unpack(&mut reader, &entry, advance)?;
-            has_database |= entry.name == DATABASE;
+            has_database |= is_database;
         }
         if !has_database {
             return Err(Error::Damaged("its list: it has no database".to_owned()));
@@ -154,8 +172,14 @@ impl Unpacked<'_> {
                 path_of(&self.room.join("files"), &blob)
             }
         };
-        make_folder(parent_of(&path))?;
-        let mut file = create(&path).map_err(Error::disk(&path))?;
+        let file = match path == self.database {
+            true => OpenOptions::new().write(true).open(&path),
+            false => {
+                make_folder(parent_of(&path))?;
+                create(&path)
+            }
+        };
+        let mut file = file.map_err(Error::disk(&path))?;
         reader.copy(entry, &mut file, advance)?;
         file.sync_all().map_err(Error::disk(&path))
     }
@@ -210,7 +234,7 @@ impl Unpacked<'_> {
     }
 
     /// Moves everything to its place; the folder that keeps others out goes last.
-    fn publish(&self, target: &Target<'_>) -> Result<(), Error> {
+    fn publish(&mut self, target: &Target<'_>) -> Result<(), Error> {
         let folder = target.folder.path();
         for name in ["files", "keys", DEMO] {
             let from = self.room.join(name);
@@ -218,7 +242,16 @@ impl Unpacked<'_> {
                 fs::rename(&from, folder.join(name)).map_err(Error::disk(&from))?;
             }
         }
-        fs::rename(&self.database, target.database).map_err(Error::disk(target.database))?;
+        if let Some(temporary) = self.temporary.take() {
+            // Replaces nothing that has come there since it was looked at.
+            temporary
+                .persist_noclobber(target.database)
+                .map_err(|refused| {
+                    let failed = Error::disk(target.database)(refused.error);
+                    self.temporary = Some(refused.path);
+                    failed
+                })?;
+        }
         for changed in [folder, parent_of(target.database)] {
             sync_folder(changed).map_err(Error::disk(changed))?;
         }
@@ -230,8 +263,10 @@ impl Unpacked<'_> {
     fn remove(&self, target: &Target<'_>) {
         let folder = target.folder.path();
         // What cannot be removed keeps the folder `restoring` in place, and so everybody out.
-        let _ = fs::remove_file(&self.database);
-        let _ = fs::remove_file(target.database);
+        let _ = match &self.temporary {
+            Some(_) => fs::remove_file(&self.database),
+            None => fs::remove_file(target.database),
+        };
         let removed = ["files", "keys"]
             .iter()
             .map(|name| folder.join(name))
@@ -288,10 +323,6 @@ fn create(path: &Path) -> std::io::Result<File> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-}
-
-fn beside(database: &Path) -> PathBuf {
-    with_suffix(database, ".restoring")
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
