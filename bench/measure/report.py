@@ -93,7 +93,7 @@ def asked(done, plan):
     if "customers" in done:
         figures = done["customers"].figures
         rows.append(ratio("`GET` of one customer, of bare hyper", 0.55, figures["GET"], CEILING))
-        rows.append(ratio("`POST` of customers, 64 clients, of bare hyper", 0.35, figures["POST"], CEILING))
+        rows.append(ratio("`POST` of customers born at random, 64 clients, of bare hyper", 0.35, figures["POST"], CEILING))
         times = [one.rate / alone for one, alone in zip(figures["POST"].rounds[KEYWARD], figures["commit each"])]
         rows.append(line("the same, × what its store alone takes from 64 clients with a commit for each row", "≥ 8",
                          times))

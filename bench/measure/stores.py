@@ -9,7 +9,7 @@ import urllib.parse
 import uuid
 from pathlib import Path
 
-from . import build, data, generator, scripts, servers, workloads
+from . import build, data, scripts, servers, workloads
 from .contest import Measured, alternate
 
 MEMORY = Path("/dev/shm")
@@ -26,8 +26,7 @@ def sync(plan):
         running = {name: stack.enter_context(servers.keyward(data.filled("sync", 1000, root=root), data.CHEAP))
                    for name, root in roots.items()}
         contestants = {
-            name: (server, lambda server=server: generator.constant(
-                "POST", scripts.TABLE, workloads.CUSTOMER, data.bearer(server)))
+            name: (server, lambda server=server: scripts.inserts(data.bearer(server)))
             for name, server in running.items()}
         for clients in (1, 64):
             figures[clients] = alternate(plan, contestants, None, clients)

@@ -9,9 +9,11 @@ use anyhow::Context as _;
 use keyward_core::clock::Timestamp;
 use keyward_core::customers::{Details, Store as _};
 use keyward_store::sqlite::{Options, Sqlite};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng as _};
 use tokio::task::JoinSet;
 
-const CLIENTS: usize = 64;
+const CLIENTS: u64 = 64;
 
 #[expect(clippy::print_stdout, reason = "a command-line tool")]
 fn main() -> anyhow::Result<()> {
@@ -34,19 +36,30 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn insert_until(store: &Arc<Sqlite>, end: Instant) -> anyhow::Result<u32> {
-    let details = Details {
+/// A customer born at random, as those of the load generator are.
+fn born_at_random(random: &mut impl RngExt) -> anyhow::Result<Details> {
+    let (year, month, day) = (
+        random.random_range(1940..=2018),
+        random.random_range(1..=12),
+        random.random_range(1..=28),
+    );
+    let born = format!("{year}-{month:02}-{day:02}");
+    Ok(Details {
         name: "Ada Lovelace".into(),
-        born: "1815-12-10".parse().context("a date")?,
+        born: born.parse().context("a date")?,
         updated_at: Timestamp::from_seconds(1_594_212_949),
-    };
+    })
+}
+
+async fn insert_until(store: &Arc<Sqlite>, end: Instant) -> anyhow::Result<u32> {
     let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        let (store, details) = (store.clone(), details.clone());
+    for client in 0..CLIENTS {
+        let store = store.clone();
+        let mut random = StdRng::seed_from_u64(client);
         clients.spawn(async move {
             let mut rows = 0;
             while Instant::now() < end {
-                store.create_customer(details.clone()).await?;
+                store.create_customer(born_at_random(&mut random)?).await?;
                 rows += 1;
             }
             anyhow::Ok(rows)
