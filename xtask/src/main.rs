@@ -1,6 +1,8 @@
 //! The rules of this repository that no ready tool checks: `cargo run -p xtask -- tidy`.
 
 mod causes;
+mod dependencies;
+mod documents;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,30 +37,51 @@ fn main() -> ExitCode {
 
 fn tidy() -> anyhow::Result<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut files = Vec::new();
-    for folder in ["crates", "xtask"] {
-        collect(&root.join(folder), &mut files)?;
+    let mut sources = Vec::new();
+    for folder in ["bench", "crates", "xtask"] {
+        collect(&root.join(folder), "rs", &mut sources)?;
     }
     let mut complaints = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let name = file
-            .strip_prefix(&root)
-            .unwrap_or(&file)
-            .display()
-            .to_string();
-        complaints.extend(check(&name, &text));
+    let mut read = Vec::new();
+    for file in sources {
+        let text = read_text(&file)?;
+        complaints.extend(check(&named(&root, &file), &text));
+        read.push((named(&root, &file), text));
+    }
+    let mut manifests = vec![root.join("bench/Cargo.toml"), root.join("xtask/Cargo.toml")];
+    for entry in fs::read_dir(root.join("crates")).context("crates")? {
+        manifests.push(entry?.path().join("Cargo.toml"));
+    }
+    for manifest in manifests {
+        let name = named(&root, &manifest);
+        complaints.extend(dependencies::check(&name, &read_text(&manifest)?, &read));
+    }
+    for document in documents::list(&root)? {
+        let text = read_text(&document)?;
+        let name = named(&root, &document);
+        complaints.extend(documents::check(&name, &text, &root, &read));
     }
     Ok(complaints)
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn read_text(file: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(file).with_context(|| file.display().to_string())
+}
+
+/// How a file is called in a complaint: by its path below the root.
+fn named(root: &Path, file: &Path) -> String {
+    let below = file.strip_prefix(root).unwrap_or(file);
+    below.display().to_string()
+}
+
+/// Every file below `folder` whose name ends in `extension`, but for what is built.
+fn collect(folder: &Path, extension: &str, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        let skipped = path.file_name().is_some_and(|name| name == "target");
-        if path.is_dir() && !skipped {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        let is_built = path.file_name().is_some_and(|name| name == "target");
+        if path.is_dir() && !is_built {
+            collect(&path, extension, files)?;
+        } else if path.extension().is_some_and(|found| found == extension) {
             files.push(path);
         }
     }

@@ -10,6 +10,45 @@ pub struct Name {
     pub shown: String,
     /// As prepared: what is unique.
     pub key: String,
+    /// The key of the same e-mail address with its domain in the other form, A-labels (`xn--…`) for U-labels or
+    /// the reverse (RFC 5890 §2.3.2.1), where the domain is internationalised. It is taken together with `key`.
+    pub other_key: Option<String>,
+}
+
+impl Name {
+    fn new(typed: &str, key: String) -> Self {
+        let (key, other_key) = match domain_forms(&key) {
+            None => (key, None),
+            Some((a_labels, u_labels)) if key.is_ascii() => (a_labels, Some(u_labels)),
+            Some((a_labels, u_labels)) => (u_labels, Some(a_labels)),
+        };
+        Self {
+            shown: typed.to_owned(),
+            key,
+            other_key,
+        }
+    }
+
+    /// Every key under which no other account may be.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.key), self.other_key.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+    }
+}
+
+/// The prepared key of an address with its domain in A-labels and in U-labels (UTS 46); `None` for what is no
+/// address of an internationalised domain.
+fn domain_forms(key: &str) -> Option<(String, String)> {
+    let (local, domain) = key.rsplit_once('@')?;
+    if domain.is_ascii() && !domain.split('.').any(|label| label.starts_with("xn--")) {
+        return None;
+    }
+    let a_labels = idna::domain_to_ascii(domain).ok()?;
+    let (u_labels, valid) = idna::domain_to_unicode(&a_labels);
+    valid.ok()?;
+    (a_labels != u_labels).then(|| (format!("{local}@{a_labels}"), format!("{local}@{u_labels}")))
 }
 
 /// Why a text is no name. The text says what is wrong, for the person who typed it.
@@ -33,13 +72,11 @@ pub fn username(typed: &str) -> Result<Name, BadName> {
     }
     let key = UsernameCaseMapped::enforce(typed)
         .map_err(|_| BadName("must be letters, digits and punctuation, without spaces"))?;
-    Ok(Name {
-        shown: typed.to_owned(),
-        key: key.into_owned(),
-    })
+    Ok(Name::new(typed, key.into_owned()))
 }
 
-/// Prepares an e-mail address: the domain is lower-cased, the local part too, for comparison only.
+/// Prepares an e-mail address. For comparison alone, domain and local part are lower-cased, and both forms of an
+/// internationalised domain count as one.
 ///
 /// # Errors
 /// [`BadName`] when it is not of the form `local@domain` (RFC 5321 §4.1.2, RFC 6531, without quoted local
@@ -64,13 +101,10 @@ pub fn email(typed: &str) -> Result<Name, BadName> {
     }
     // The comparison form of a username and of an address share one name space, so both are normalised alike.
     let key = UsernameCaseMapped::enforce(typed).map_err(|_| SHAPE)?;
-    Ok(Name {
-        shown: typed.to_owned(),
-        key: key.into_owned(),
-    })
+    Ok(Name::new(typed, key.into_owned()))
 }
 
-/// A username of the file exchange (contract 3): 1 to 64 of `A–Z a–z 0–9 . _ -`, beginning with a letter
+/// A username of the file exchange: 1 to 64 of `A–Z a–z 0–9 . _ -`, beginning with a letter
 /// or digit, compared as typed.
 ///
 /// # Errors
@@ -88,6 +122,7 @@ pub fn exchange_username(typed: &str) -> Result<Name, BadName> {
             Ok(Name {
                 shown: typed.to_owned(),
                 key: typed.to_owned(),
+                other_key: None,
             })
         }
         _ => Err(RULE),
@@ -176,6 +211,32 @@ mod tests {
             "a\u{200b}@b.c",
         ] {
             assert!(email(typed).is_err(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn both_forms_of_an_internationalised_domain_are_one_address() {
+        for [unicode, ascii] in [
+            ["a@münchen.de", "a@xn--mnchen-3ya.de"],
+            ["A@MÜNCHEN.DE", "a@XN--MNCHEN-3YA.DE"],
+            ["a@mu\u{308}nchen.de", "a@xn--mnchen-3ya.de"],
+            ["é@straße.example", "é@xn--strae-oqa.example"],
+            ["a@例え.テスト", "a@xn--r8jz45g.xn--zckzah"],
+        ] {
+            let names = [unicode, ascii].map(|typed| email(typed).expect(typed));
+            let keys = names.each_ref().map(|name| {
+                let mut keys: Vec<_> = name.keys().collect();
+                keys.sort_unstable();
+                keys
+            });
+            assert_eq!(keys[0], keys[1], "{unicode} {ascii}");
+            assert_eq!(keys[0].len(), 2, "{unicode}");
+            let as_username = username(unicode).expect(unicode);
+            assert_eq!(as_username.key, names[0].key, "one name space");
+            assert_eq!(as_username.other_key, names[0].other_key, "one name space");
+        }
+        for typed in ["a@example.org", "a@xn--a.example", "ü@example.org"] {
+            assert_eq!(email(typed).expect(typed).other_key, None, "{typed}");
         }
     }
 

@@ -93,6 +93,7 @@ impl Tokens {
                 let name = Name {
                     shown: subject.clone(),
                     key: subject,
+                    other_key: None,
                 };
                 self.0.accounts.find_by_name(principal.realm, &name).await?
             }

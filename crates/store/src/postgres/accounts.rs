@@ -163,9 +163,10 @@ async fn create(db: &ClientWrapper, new: &NewAccount) -> Result<Result<Account, 
     let mut keys: Vec<&str> = [&new.username, &new.email]
         .into_iter()
         .flatten()
-        .map(|name| name.key.as_str())
+        .flat_map(Name::keys)
         .collect();
     // An account may have its address for a username as well.
+    keys.sort_unstable();
     keys.dedup();
     let insert = db.prepare_cached(INSERT).await?;
     let inserted = db
@@ -204,8 +205,9 @@ async fn find_conflict(
         taken.push(row.try_get::<_, &str>(0)?);
     }
     let is_taken = |name: &Option<Name>| {
-        name.as_ref()
-            .is_some_and(|name| taken.contains(&name.key.as_str()))
+        name.iter()
+            .flat_map(Name::keys)
+            .any(|key| taken.contains(&key))
     };
     Ok(if is_taken(&new.username) {
         Some(Conflict::UsernameTaken)

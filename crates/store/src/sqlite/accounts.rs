@@ -1,6 +1,7 @@
 //! Accounts and their login names.
 
 use async_trait::async_trait;
+use keyward_core::accounts::names::Name;
 use keyward_core::accounts::{
     Account, Conflict, CreateError, Credentials, NewAccount, Realm, Store,
 };
@@ -164,13 +165,15 @@ fn create(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, 
         (&username, Conflict::UsernameTaken),
         (&email, Conflict::EmailTaken),
     ] {
-        let Some(name) = name else { continue };
-        if db.prepare_cached(FIND_NAME)?.exists([realm, &name.key])? {
-            return Ok(Err(conflict));
+        for key in name.iter().flat_map(Name::keys) {
+            if db.prepare_cached(FIND_NAME)?.exists([realm, key])? {
+                return Ok(Err(conflict));
+            }
+            keys.push(key.to_owned());
         }
-        keys.push(name.key.clone());
     }
     // An account may have its address for a username as well.
+    keys.sort_unstable();
     keys.dedup();
     let (username, email) = (username.map(|n| n.shown), email.map(|n| n.shown));
     let id = db.prepare_cached(INSERT)?.insert(params![

@@ -1,6 +1,7 @@
 //! Accounts and their names.
 
-use keyward_core::accounts::{Account, Conflict, CreateError, Realm};
+use keyward_core::accounts::names::{self, Name};
+use keyward_core::accounts::{Account, Conflict, CreateError, NewAccount, Realm};
 use keyward_core::id::AccountId;
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
@@ -70,6 +71,33 @@ pub(crate) async fn a_name_in_use_as_username_or_address_is_taken_as_either(back
         conflict(create(Realm::Ops, Some("a@b.c"), None).await),
         None
     );
+}
+
+pub(crate) async fn an_address_is_taken_and_found_in_both_forms_of_its_domain(backend: &Backend) {
+    let rows = backend.rows();
+    let forms = ["a@münchen.de", "a@xn--mnchen-3ya.de"].map(|typed| names::email(typed).ok());
+    for (realm, [taken, refused]) in [
+        (Realm::Default, forms.clone()),
+        (Realm::Ops, [forms[1].clone(), forms[0].clone()]),
+    ] {
+        let create = |username, email| {
+            let new = new_account(realm, None, None);
+            rows.create_account(NewAccount {
+                username,
+                email,
+                ..new
+            })
+        };
+        let created = create(None, taken).await.expect("an account");
+        let refusal = conflict(create(None, refused.clone()).await);
+        assert_eq!(refusal, Some(Conflict::EmailTaken));
+        let refusal = conflict(create(refused, None).await);
+        assert_eq!(refusal, Some(Conflict::UsernameTaken));
+        for key in forms.iter().flatten().map(|name: &Name| &name.key) {
+            let found = rows.find_account_by_name(realm, key).await;
+            assert_eq!(found.expect("the store").as_ref(), Some(&created), "{key}");
+        }
+    }
 }
 
 pub(crate) async fn an_account_may_have_its_address_for_a_username(backend: &Backend) {

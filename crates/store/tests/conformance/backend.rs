@@ -166,6 +166,7 @@ pub(crate) fn name(shown: &str) -> Option<Name> {
     Some(Name {
         shown: shown.to_owned(),
         key: shown.to_lowercase(),
+        other_key: None,
     })
 }
 

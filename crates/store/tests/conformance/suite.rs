@@ -23,6 +23,7 @@ macro_rules! conformance_suite {
                 accounts {
                     a_created_account_is_found_by_its_id_and_each_of_its_names
                     a_name_in_use_as_username_or_address_is_taken_as_either
+                    an_address_is_taken_and_found_in_both_forms_of_its_domain
                     an_account_may_have_its_address_for_a_username
                     of_fifty_sign_ups_under_one_name_one_wins
                     credentials_are_found_by_name_with_the_hash
