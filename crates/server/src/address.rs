@@ -89,13 +89,17 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxie
     }
 }
 
-/// The network a limit is counted on: an IPv4 address itself, an IPv6 address by its /64, which is
-/// what one subscriber has to spend.
+/// The networks that limits count by: an IPv4 address itself; for an IPv6 address its /64, the least that one
+/// subscriber has, and its /48, the most.
 #[must_use]
-pub fn counted(address: IpAddr) -> IpAddr {
+pub fn networks(address: IpAddr) -> (IpAddr, Option<IpAddr>) {
     match address.to_canonical() {
-        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << 64)).into(),
-        four @ IpAddr::V4(_) => four,
+        four @ IpAddr::V4(_) => (four, None),
+        IpAddr::V6(six) => {
+            let network =
+                |bits: u32| Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << (128 - bits))).into();
+            (network(64), Some(network(48)))
+        }
     }
 }
 
@@ -349,7 +353,7 @@ mod tests {
 
     #[test]
     fn limits_count_ipv4_by_address_and_ipv6_by_its_first_half() {
-        let count = |text: &str| counted(text.parse().unwrap()).to_string();
+        let count = |text: &str| networks(text.parse().unwrap()).0.to_string();
         assert_eq!(count("203.0.113.9"), "203.0.113.9");
         assert_eq!(count("::ffff:203.0.113.9"), "203.0.113.9");
         assert_eq!(count("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

@@ -142,6 +142,8 @@ settings! {
         arrays_per_account: Count<0, 1_000_000> = 120;
         /// Calls of every other guarded path by one account.
         guarded_per_account: Count<0, 1_000_000> = 3000;
+        /// Requests to the notary from one address. Each server counts them alone, also with a Redis.
+        notary_per_address: Count<0, 1_000_000> = 6000;
         /// A Redis in which several servers count together, as "redis://HOST:PORT" or "rediss://…" with TLS. While it
         /// does not answer each server counts alone. They must have the same login key.
         redis: Option<SecretText> = "";

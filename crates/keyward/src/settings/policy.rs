@@ -200,6 +200,7 @@ fn limits_of(limits: &list::Limits) -> limits::Policy {
         refreshes_per_address: limits.refreshes_per_address.0,
         arrays_per_account: limits.arrays_per_account.0,
         guarded_per_account: limits.guarded_per_account.0,
+        notary_per_address: limits.notary_per_address.0,
         ..limits::Policy::default()
     }
 }

@@ -17,7 +17,7 @@ use super::wire::{AccountResponse, PasswordRequest};
 use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
 use crate::extract::json::Json;
 use crate::extract::member::Member;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -66,7 +66,7 @@ async fn change_password(
     let current = password(body.current_password, "current_password")?;
     let new = password(body.new_password, "new_password")?;
     // As a login, so that a stolen token gives no further guesses.
-    limits.login_to_account(account.id).await?;
+    limits.count(Limit::LoginsPerAccount, account.id).await?;
     let changed = sessions
         .change_password(account.id, current, new, session)
         .await;

@@ -7,7 +7,7 @@ use keyward_core::error::Code;
 use keyward_core::tokens::{self, Principal, Tokens};
 
 use crate::error::Failure;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 
 /// The header of contract 2's clients.
 pub(crate) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-access-token");
@@ -106,7 +106,10 @@ pub(crate) fn require<'h>(credential: &Credential<'h>) -> Result<&'h str, Refuse
 /// Counts a request of `principal` against its account's limit.
 pub(crate) async fn count(principal: &Principal, limits: &Limits) -> Result<(), Refused> {
     limits
-        .guarded_by(principal.realm.name(), &principal.subject)
+        .count(
+            Limit::GuardedPerAccount,
+            (principal.realm, &*principal.subject),
+        )
         .await
         .map_err(|exceeded| Refused::Failed(exceeded.into()))
 }

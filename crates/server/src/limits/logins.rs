@@ -4,7 +4,7 @@
 use keyward_core::accounts::names::Name;
 use keyward_core::accounts::{Accounts, Realm};
 
-use super::Limits;
+use super::{Limit, Limits};
 use crate::error::Failure;
 
 /// Counts a login in `realm` under `typed`, whose prepared form is `name` where it can be an account's.
@@ -23,10 +23,10 @@ pub(crate) async fn count(
         None => None,
     };
     match found {
-        Some(account) => limits.login_to_account(account.id).await?,
+        Some(account) => limits.count(Limit::LoginsPerAccount, account.id).await?,
         None => {
             let key = name.map_or(typed, |name| &name.key);
-            limits.login_to(realm.name(), key).await?;
+            limits.count(Limit::LoginsPerAccount, (realm, key)).await?;
         }
     }
     Ok(())

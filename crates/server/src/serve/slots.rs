@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::address::{TrustedProxies, counted};
+use crate::address::{TrustedProxies, networks};
 
 /// The places for connections.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Slots {
 
     /// A place for a connection from `address`, if there is one left.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
-        let address = (!self.proxies.contains(address)).then(|| counted(address));
+        let address = (!self.proxies.contains(address)).then(|| networks(address).0);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.most {
             return None;

@@ -18,7 +18,7 @@ use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
 use crate::extract::bearer::{bearer, require};
 use crate::extract::client::Client;
 use crate::extract::json::Json;
-use crate::limits::{Limits, logins};
+use crate::limits::{Limit, Limits, logins};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -49,7 +49,9 @@ async fn log_in(
     client: Client,
     Json(body, ..): Json<LoginRequest, Problem>,
 ) -> Result<Response, Error> {
-    limits.login_from(client.address).await?;
+    limits
+        .count(Limit::LoginsPerAddress, client.address)
+        .await?;
     let typed = body.username.required("username")?;
     let password = body.password.password()?;
     let name = parse_login_name(&typed)?;
@@ -87,7 +89,9 @@ async fn refresh(
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    limits.refresh_from(client.address).await?;
+    limits
+        .count(Limit::RefreshesPerAddress, client.address)
+        .await?;
     let issued = tokens.refresh(require(&bearer(&headers))?).await?;
     Ok(pair(issued))
 }

@@ -23,7 +23,7 @@ use crate::extract::client::Client;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::{Query, next_link};
-use crate::limits::{Limits, logins};
+use crate::limits::{Limit, Limits, logins};
 use crate::state::App;
 use crate::welcome::{self, Page};
 
@@ -70,7 +70,9 @@ async fn sign_up(
     client: Client,
     Json(body, ..): Json<SignUpRequest, Directory>,
 ) -> Result<Response, Error> {
-    limits.sign_up_from(client.address).await?;
+    limits
+        .count(Limit::SignUpsPerAddress, client.address)
+        .await?;
     let request = parse_sign_up(body)?;
     let (email, name) = (request.email.clone(), request.display_name.clone());
     accounts.sign_up(request).await.map_err(sign_up_error)?;
@@ -112,7 +114,9 @@ pub(crate) async fn log_in(
     email: Member,
     password: Member,
 ) -> Result<Response, Error> {
-    app.limits.login_from(client.address).await?;
+    app.limits
+        .count(Limit::LoginsPerAddress, client.address)
+        .await?;
     let typed = email.required("email")?;
     let password = password.password()?;
     let name = names::email(&typed).ok();

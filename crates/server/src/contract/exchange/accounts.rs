@@ -18,7 +18,7 @@ use super::wire::{CredentialsRequest, MessageResponse, SignedUpResponse};
 use crate::error::{Failure, PROBLEM, ProblemDocument, method_not_allowed};
 use crate::extract::bearer::{bearer, count, require};
 use crate::extract::client::Client;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -166,7 +166,9 @@ async fn sign_up(
     client: &Client,
     credentials: Credentials,
 ) -> Result<Response, Error> {
-    app.limits.sign_up_from(client.address).await?;
+    app.limits
+        .count(Limit::SignUpsPerAddress, client.address)
+        .await?;
     let typed = credentials.username.required("username")?;
     let username = names::exchange_username(&typed)
         .map_err(|error| Failure::bad_request(format!("username {error}")))?;
@@ -191,14 +193,22 @@ async fn log_in(
     client: Client,
     credentials: Credentials,
 ) -> Result<Response, Error> {
-    app.limits.login_from(client.address).await?;
+    app.limits
+        .count(Limit::LoginsPerAddress, client.address)
+        .await?;
     let typed = credentials.username.required("username")?;
     let password = credentials.password.password()?;
     let name = parse_login_name(&typed)?;
     match app.accounts.find_by_name(realm, &name).await? {
-        Some(account) => app.limits.login_to_account(account.id).await?,
+        Some(account) => {
+            app.limits
+                .count(Limit::LoginsPerAccount, account.id)
+                .await?;
+        }
         None => {
-            app.limits.login_to(realm.name(), &name.key).await?;
+            app.limits
+                .count(Limit::LoginsPerAccount, (realm, &*name.key))
+                .await?;
             return Err(unknown_username().into());
         }
     }

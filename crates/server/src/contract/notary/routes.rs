@@ -18,10 +18,12 @@ use super::wire::{
     ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse,
     generate_response, verify_response,
 };
+use crate::address::ClientAddress;
 use crate::answer;
 use crate::error::Failure;
 use crate::extract::json;
 use crate::extract::member::Member;
+use crate::limits::{Limit, Limits};
 use crate::state::App;
 
 /// Room for the longest text fully escaped, and for the token that it makes.
@@ -41,9 +43,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         (status = 200, body = GenerateResponse),
         (status = 202, body = ErrorResponse, description = "Invalid content type"),
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+        (status = 429, body = ErrorResponse),
     ),
 )]
-async fn generate(State(notary): State<Arc<Notary>>, request: Request) -> Result<Response, Error> {
+async fn generate(
+    State(notary): State<Arc<Notary>>,
+    State(limits): State<Arc<Limits>>,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+) -> Result<Response, Error> {
+    limits.count(Limit::NotaryPerAddress, address).await?;
     let body: GenerateRequest = read(request).await?;
     let token = notary.mint(&body.user_data.required("user_data")?)?;
     Ok(uncached(generate_response(&token)))
@@ -58,9 +67,16 @@ async fn generate(State(notary): State<Arc<Notary>>, request: Request) -> Result
         (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
         (status = 204, description = "Missing signing key: said in X-Error-Description"),
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+        (status = 429, body = ErrorResponse),
     ),
 )]
-async fn verify(State(notary): State<Arc<Notary>>, request: Request) -> Result<Response, Error> {
+async fn verify(
+    State(notary): State<Arc<Notary>>,
+    State(limits): State<Arc<Limits>>,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+) -> Result<Response, Error> {
+    limits.count(Limit::NotaryPerAddress, address).await?;
     let body: VerifyRequest = read(request).await?;
     let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
     let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
@@ -77,10 +93,16 @@ async fn verify(State(notary): State<Arc<Notary>>, request: Request) -> Result<R
         (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
         (status = 204, description = "Missing signing key: said in X-Error-Description"),
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+        (status = 429, body = ErrorResponse),
     ),
 )]
-async fn verify_by_post(notary: State<Arc<Notary>>, request: Request) -> Result<Response, Error> {
-    verify(notary, request).await
+async fn verify_by_post(
+    notary: State<Arc<Notary>>,
+    limits: State<Arc<Limits>>,
+    address: ClientAddress,
+    request: Request,
+) -> Result<Response, Error> {
+    verify(notary, limits, address, request).await
 }
 
 fn uncached(text: String) -> Response {

@@ -24,7 +24,7 @@ use crate::extract::client::Client;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::Query;
-use crate::limits::{Limits, logins};
+use crate::limits::{Limit, Limits, logins};
 use crate::state::App;
 
 /// The longest sentence, in bytes, and room for it with every byte escaped.
@@ -59,12 +59,17 @@ async fn register(
     client: Client,
     Json(body, ..): Json<CredentialsRequest, Vectors>,
 ) -> Result<axum::Json<MessageResponse>, Error> {
-    limits.sign_up_from(client.address).await?;
+    limits
+        .count(Limit::SignUpsPerAddress, client.address)
+        .await?;
     let username = names::username(&body.username.required("username")?)
         .map_err(|error| Failure::bad_request(format!("username {error}")))?;
     let password = body.password.password()?;
     limits
-        .sign_up_as(Realm::Default.name(), &username.key)
+        .count(
+            Limit::SignUpsPerAccountName,
+            (Realm::Default, &*username.key),
+        )
         .await?;
     let request = SignUp {
         realm: Realm::Default,
@@ -105,7 +110,9 @@ pub(crate) async fn log_in(
     username: Member,
     password: Member,
 ) -> Result<Response, Error> {
-    app.limits.login_from(client.address).await?;
+    app.limits
+        .count(Limit::LoginsPerAddress, client.address)
+        .await?;
     let typed = username.required("username")?;
     let password = password.password()?;
     let name = parse_login_name(&typed)?;
@@ -173,8 +180,8 @@ impl FromRequestParts<App> for Caller {
         let principal = guard(&credential, Realm::Default, &app.tokens, &app.limits)
             .await
             .map_err(refused)?;
-        let (realm, subject) = (principal.realm.name(), &principal.subject);
-        app.limits.array_by(realm, subject).await?;
+        let subject = (principal.realm, &*principal.subject);
+        app.limits.count(Limit::ArraysPerAccount, subject).await?;
         Ok(Self)
     }
 }

@@ -135,7 +135,7 @@ impl Shared {
         a_minute: NonZeroU32,
         key: &Key<'_>,
     ) -> Result<(), Exceeded> {
-        let key = self.hashed(limit, key);
+        let key = self.hashed(limit, a_minute, key);
         match self.link.count(&Bucket { key, a_minute }).await {
             Some(Duration::ZERO) => Ok(()),
             Some(retry_after) => Err(Exceeded { retry_after }),
@@ -147,11 +147,13 @@ impl Shared {
     }
 
     /// The limit's name and 128 bits that say nothing about the key to one without the secret.
-    fn hashed(&self, limit: &str, key: &Key<'_>) -> String {
+    fn hashed(&self, limit: &str, a_minute: NonZeroU32, key: &Key<'_>) -> String {
         let message = match key {
-            Key::Address(address) => format!("{limit} {address}"),
-            // A realm is a word.
-            Key::Name(realm, name) => format!("{limit} {realm} {name}"),
+            // Of an IPv6 address with zeros at its end, the budget tells the /48 from the /64.
+            Key::Address(address) => format!("{limit} {a_minute} {address}"),
+            // No realm is called so.
+            Key::Account(id) => format!("{limit} account {id}"),
+            Key::Name(realm, name) => format!("{limit} {} {name}", realm.name()),
         };
         let tag = self.key.sign(message.as_bytes());
         let bits = tag.as_ref().iter().take(16);

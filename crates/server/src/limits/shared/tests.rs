@@ -9,13 +9,14 @@ use std::sync::Once;
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use keyward_core::accounts::Realm;
 use keyward_core::clock::SystemClock;
 use keyward_core::error::chain;
 use keyward_core::random::{SystemRandom, hex};
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
-use super::super::{Limits, Policy};
+use super::super::{Limit, Limits, Policy};
 use super::proxy::{Proxy, Wire};
 use super::*;
 
@@ -119,7 +120,11 @@ fn counts(node: &Limits) -> Counts {
 async fn passing(node: &Limits, name: &str, calls: usize) -> usize {
     let mut passed = 0;
     for _ in 0..calls {
-        passed += usize::from(node.login_to("ops", name).await.is_ok());
+        passed += usize::from(
+            node.count(Limit::LoginsPerAccount, (Realm::Ops, name))
+                .await
+                .is_ok(),
+        );
     }
     passed
 }
@@ -130,7 +135,8 @@ async fn of_a_hundred_at_once_over_two_nodes_as_many_pass_as_over_one() {
         return;
     };
     let (one, other) = (room.linked().await, room.linked().await);
-    let logins = (0..100).map(|n| [&one, &other][n % 2].login_to("ops", "a"));
+    let logins =
+        (0..100).map(|n| [&one, &other][n % 2].count(Limit::LoginsPerAccount, (Realm::Ops, "a")));
     let passed = join_all(logins)
         .await
         .iter()
@@ -138,7 +144,7 @@ async fn of_a_hundred_at_once_over_two_nodes_as_many_pass_as_over_one() {
         .count();
     assert_eq!(passed, 10);
     let address = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let logins = (0..200).map(|n| [&one, &other][n % 2].sign_up_from(address));
+    let logins = (0..200).map(|n| [&one, &other][n % 2].count(Limit::SignUpsPerAddress, address));
     let passed = join_all(logins)
         .await
         .iter()
@@ -164,11 +170,24 @@ async fn a_node_that_let_nobody_pass_refuses_with_the_time_that_all_nodes_give()
     };
     let (one, other) = (room.linked().await, room.linked().await);
     assert_eq!(passing(&one, "a", 10).await, 10);
-    let refused = other.login_to("ops", "a").await.unwrap_err();
+    let refused = other
+        .count(Limit::LoginsPerAccount, (Realm::Ops, "a"))
+        .await
+        .unwrap_err();
     let wait = refused.retry_after;
     assert!(Duration::ZERO < wait && wait <= Duration::from_secs(6));
-    assert_eq!(other.login_to("client", "a").await, Ok(()));
-    assert_eq!(other.login_to("ops", "b").await, Ok(()));
+    assert_eq!(
+        other
+            .count(Limit::LoginsPerAccount, (Realm::Client, "a"))
+            .await,
+        Ok(())
+    );
+    assert_eq!(
+        other
+            .count(Limit::LoginsPerAccount, (Realm::Ops, "b"))
+            .await,
+        Ok(())
+    );
     room.clear().await;
 }
 
@@ -209,9 +228,15 @@ async fn a_clock_that_was_set_back_locks_nobody_out_for_longer_than_a_bucket_tak
     let node = room.linked().await;
     assert_eq!(passing(&node, "a", 1).await, 1);
     let keys = room.keys().await;
-    let bucket = keys.iter().find(|key| key.contains("logins_to")).unwrap();
+    let bucket = keys
+        .iter()
+        .find(|key| key.contains("logins_per_account"))
+        .unwrap();
     let () = room.ask(&["SET", bucket, "4000000000000000"]).await;
-    let refused = node.login_to("ops", "a").await.unwrap_err();
+    let refused = node
+        .count(Limit::LoginsPerAccount, (Realm::Ops, "a"))
+        .await
+        .unwrap_err();
     assert_eq!(refused.retry_after, Duration::from_secs(6));
     room.clear().await;
 }
@@ -224,9 +249,12 @@ async fn keys_show_no_name_depend_on_the_secret_and_expire_within_a_minute() {
     let node = room.linked().await;
     let address = IpAddr::from([203, 0, 113, 9]);
     assert_eq!(passing(&node, "somebody", 10).await, 10);
-    node.login_from(address).await.unwrap();
+    node.count(Limit::LoginsPerAddress, address).await.unwrap();
     let keys = room.keys().await;
-    let buckets: Vec<_> = keys.iter().filter(|key| key.contains("logins")).collect();
+    let buckets: Vec<_> = keys
+        .iter()
+        .filter(|key| key.contains("logins_per"))
+        .collect();
     assert_eq!(buckets.len(), 2, "{keys:?}");
     for key in buckets {
         assert!(!key.contains("somebody") && !key.contains("203"), "{key}");
@@ -239,10 +267,14 @@ async fn keys_show_no_name_depend_on_the_secret_and_expire_within_a_minute() {
     };
     let stranger = Shared::start(&settings).unwrap();
     stranger.link.wait_until(true).await;
+    const A_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
     let key = Key::Address(address);
-    let known = node.shared().unwrap().hashed("logins_from", &key);
+    let known = node
+        .shared()
+        .unwrap()
+        .hashed("logins_per_address", A_MINUTE, &key);
     assert!(keys.contains(&format!("{}{known}", room.prefix)));
-    assert_ne!(known, stranger.hashed("logins_from", &key));
+    assert_ne!(known, stranger.hashed("logins_per_address", A_MINUTE, &key));
     room.clear().await;
 }
 
@@ -282,7 +314,11 @@ async fn while_redis_stalls_a_node_goes_on_from_where_it_stood_and_shares_again_
 
     proxy.set(Wire::Held);
     let start = Instant::now();
-    let login = timeout(PATIENCE, one.login_to("ops", "a")).await;
+    let login = timeout(
+        PATIENCE,
+        one.count(Limit::LoginsPerAccount, (Realm::Ops, "a")),
+    )
+    .await;
     assert_eq!(login.unwrap(), Ok(()));
     assert!((SOON..PATIENCE / 2).contains(&start.elapsed()));
     // Nobody waits for a Redis that is known to be away.
@@ -310,7 +346,7 @@ async fn of_many_requests_at_once_one_says_that_redis_is_gone_and_one_connection
     until(&node, true).await;
     let before = (counts(&node).outages, proxy.connections());
     proxy.set(Wire::Held);
-    let logins = (0..1_000).map(|_| node.login_to("ops", "a"));
+    let logins = (0..1_000).map(|_| node.count(Limit::LoginsPerAccount, (Realm::Ops, "a")));
     let logins = timeout(PATIENCE, join_all(logins)).await.unwrap();
     assert_eq!(logins.iter().filter(|login| login.is_ok()).count(), 10);
     assert_eq!(counts(&node).outages, before.0 + 1);

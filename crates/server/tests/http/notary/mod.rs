@@ -1,5 +1,7 @@
 //! Contract 1, the token notary.
 
+use std::net::SocketAddr;
+
 use http::StatusCode;
 use keyward_jose::Algorithm;
 use serde_json::{Value, json};
@@ -308,4 +310,29 @@ async fn the_contract_can_be_switched_off() {
         .send()
         .await;
     answer.expect_problem(StatusCode::NOT_FOUND, "nothing at this path");
+}
+
+#[tokio::test]
+async fn the_notary_is_limited_by_address_on_both_paths_in_its_own_shape() {
+    let mut options = Options::default();
+    options.limits.enabled = true;
+    options.limits.notary_per_address = 3;
+    let app = TestApp::with(options).await;
+    let body = json!({"user_data": "this is test"});
+    let address = |last| SocketAddr::from(([203, 0, 113, last], 1));
+    let mint = async |last| {
+        let request = app.post("/generateToken").json(&body).from(address(last));
+        request.send().await
+    };
+    for _ in 0..3 {
+        mint(1).await.expect(StatusCode::OK);
+    }
+    let refused = mint(1).await.expect(StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.header("retry-after"), "20");
+    assert_eq!(refused.json()["status"], 429);
+    for request in [app.get("/verifyToken"), app.post("/verifyToken")] {
+        let refused = request.json(&body).from(address(1)).send().await;
+        refused.expect(StatusCode::TOO_MANY_REQUESTS);
+    }
+    mint(2).await.expect(StatusCode::OK);
 }
