@@ -104,7 +104,7 @@ codes! {
     UnknownFile = "unknown_file": NotFound;
     /// The path does not take the method.
     MethodNotAllowed = "method_not_allowed": Invalid;
-    /// The body came too slowly.
+    /// The body came too slowly, or the upload took too long.
     RequestTimeout = "request_timeout": Invalid;
     /// The request contradicts what is there.
     Conflict = "conflict": Conflict;
@@ -128,6 +128,10 @@ codes! {
     StorageFull = "storage_full": Full;
     /// The operator has as many files as one may have.
     TooManyFiles = "too_many_files": Full;
+    /// The files of the operator would have more bytes than they may.
+    QuotaExceeded = "quota_exceeded": Full;
+    /// The uploads under way have as many bytes as they may.
+    TooManyUploads = "too_many_uploads": Full;
     /// The server failed (RFC 6749 §4.1.2.1).
     ServerError = "server_error": Internal;
 }

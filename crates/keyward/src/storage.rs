@@ -35,9 +35,12 @@ impl OpenStorage {
         data: &Data,
         services: &Services,
     ) -> anyhow::Result<Self> {
-        let Some(options) = storage.bucket() else {
-            let blobs = LocalBlobs::open(&folder.files()).context("the folder of the files")?;
-            return Ok(Self::Local(blobs));
+        let options = match storage {
+            Storage::S3(options) => options,
+            Storage::DataDir { min_free } => {
+                let blobs = LocalBlobs::open(&folder.files(), *min_free);
+                return Ok(Self::Local(blobs.context("the folder of the files")?));
+            }
         };
         let fresh = Namespace::random(&*services.random);
         let namespace = data.rows.find_or_create_namespace(fresh).await?;

@@ -1,22 +1,28 @@
-//! Files: what an operator uploads and clients fetch (contract 3).
+//! Files: what an operator uploads and clients fetch.
 //!
 //! Invariant: a file is visible only once all its bytes are durable: first the bytes, then the row
 //! that names them. Bytes that no row names are swept.
 
 mod name;
 mod store;
+mod unfinished;
+mod upload;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 pub use self::name::{BadFileName, FileName};
-pub use self::store::{BlobReader, BlobWriter, Blobs, Finished, Store};
+pub use self::store::{
+    BlobReader, BlobWriter, Blobs, Finished, NewFile, NoRoom, Room, Store, Usage,
+};
+use self::unfinished::Unfinished;
+pub use self::upload::{Upload, UploadRequest};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind, chain};
 use crate::id::AccountId;
@@ -97,28 +103,6 @@ pub struct File {
     pub blob: BlobId,
 }
 
-/// A file about to become visible.
-#[derive(Clone, Debug)]
-pub struct NewFile {
-    /// Whose it is.
-    pub owner: AccountId,
-    /// What it is.
-    pub file: File,
-}
-
-/// What an upload is to become.
-#[derive(Clone, Debug)]
-pub struct UploadRequest {
-    /// Whose file it will be.
-    pub owner: AccountId,
-    /// Under which name.
-    pub name: FileName,
-    /// Of which media type.
-    pub content_type: String,
-    /// Whether a file of that name is replaced.
-    pub overwrite: bool,
-}
-
 /// Why something about files cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -137,6 +121,28 @@ pub enum Error {
         /// How many one may have.
         limit: u32,
     },
+    /// The owner's files would have more bytes than one owner may have.
+    #[error(
+        "your files may have {limit} bytes in all: replace one by a smaller one with overwrite=true"
+    )]
+    QuotaExceeded {
+        /// How many bytes one may have.
+        limit: u64,
+    },
+    /// The unfinished uploads of all owners have as many bytes as they may have.
+    #[error(
+        "the uploads under way take all the room there is for them: try again when some have ended"
+    )]
+    Crowded,
+    /// It took longer than an upload may.
+    #[error("the upload took longer than {} seconds", limit.as_secs())]
+    TookTooLong {
+        /// How long an upload may take.
+        limit: Duration,
+    },
+    /// Since the upload began, its session was closed or its account disabled.
+    #[error("the session was closed during the upload")]
+    Unauthorized,
     /// There is no such file.
     #[error("there is no such file")]
     Unknown,
@@ -153,6 +159,10 @@ impl Error {
             Self::NameTaken => Code::FileExists,
             Self::TooLarge { .. } => Code::TooLarge,
             Self::TooMany { .. } => Code::TooManyFiles,
+            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
+            Self::Crowded => Code::TooManyUploads,
+            Self::TookTooLong { .. } => Code::RequestTimeout,
+            Self::Unauthorized => Code::InvalidToken,
             Self::Unknown => Code::UnknownFile,
             Self::Store(fault) => fault.code(),
         }
@@ -170,8 +180,12 @@ impl Error {
 pub struct Policy {
     /// The largest file, in bytes.
     pub largest: u64,
-    /// How many files an owner may have.
-    pub most: u32,
+    /// What the files of one owner may take; the bytes count at least as one largest file.
+    pub room: Room,
+    /// How many bytes all unfinished uploads together may have; at least one largest file.
+    pub unfinished: u64,
+    /// How long an upload may take from its beginning to its end.
+    pub upload_timeout: Duration,
 }
 
 /// The files of this server.
@@ -182,6 +196,7 @@ pub struct Files {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     policy: Policy,
+    unfinished: Arc<Unfinished>,
 }
 
 impl Files {
@@ -194,51 +209,47 @@ impl Files {
         random: Arc<dyn Random>,
         policy: Policy,
     ) -> Self {
+        // Otherwise no file of the largest size could be uploaded.
+        let policy = Policy {
+            room: Room {
+                bytes: policy.room.bytes.max(policy.largest),
+                ..policy.room
+            },
+            unfinished: policy.unfinished.max(policy.largest),
+            ..policy
+        };
         Self {
             store,
             blobs,
             clock,
             random,
             policy,
+            unfinished: Arc::new(Unfinished::new(policy.unfinished)),
         }
     }
 
-    /// Begins an upload; nothing is visible until [`Upload::finish`].
-    ///
-    /// # Errors
-    /// [`Error::NameTaken`] and [`Error::TooMany`] already here, so that the bytes need not be sent; [`Error::Store`].
-    pub async fn begin_upload(&self, request: UploadRequest) -> Result<Upload, Error> {
-        let UploadRequest { owner, name, .. } = &request;
-        let limit = self.policy.most;
-        match self.store.find_file(*owner, name.as_str()).await? {
-            Some(_) if request.overwrite => {}
-            Some(_) => return Err(Error::NameTaken),
-            None if self.store.count_files(*owner).await? >= limit => {
-                return Err(Error::TooMany { limit });
-            }
-            None => {}
-        }
-        let blob = BlobId::random(&*self.random);
-        let writer = self.blobs.create(&blob).await?;
-        Ok(Upload {
-            files: self.clone(),
-            request,
-            blob,
-            writer,
-            size: 0,
-            digest: Context::new(&SHA256),
-        })
-    }
-
-    /// The file of that owner and name.
+    /// The file of that owner and name, in whichever Unicode normalization form the name is given.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Store`].
     pub async fn find(&self, owner: AccountId, name: &str) -> Result<File, Error> {
-        self.store
-            .find_file(owner, name)
+        self.find_spelled(owner, &name::spellings(name))
             .await?
             .ok_or(Error::Unknown)
+    }
+
+    /// The first of the files of those names that there is.
+    async fn find_spelled(
+        &self,
+        owner: AccountId,
+        spellings: &[String],
+    ) -> Result<Option<File>, Fault> {
+        for spelling in spellings {
+            if let Some(file) = self.store.find_file(owner, spelling).await? {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
     }
 
     /// An owner's files, by the UTF-8 bytes of their names.
@@ -281,88 +292,6 @@ impl Files {
         }
         Ok(swept)
     }
-}
-
-/// An upload under way. Dropped unfinished, it leaves nothing.
-pub struct Upload {
-    files: Files,
-    request: UploadRequest,
-    blob: BlobId,
-    writer: Box<dyn BlobWriter>,
-    size: u64,
-    digest: Context,
-}
-
-impl Upload {
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    /// [`Error::TooLarge`] as soon as the limit is passed, [`Error::Store`].
-    pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
-        self.size = self.size.saturating_add(chunk.len() as u64);
-        let limit = self.files.policy.largest;
-        if self.size > limit {
-            return Err(Error::TooLarge { limit });
-        }
-        self.digest.update(&chunk);
-        Ok(self.writer.write(chunk).await?)
-    }
-
-    /// Makes the bytes durable, then the file visible.
-    ///
-    /// # Errors
-    /// [`Error::NameTaken`] when another upload of that name came first, [`Error::TooMany`] when another took the
-    /// last place, [`Error::Store`].
-    pub async fn finish(self) -> Result<File, Error> {
-        let Self {
-            files,
-            request,
-            blob,
-            writer,
-            size,
-            digest,
-        } = self;
-        writer.finish().await?;
-        let file = File {
-            name: request.name.into_string(),
-            size,
-            sha256: sha256_of(digest),
-            content_type: request.content_type,
-            uploaded_at: files.clock.now().to_millis(),
-            blob: blob.clone(),
-        };
-        let row = NewFile {
-            owner: request.owner,
-            file: file.clone(),
-        };
-        let limit = files.policy.most;
-        let finished = files
-            .store
-            .finish_upload(row, request.overwrite, limit)
-            .await?;
-        match finished {
-            Finished::Stored {
-                replaced: Some(old),
-            } => files.discard(&old).await,
-            Finished::Stored { replaced: None } => {}
-            Finished::NameTaken => {
-                files.discard(&blob).await;
-                return Err(Error::NameTaken);
-            }
-            Finished::TooMany => {
-                files.discard(&blob).await;
-                return Err(Error::TooMany { limit });
-            }
-        }
-        Ok(file)
-    }
-}
-
-/// Ends a SHA-256; the output of that algorithm is always 32 bytes.
-fn sha256_of(digest: Context) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.finish().as_ref());
-    bytes
 }
 
 impl Files {

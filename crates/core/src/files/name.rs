@@ -1,9 +1,17 @@
 //! The name of an uploaded file: metadata only, never a path.
 
-/// A name that can be stored and offered for download: 1 to 255 bytes of UTF-8, no path separator, no
-/// control character, not `.` or `..`.
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+/// A name that can be stored and offered for download: 1 to 255 bytes of UTF-8 in Unicode normalization form C, no
+/// path separator, no control character, not `.` or `..`.
+///
+/// macOS sends names in form D, so that what looks like one name came as two. Names that an earlier version
+/// stored in form D are kept; a name finds them in any form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileName(String);
+pub struct FileName {
+    name: String,
+    spellings: Vec<String>,
+}
 
 /// Why a text is no file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +28,8 @@ impl FileName {
     /// # Errors
     /// [`BadFileName`] with the rule that is broken.
     pub fn parse(given: &str) -> Result<Self, BadFileName> {
-        let name = given.strip_prefix(r"C:\fakepath\").unwrap_or(given);
+        let given = given.strip_prefix(r"C:\fakepath\").unwrap_or(given);
+        let name = composed(given);
         if name.is_empty() {
             return Err(BadFileName("the file needs a name"));
         }
@@ -29,7 +38,7 @@ impl FileName {
                 "the file's name must be at most 255 bytes of UTF-8",
             ));
         }
-        if matches!(name, "." | "..") || name.contains(['/', '\\']) {
+        if matches!(&*name, "." | "..") || name.contains(['/', '\\']) {
             return Err(BadFileName("the file's name must not be a path"));
         }
         if name.chars().any(char::is_control) {
@@ -37,18 +46,46 @@ impl FileName {
                 "the file's name must not contain control characters",
             ));
         }
-        Ok(Self(name.to_owned()))
+        let spellings = spellings(given);
+        Ok(Self { name, spellings })
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
-    pub(super) fn into_string(self) -> String {
-        self.0
+    /// The names under which a file of this name may be stored.
+    pub(super) fn spellings(&self) -> &[String] {
+        &self.spellings
     }
+
+    pub(super) fn into_spellings(self) -> (String, Vec<String>) {
+        (self.name, self.spellings)
+    }
+}
+
+/// A text in Unicode normalization form C.
+fn composed(text: &str) -> String {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text.to_owned(),
+        IsNormalized::No | IsNormalized::Maybe => text.nfc().collect(),
+    }
+}
+
+/// The names under which a file that is called `given` may be stored: as given, then in form C, then in form D.
+/// The first is first because two files of an earlier version may differ in nothing but their form.
+pub(super) fn spellings(given: &str) -> Vec<String> {
+    let mut spellings = vec![given.to_owned()];
+    if !given.is_ascii() {
+        for other in [given.nfc().collect(), given.nfd().collect()] {
+            if !spellings.contains(&other) {
+                spellings.push(other);
+            }
+        }
+    }
+    spellings
 }
 
 #[cfg(test)]
@@ -69,6 +106,22 @@ mod tests {
             );
         }
         assert!(FileName::parse(&"é".repeat(127)).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_kept_in_form_c_and_looked_for_in_every_form() {
+        let (nfc, nfd) = ("\u{e1}.txt", "a\u{301}.txt");
+        for (given, expected) in [(nfc, [nfc, nfd]), (nfd, [nfd, nfc])] {
+            let name = FileName::parse(given).expect(given);
+            assert_eq!(name.as_str(), nfc);
+            assert_eq!(name.spellings(), expected);
+        }
+        assert_eq!(spellings("a.txt"), ["a.txt"]);
+        // 127 letters of three bytes each are 254 bytes in form C.
+        assert!(FileName::parse(&"a\u{301}".repeat(127)).is_ok());
+        assert!(FileName::parse(&"a\u{301}".repeat(128)).is_err());
+        // Form C of this letter is longer than the letter.
+        assert!(FileName::parse(&"\u{958}".repeat(85)).is_err());
     }
 
     #[test]

@@ -5,41 +5,113 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use std::ops::Range;
 
-use super::{BlobId, File, Namespace, NewFile};
+use super::{BlobId, File, Namespace};
 use crate::error::Fault;
-use crate::id::AccountId;
+use crate::id::{AccountId, SessionId};
+
+/// A file about to become visible.
+#[derive(Clone, Debug)]
+pub struct NewFile {
+    /// Whose it is.
+    pub owner: AccountId,
+    /// The session of the owner that uploaded it.
+    pub session: SessionId,
+    /// The names under which the file that it replaces may be stored, most likely first; its own is among them.
+    pub spellings: Vec<String>,
+    /// What it is.
+    pub file: File,
+}
 
 /// What became of a finished upload's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// The file is there; the bytes of the one it replaced, if any, are no longer named.
     Stored {
+        /// The name it is stored under: its own, or that of the file it replaced.
+        name: String,
         /// The replaced file's bytes.
         replaced: Option<BlobId>,
     },
     /// The owner already has a file of that name; nothing was changed.
     NameTaken,
-    /// The owner has as many files as it may have; nothing was changed.
-    TooMany,
+    /// The owner's files take as much as they may; nothing was changed.
+    NoRoom(NoRoom),
+    /// The session is not open, or the account is gone or disabled; nothing was changed.
+    Unauthorized,
+}
+
+/// What the files of one owner may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How many there may be.
+    pub files: u32,
+    /// How many bytes they may have together.
+    pub bytes: u64,
+}
+
+/// What the files of one owner take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there are.
+    pub files: u32,
+    /// How many bytes they have together.
+    pub bytes: u64,
+}
+
+/// What there is no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Another file.
+    Files,
+    /// So many bytes.
+    Bytes,
+}
+
+impl Room {
+    /// How large a file may be that comes beside those of `usage`, or in the place of the one of them that has
+    /// `replaced` bytes. One that is no larger than what it replaces always fits.
+    ///
+    /// # Errors
+    /// [`NoRoom::Files`] where there is no room for another file.
+    pub fn left(&self, usage: Usage, replaced: Option<u64>) -> Result<u64, NoRoom> {
+        if replaced.is_none() && usage.files >= self.files {
+            return Err(NoRoom::Files);
+        }
+        let replaced = replaced.unwrap_or_default();
+        let others = usage.bytes.saturating_sub(replaced);
+        Ok(self.bytes.saturating_sub(others).max(replaced))
+    }
+
+    /// Whether a file of `size` bytes fits: [`left`](Self::left), for the store to ask in its commit.
+    ///
+    /// # Errors
+    /// What there is no room for.
+    pub fn check(&self, usage: Usage, replaced: Option<u64>, size: u64) -> Result<(), NoRoom> {
+        match size <= self.left(usage, replaced)? {
+            true => Ok(()),
+            false => Err(NoRoom::Bytes),
+        }
+    }
 }
 
 /// Files at rest: what exists. Each method is one atomic fact, on disk when it returns.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Makes a file visible; one of the same owner and name is replaced only where `overwrite`, and another is added
-    /// only where there are less than `most`, whatever finishes at once.
+    /// Makes a file visible, if its session is still open and its account enabled. It takes the place of the first
+    /// file that is stored under one of its spellings, which must be allowed by `overwrite`; what the owner's files
+    /// take stays within `room`, whatever finishes at once.
     async fn finish_upload(
         &self,
         file: NewFile,
         overwrite: bool,
-        most: u32,
+        room: Room,
     ) -> Result<Finished, Fault>;
 
     /// The file of that owner and name.
     async fn find_file(&self, owner: AccountId, name: &str) -> Result<Option<File>, Fault>;
 
-    /// How many files an owner has.
-    async fn count_files(&self, owner: AccountId) -> Result<u32, Fault>;
+    /// What an owner's files take.
+    async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault>;
 
     /// An owner's files, by the UTF-8 bytes of their names.
     async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault>;

@@ -83,6 +83,18 @@ settings! {
         max_size: Size = "1GiB";
         /// How many files an operator may have; one more is answered with 507.
         max_files: Count<1, 1_000_000> = 10000;
+        /// How many bytes the files of an operator may have together; an upload beyond that is answered with 507.
+        /// Never less than max_size.
+        max_bytes_per_operator: Size = "10GiB";
+        /// How many bytes all unfinished uploads of this server may have together; beyond that an upload is answered
+        /// with 507. Never less than max_size.
+        max_unfinished: Size = "10GiB";
+        /// How long an upload may take from its first byte to its last; on S3 at most 12h. Then it is answered with 408.
+        upload_timeout: Span<1> = "12h";
+        /// How much of the disk of the data folder uploads must leave free: below that they are answered with 507, so that
+        /// logins, logouts and closed sessions can always be written. SQLite needs up to 64 MiB of it for its log and
+        /// the rest for growth. It does not apply to a bucket.
+        min_free: Size = "128MiB";
         /// Where the bytes of files are kept: empty for the data folder, or a bucket, which several servers may share:
         /// "s3://BUCKET" or "s3://BUCKET/PREFIX". The settings below are for a bucket alone.
         url: Option<String> = "";

@@ -87,7 +87,12 @@ impl Settings {
             storage: storage::read(&files, layers)?,
             files: files::Policy {
                 largest: files.max_size.0,
-                most: files.max_files.0,
+                room: files::Room {
+                    files: files.max_files.0,
+                    bytes: files.max_bytes_per_operator.0,
+                },
+                unfinished: files.max_unfinished.0,
+                upload_timeout: files.upload_timeout.0,
             },
             serve: serve_of(&http),
             proxies: Arc::new(http.trusted_proxies),

@@ -1,5 +1,7 @@
 //! Where the bytes of files are kept, by settings that make sense together or are refused.
 
+use std::time::Duration;
+
 use keyward_core::error::chain;
 use keyward_store::blobs::s3::{BadOptions, Credentials, LARGEST, Options};
 
@@ -8,10 +10,16 @@ use super::layers::Layers;
 use super::list::Files;
 use super::secret::Secret;
 
+/// How long an upload to a bucket may take: a day later what no file names is removed.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(12 * 3_600);
+
 /// Where the bytes of files are kept.
 pub(crate) enum Storage {
     /// In the data folder.
-    DataDir,
+    DataDir {
+        /// How many bytes uploads must leave free on its disk.
+        min_free: u64,
+    },
     /// In a bucket.
     S3(Box<Options>),
 }
@@ -20,7 +28,7 @@ impl Storage {
     /// The bucket, where there is one.
     pub(crate) fn bucket(&self) -> Option<&Options> {
         match self {
-            Self::DataDir => None,
+            Self::DataDir { .. } => None,
             Self::S3(options) => Some(options),
         }
     }
@@ -29,7 +37,9 @@ impl Storage {
 pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
     let Some(url) = &files.url else {
         return match bucket_alone(files) {
-            None => Ok(Storage::DataDir),
+            None => Ok(Storage::DataDir {
+                min_free: files.min_free.0,
+            }),
             Some(key) => {
                 let message = format!("{key} is for files in a bucket: name that as files.url");
                 Err(layers.problem(key, message))
@@ -40,6 +50,10 @@ pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
         let message = format!("files.max_size must be at most {}GiB on S3", LARGEST >> 30);
         return Err(layers.problem("files.max_size", message));
     }
+    if files.upload_timeout.0 > LONGEST_UPLOAD {
+        let message = "files.upload_timeout must be at most 12h on S3";
+        return Err(layers.problem("files.upload_timeout", message));
+    }
     let amazon = |name| layers.amazon(name).map(|value| value.expose().to_owned());
     let region = files.region.clone();
     let region = region.or_else(|| amazon("AWS_REGION").or_else(|| amazon("AWS_DEFAULT_REGION")));
@@ -49,6 +63,7 @@ pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
         path_style: files.path_style,
         credentials: credentials(files, layers)?,
         allow_http: files.allow_http,
+        longest_upload: files.upload_timeout.0,
         ..Options::new(url.clone())
     };
     options.check().map_err(|error| {

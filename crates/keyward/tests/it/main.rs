@@ -17,6 +17,7 @@ mod demo;
 mod disk;
 mod doctor;
 mod faults;
+mod full_disk;
 mod idle;
 mod load;
 mod nodes;

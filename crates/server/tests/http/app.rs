@@ -47,7 +47,10 @@ pub(crate) struct Options {
     pub(crate) login_key: Option<SecretText>,
     pub(crate) contracts: Contracts,
     pub(crate) largest_file: u64,
-    pub(crate) most_files: u32,
+    pub(crate) room: files::Room,
+    pub(crate) unfinished: u64,
+    /// What uploads must leave free of the disk, in bytes.
+    pub(crate) min_free: u64,
     pub(crate) documentation: bool,
     pub(crate) proxies: Vec<&'static str>,
     /// Differs from start to start of one folder, as the system's randomness does.
@@ -72,7 +75,12 @@ impl Default for Options {
             login_key: None,
             contracts: Contracts::ALL,
             largest_file: 1024 * 1024,
-            most_files: 10_000,
+            room: files::Room {
+                files: 10_000,
+                bytes: u64::MAX,
+            },
+            unfinished: u64::MAX,
+            min_free: 0,
             documentation: true,
             proxies: Vec::new(),
             seed: 1,
@@ -84,7 +92,9 @@ impl Options {
     fn files(&self) -> files::Policy {
         files::Policy {
             largest: self.largest_file,
-            most: self.most_files,
+            room: self.room,
+            unfinished: self.unfinished,
+            upload_timeout: Duration::from_secs(12 * 3_600),
         }
     }
 }
@@ -149,7 +159,8 @@ impl TestApp {
         let path = folder.path();
         let store = Sqlite::open(&path.join("keyward.db"), sqlite::Options::default());
         let store = Arc::new(store.expect("database"));
-        let blobs = Arc::new(LocalBlobs::open(&path.join("files")).expect("files"));
+        let blobs =
+            Arc::new(LocalBlobs::open(&path.join("files"), options.min_free).expect("files"));
         let clock: Arc<dyn Clock> = manual.clone();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(options.seed));
         let keys = load_keys(&folder, &options, &*random).await;

@@ -5,7 +5,7 @@ use deadpool_postgres::Transaction;
 use futures_util::FutureExt;
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
-use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Store};
+use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Room, Store, Usage};
 use keyward_core::id::AccountId;
 use tokio_postgres::Row;
 
@@ -13,19 +13,24 @@ use super::Postgres;
 use super::error::Error;
 use super::pool::Params;
 
-// Of the uploads of one owner, one finishes at a time.
-const LOCK_OWNER: &str = "
-    SELECT id FROM accounts WHERE id = $1 FOR UPDATE";
+// Of the uploads of one owner, one finishes at a time. Whoever closes the session or disables the account waits, or
+// is waited for.
+const LOCK_UPLOADER: &str = "
+    SELECT a.id FROM accounts a JOIN sessions s ON s.account_id = a.id
+    WHERE a.id = $1 AND s.id = $2 AND a.disabled_at IS NULL AND s.closed_at IS NULL
+    FOR NO KEY UPDATE OF a FOR SHARE OF s";
 
 const INSERT: &str = "
     INSERT INTO files (owner, name, size, sha256, content_type, uploaded_at, blob)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-const FIND_BLOB: &str = "
-    SELECT blob FROM files WHERE owner = $1 AND name = $2";
+const FIND_SPELLED: &str = "
+    SELECT name, size, sha256, content_type, uploaded_at, blob
+    FROM files WHERE owner = $1 AND name = ANY ($2::TEXT[])
+    ORDER BY array_position($2::TEXT[], name) LIMIT 1";
 
-const COUNT: &str = "
-    SELECT count(*) FROM files WHERE owner = $1";
+const MEASURE: &str = "
+    SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM files WHERE owner = $1";
 
 const REPLACE: &str = "
     UPDATE files SET size = $3, sha256 = $4, content_type = $5, uploaded_at = $6, blob = $7
@@ -55,23 +60,12 @@ impl Store for Postgres {
         &self,
         file: NewFile,
         overwrite: bool,
-        most: u32,
+        room: Room,
     ) -> Result<Finished, Fault> {
-        let NewFile { owner, file } = file;
-        let size = i64::try_from(file.size)
-            .map_err(|_| Fault::Internal("the size of a file is out of range".into()))?;
-        let row: Params<'_> = &[
-            &owner.0,
-            &file.name,
-            &size,
-            &file.sha256.as_slice(),
-            &file.content_type,
-            &file.uploaded_at.micros(),
-            &file.blob.as_str(),
-        ];
-        let finish = (row, overwrite, most);
         self.pool
-            .transaction(&finish, |tx, finish| self::finish(tx, *finish).boxed())
+            .transaction(&(file, overwrite, room), |tx, (file, overwrite, room)| {
+                finish(tx, file, *overwrite, *room).boxed()
+            })
             .await
     }
 
@@ -83,9 +77,9 @@ impl Store for Postgres {
         self.pool.find(FIND, &[&owner.0, &name], file).await
     }
 
-    async fn count_files(&self, owner: AccountId) -> Result<u32, Fault> {
-        let counted = self.pool.find(COUNT, &[&owner.0], count).await?;
-        Ok(counted.unwrap_or_default())
+    async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault> {
+        let measured = self.pool.find(MEASURE, &[&owner.0], usage).await?;
+        Ok(measured.unwrap_or_default())
     }
 
     async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault> {
@@ -112,35 +106,57 @@ impl Store for Postgres {
     }
 }
 
-/// Adds `row`, or puts it in the place of the one of its owner and name.
+/// Adds a file, or puts it in the place of one of its spellings.
 async fn finish(
     tx: &Transaction<'_>,
-    (row, overwrite, most): (Params<'_>, bool, u32),
+    new: &NewFile,
+    overwrite: bool,
+    room: Room,
 ) -> Result<Finished, Error> {
-    let lock = tx.prepare_cached(LOCK_OWNER).await?;
-    tx.execute(&lock, &row[..1]).await?;
-    let find = tx.prepare_cached(FIND_BLOB).await?;
-    let found = tx.query_opt(&find, &row[..2]).await?;
-    let replaced = found.map(|found| blob(&found, 0)).transpose()?;
-    let put = match &replaced {
-        Some(_) if overwrite => REPLACE,
-        Some(_) => return Ok(Finished::NameTaken),
-        None => {
-            let count = tx.prepare_cached(COUNT).await?;
-            if self::count(&tx.query_one(&count, &row[..1]).await?)? >= most {
-                return Ok(Finished::TooMany);
-            }
-            INSERT
-        }
+    let NewFile { owner, file, .. } = new;
+    let lock = tx.prepare_cached(LOCK_UPLOADER).await?;
+    let uploader = tx.query_opt(&lock, &[&owner.0, &new.session.0]).await?;
+    if uploader.is_none() {
+        return Ok(Finished::Unauthorized);
+    }
+    let find = tx.prepare_cached(FIND_SPELLED).await?;
+    let found = tx.query_opt(&find, &[&owner.0, &new.spellings]).await?;
+    let replaced = found.map(|row| self::file(&row)).transpose()?;
+    if replaced.is_some() && !overwrite {
+        return Ok(Finished::NameTaken);
+    }
+    let measure = tx.prepare_cached(MEASURE).await?;
+    let usage = usage(&tx.query_one(&measure, &[&owner.0]).await?)?;
+    if let Err(no_room) = room.check(usage, replaced.as_ref().map(|old| old.size), file.size) {
+        return Ok(Finished::NoRoom(no_room));
+    }
+    let (put, name, replaced) = match replaced {
+        Some(old) => (REPLACE, old.name, Some(old.blob)),
+        None => (INSERT, file.name.clone(), None),
     };
+    let size = i64::try_from(file.size)
+        .map_err(|_| Error::Broken("the size of a file is out of range"))?;
     let put = tx.prepare_cached(put).await?;
+    let row: Params<'_> = &[
+        &owner.0,
+        &name,
+        &size,
+        &file.sha256.as_slice(),
+        &file.content_type,
+        &file.uploaded_at.micros(),
+        &file.blob.as_str(),
+    ];
     tx.execute(&put, row).await?;
-    Ok(Finished::Stored { replaced })
+    Ok(Finished::Stored { name, replaced })
 }
 
-fn count(row: &Row) -> Result<u32, Error> {
-    let count: i64 = row.try_get(0)?;
-    u32::try_from(count).map_err(|_| Error::Broken("the count of files is out of range"))
+fn usage(row: &Row) -> Result<Usage, Error> {
+    let (files, bytes): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let broken = |_| Error::Broken("the count or the size of files is out of range");
+    Ok(Usage {
+        files: files.try_into().map_err(broken)?,
+        bytes: bytes.try_into().map_err(broken)?,
+    })
 }
 
 fn file(row: &Row) -> Result<File, Error> {

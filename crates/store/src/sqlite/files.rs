@@ -3,21 +3,23 @@
 use async_trait::async_trait;
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
-use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Store};
+use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Room, Store, Usage};
 use keyward_core::id::AccountId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Sqlite, broken};
 
-const FIND_BLOB: &str = "
-    SELECT blob FROM files WHERE owner = ?1 AND name = ?2";
+const FIND_UPLOADER: &str = "
+    SELECT 1 FROM sessions s JOIN accounts a ON a.id = s.account_id
+    WHERE s.id = ?1 AND a.id = ?2 AND s.closed_at IS NULL AND a.disabled_at IS NULL";
 
-const PUT: &str = "
+const INSERT: &str = "
     INSERT INTO files (owner, name, size, sha256, content_type, uploaded_at, blob)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-    ON CONFLICT (owner, name) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256,
-        content_type = excluded.content_type, uploaded_at = excluded.uploaded_at,
-        blob = excluded.blob";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+const REPLACE: &str = "
+    UPDATE files SET size = ?3, sha256 = ?4, content_type = ?5, uploaded_at = ?6, blob = ?7
+    WHERE owner = ?1 AND name = ?2";
 
 const FIND: &str = "
     SELECT name, size, sha256, content_type, uploaded_at, blob
@@ -27,8 +29,8 @@ const LIST: &str = "
     SELECT name, size, sha256, content_type, uploaded_at, blob
     FROM files WHERE owner = ?1 ORDER BY name";
 
-const COUNT: &str = "
-    SELECT count(*) FROM files WHERE owner = ?1";
+const MEASURE: &str = "
+    SELECT count(*), coalesce(sum(size), 0) FROM files WHERE owner = ?1";
 
 const FIND_NAMED: &str = "
     SELECT 1 FROM files WHERE blob = ?1";
@@ -45,23 +47,19 @@ impl Store for Sqlite {
         &self,
         file: NewFile,
         overwrite: bool,
-        most: u32,
+        room: Room,
     ) -> Result<Finished, Fault> {
         self.writer
-            .write(move |db| finish(db, &file, overwrite, most))
+            .write(move |db| finish(db, &file, overwrite, room))
             .await
     }
 
     async fn find_file(&self, owner: AccountId, name: &str) -> Result<Option<File>, Fault> {
-        self.readers.look_up(|db| {
-            db.prepare_cached(FIND)?
-                .query_row(params![owner.0, name], file)
-                .optional()
-        })
+        self.readers.look_up(|db| find(db, owner, name))
     }
 
-    async fn count_files(&self, owner: AccountId) -> Result<u32, Fault> {
-        self.readers.scan(move |db| count(db, owner)).await
+    async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault> {
+        self.readers.scan(move |db| measure(db, owner)).await
     }
 
     async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault> {
@@ -100,39 +98,66 @@ impl Store for Sqlite {
     }
 }
 
-fn count(db: &Connection, owner: AccountId) -> rusqlite::Result<u32> {
-    db.prepare_cached(COUNT)?
-        .query_row([owner.0], |row| row.get(0))
+fn find(db: &Connection, owner: AccountId, name: &str) -> rusqlite::Result<Option<File>> {
+    db.prepare_cached(FIND)?
+        .query_row(params![owner.0, name], file)
+        .optional()
+}
+
+fn measure(db: &Connection, owner: AccountId) -> rusqlite::Result<Usage> {
+    db.prepare_cached(MEASURE)?.query_row([owner.0], |row| {
+        let bytes: i64 = row.get(1)?;
+        Ok(Usage {
+            files: row.get(0)?,
+            bytes: bytes
+                .try_into()
+                .map_err(|_| broken(1, "the size of all files is negative"))?,
+        })
+    })
 }
 
 fn finish(
     db: &Connection,
     new: &NewFile,
     overwrite: bool,
-    most: u32,
+    room: Room,
 ) -> rusqlite::Result<Finished> {
-    let NewFile { owner, file } = new;
-    let replaced = db
-        .prepare_cached(FIND_BLOB)?
-        .query_row(params![owner.0, file.name], |row| blob(row, 0))
-        .optional()?;
+    let NewFile { owner, file, .. } = new;
+    if !db
+        .prepare_cached(FIND_UPLOADER)?
+        .exists([new.session.0, owner.0])?
+    {
+        return Ok(Finished::Unauthorized);
+    }
+    let mut replaced = None;
+    for spelling in &new.spellings {
+        replaced = find(db, *owner, spelling)?;
+        if replaced.is_some() {
+            break;
+        }
+    }
     if replaced.is_some() && !overwrite {
         return Ok(Finished::NameTaken);
     }
-    if replaced.is_none() && count(db, *owner)? >= most {
-        return Ok(Finished::TooMany);
+    let old_size = replaced.as_ref().map(|old| old.size);
+    if let Err(no_room) = room.check(measure(db, *owner)?, old_size, file.size) {
+        return Ok(Finished::NoRoom(no_room));
     }
+    let (put, name, replaced) = match replaced {
+        Some(old) => (REPLACE, old.name, Some(old.blob)),
+        None => (INSERT, file.name.clone(), None),
+    };
     let size = i64::try_from(file.size).map_err(|_| broken(2, "the size is out of range"))?;
-    db.prepare_cached(PUT)?.execute(params![
+    db.prepare_cached(put)?.execute(params![
         owner.0,
-        file.name,
+        name,
         size,
         file.sha256,
         file.content_type,
         file.uploaded_at.micros(),
         file.blob.as_str(),
     ])?;
-    Ok(Finished::Stored { replaced })
+    Ok(Finished::Stored { name, replaced })
 }
 
 fn file(row: &Row<'_>) -> rusqlite::Result<File> {

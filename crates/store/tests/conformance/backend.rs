@@ -123,7 +123,7 @@ async fn backend(
 ) -> Backend {
     let files = home.path().join("files");
     let open_blobs =
-        move || -> Arc<dyn Blobs> { Arc::new(LocalBlobs::open(&files).expect("a folder")) };
+        move || -> Arc<dyn Blobs> { Arc::new(LocalBlobs::open(&files, 0).expect("a folder")) };
     Backend {
         node: open_node().await,
         blobs: open_blobs(),

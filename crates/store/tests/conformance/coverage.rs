@@ -26,6 +26,7 @@ const CASES: &str = concat!(
     include_str!("session_feed.rs"),
     include_str!("customers.rs"),
     include_str!("files.rs"),
+    include_str!("file_room.rs"),
     include_str!("health.rs"),
     include_str!("keys.rs"),
     include_str!("blobs.rs"),

@@ -2,19 +2,45 @@
 
 use std::sync::Arc;
 
-use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile};
-use keyward_core::id::AccountId;
+use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Room};
+use keyward_core::id::{AccountId, SessionId};
 
-use crate::backend::{Backend, Rows, account, at, at_once};
+use crate::backend::{Backend, Rows, account, at, at_once, session};
 
-/// More files than any case has.
-const MANY: u32 = 1_000;
+/// More than any case needs.
+const MANY: Room = room(1_000, u64::MAX);
+
+pub(crate) const fn room(files: u32, bytes: u64) -> Room {
+    Room { files, bytes }
+}
+
+/// An owner of files, with an open session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) account: AccountId,
+    pub(crate) session: SessionId,
+}
+
+pub(crate) async fn owner(rows: &Arc<dyn Rows>, username: &str) -> Owner {
+    let account = account(rows, username).await;
+    let session = session(rows, &account).await.id;
+    Owner {
+        account: account.id,
+        session,
+    }
+}
+
+/// What is said of a file that is stored under its own name.
+pub(crate) fn stored(name: &str, replaced: Option<BlobId>) -> Finished {
+    let name = name.to_owned();
+    Finished::Stored { name, replaced }
+}
 
 pub(crate) fn blob(number: usize) -> BlobId {
     BlobId::parse(&format!("{number:032x}")).expect("an id")
 }
 
-fn new_file(owner: AccountId, name: &str, number: usize) -> NewFile {
+pub(crate) fn new_file(owner: Owner, name: &str, number: usize) -> NewFile {
     let file = File {
         name: name.to_owned(),
         size: number as u64,
@@ -23,42 +49,42 @@ fn new_file(owner: AccountId, name: &str, number: usize) -> NewFile {
         uploaded_at: at(3),
         blob: blob(number),
     };
-    NewFile { owner, file }
+    NewFile {
+        owner: owner.account,
+        session: owner.session,
+        spellings: vec![name.to_owned()],
+        file,
+    }
 }
 
-async fn find(rows: &Arc<dyn Rows>, owner: AccountId, name: &str) -> Option<File> {
-    rows.find_file(owner, name).await.expect("the store")
+pub(crate) async fn find(rows: &Arc<dyn Rows>, owner: Owner, name: &str) -> Option<File> {
+    rows.find_file(owner.account, name)
+        .await
+        .expect("the store")
 }
 
 pub(crate) async fn a_finished_upload_is_found_as_it_was_described(backend: &Backend) {
     let rows = backend.rows();
-    let owner = account(&rows, "ada").await.id;
+    let owner = owner(&rows, "ada").await;
     let mut new = new_file(owner, "Zoë 🦀.txt", 1);
     new.file.size = 5 << 40;
     assert_eq!(find(&rows, owner, "Zoë 🦀.txt").await, None);
     let finished = rows.finish_upload(new.clone(), false, MANY).await;
-    assert_eq!(
-        finished.expect("the store"),
-        Finished::Stored { replaced: None }
-    );
+    assert_eq!(finished.expect("the store"), stored("Zoë 🦀.txt", None));
     assert_eq!(find(&rows, owner, "Zoë 🦀.txt").await, Some(new.file));
     assert_eq!(find(&rows, owner, "zoë 🦀.txt").await, None);
-    assert_eq!(
-        find(&rows, AccountId(owner.0 + 1), "Zoë 🦀.txt").await,
-        None
-    );
+    let nobody = AccountId(owner.account.0 + 1);
+    let found = rows.find_file(nobody, "Zoë 🦀.txt").await;
+    assert_eq!(found.expect("the store"), None);
 }
 
 pub(crate) async fn a_name_is_taken_unless_it_is_overwritten(backend: &Backend) {
     let rows = backend.rows();
-    let (ada, eve) = (
-        account(&rows, "ada").await.id,
-        account(&rows, "eve").await.id,
-    );
+    let (ada, eve) = (owner(&rows, "ada").await, owner(&rows, "eve").await);
     let finish = |owner, number, overwrite| {
         rows.finish_upload(new_file(owner, "a.txt", number), overwrite, MANY)
     };
-    let stored = |replaced| Finished::Stored { replaced };
+    let stored = |replaced| stored("a.txt", replaced);
     assert_eq!(finish(ada, 1, true).await.expect("the store"), stored(None));
     assert_eq!(
         finish(ada, 2, false).await.expect("the store"),
@@ -86,10 +112,7 @@ pub(crate) async fn a_name_is_taken_unless_it_is_overwritten(backend: &Backend) 
 
 pub(crate) async fn files_are_listed_by_owner_and_the_bytes_of_their_names(backend: &Backend) {
     let rows = backend.rows();
-    let (ada, eve) = (
-        account(&rows, "ada").await.id,
-        account(&rows, "eve").await.id,
-    );
+    let (ada, eve) = (owner(&rows, "ada").await, owner(&rows, "eve").await);
     let mut names = vec![
         "b",
         "a",
@@ -114,15 +137,16 @@ pub(crate) async fn files_are_listed_by_owner_and_the_bytes_of_their_names(backe
         .await
         .expect("the store");
     names.sort_unstable();
-    let listed = rows.list_files(ada).await.expect("the store");
+    let listed = rows.list_files(ada.account).await.expect("the store");
     let listed: Vec<_> = listed.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(listed, names);
-    assert_eq!(rows.list_files(eve).await.expect("the store"), [other.file]);
-    let nobody = AccountId(eve.0 + 1);
+    let hers = rows.list_files(eve.account).await.expect("the store");
+    assert_eq!(hers, [other.file]);
+    let nobody = AccountId(eve.account.0 + 1);
     assert_eq!(rows.list_files(nobody).await.expect("the store"), []);
 }
 
-async fn finish_fifty(backend: &Backend, owner: AccountId, overwrite: bool) -> Vec<Finished> {
+async fn finish_fifty(backend: &Backend, owner: Owner, overwrite: bool) -> Vec<Finished> {
     let other = backend.another_node().await;
     at_once(50, |index| {
         let rows = if index % 2 == 0 {
@@ -142,9 +166,9 @@ async fn finish_fifty(backend: &Backend, owner: AccountId, overwrite: bool) -> V
 
 pub(crate) async fn of_fifty_uploads_under_one_name_one_wins(backend: &Backend) {
     let rows = backend.rows();
-    let owner = account(&rows, "ada").await.id;
+    let owner = owner(&rows, "ada").await;
     let outcomes = finish_fifty(backend, owner, false).await;
-    let stored = |outcome: &Finished| *outcome == Finished::Stored { replaced: None };
+    let stored = |outcome: &Finished| *outcome == stored("a.txt", None);
     let winner = outcomes.iter().position(stored).expect("a winner");
     let taken = outcomes
         .iter()
@@ -158,12 +182,12 @@ pub(crate) async fn of_fifty_overwriting_uploads_every_replaced_blob_is_told_onc
     backend: &Backend,
 ) {
     let rows = backend.rows();
-    let owner = account(&rows, "ada").await.id;
+    let owner = owner(&rows, "ada").await;
     let outcomes = finish_fifty(backend, owner, true).await;
     let mut blobs: Vec<_> = outcomes
         .into_iter()
         .filter_map(|outcome| match outcome {
-            Finished::Stored { replaced } => replaced,
+            Finished::Stored { replaced, .. } => replaced,
             other => panic!("it may be replaced: {other:?}"),
         })
         .collect();
@@ -172,68 +196,9 @@ pub(crate) async fn of_fifty_overwriting_uploads_every_replaced_blob_is_told_onc
     assert_eq!(blobs, (0..50).map(blob).collect::<Vec<_>>());
 }
 
-pub(crate) async fn of_fifty_uploads_of_other_names_as_many_finish_as_there_is_room_for(
-    backend: &Backend,
-) {
-    const MOST: u32 = 7;
-    let rows = backend.rows();
-    let (ada, eve) = (
-        account(&rows, "ada").await.id,
-        account(&rows, "eve").await.id,
-    );
-    let other = backend.another_node().await;
-    let of = |index: usize| {
-        if index.is_multiple_of(2) {
-            &rows
-        } else {
-            &other.rows
-        }
-    };
-    // So that the connections are there, and nobody is first for that alone.
-    at_once(50, |index| {
-        let rows = of(index).clone();
-        async move { rows.count_files(ada).await.expect("the store") }
-    })
-    .await;
-    let outcomes = at_once(50, |index| {
-        let rows = of(index);
-        let (rows, name) = (rows.clone(), format!("{index}.txt"));
-        let new = new_file(ada, &name, index);
-        async move {
-            rows.finish_upload(new, false, MOST)
-                .await
-                .expect("the store")
-        }
-    })
-    .await;
-    let count = |wanted: &Finished| outcomes.iter().filter(|found| *found == wanted).count();
-    assert_eq!(count(&Finished::Stored { replaced: None }), 7);
-    assert_eq!(count(&Finished::TooMany), 43);
-    let listed = rows.list_files(ada).await.expect("the store");
-    assert_eq!(listed.len(), 7);
-    assert_eq!(rows.count_files(ada).await.expect("the store"), 7);
-    // What is there can be replaced, and others have room of their own.
-    let again = new_file(ada, &listed[0].name, 99);
-    let replaced = rows.finish_upload(again.clone(), true, MOST).await;
-    let expected = Finished::Stored {
-        replaced: Some(listed[0].blob.clone()),
-    };
-    assert_eq!(replaced.expect("the store"), expected);
-    let taken = rows.finish_upload(again, false, MOST).await;
-    assert_eq!(taken.expect("the store"), Finished::NameTaken);
-    assert_eq!(rows.count_files(eve).await.expect("the store"), 0);
-    let hers = rows
-        .finish_upload(new_file(eve, "a", 100), false, MOST)
-        .await;
-    assert_eq!(
-        hers.expect("the store"),
-        Finished::Stored { replaced: None }
-    );
-}
-
 pub(crate) async fn blobs_that_no_file_names_are_told(backend: &Backend) {
     let rows = backend.rows();
-    let owner = account(&rows, "ada").await.id;
+    let owner = owner(&rows, "ada").await;
     for (name, number) in [("a", 1), ("b", 2), ("a", 3)] {
         let new = new_file(owner, name, number);
         rows.finish_upload(new, true, MANY)

@@ -37,7 +37,7 @@ fn names(path: &Path) -> Vec<String> {
 async fn blobs_and_their_folders_are_private() {
     let home = tempfile::tempdir().expect("a folder");
     let root = home.path().join("files");
-    let blobs: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(&root).expect("blobs"));
+    let blobs: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(&root, 0).expect("blobs"));
     write(&blobs, &blob(7), &content(10)).await;
     let folder = root.join("00");
     for (path, expected) in [
@@ -53,7 +53,7 @@ async fn blobs_and_their_folders_are_private() {
 #[tokio::test]
 async fn an_abandoned_upload_leaves_no_temporary_file() {
     let home = tempfile::tempdir().expect("a folder");
-    let blobs = LocalBlobs::open(home.path()).expect("blobs");
+    let blobs = LocalBlobs::open(home.path(), 0).expect("blobs");
     let mut writer = blobs.create(&blob(7)).await.expect("a writer");
     writer.write(content(3_000_000)).await.expect("room");
     assert_eq!(names(&home.path().join("tmp")), [blob(7).as_str()]);
@@ -64,10 +64,10 @@ async fn an_abandoned_upload_leaves_no_temporary_file() {
 #[tokio::test]
 async fn what_a_crash_left_unfinished_is_gone_after_the_start() {
     let home = tempfile::tempdir().expect("a folder");
-    let blobs: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path()).expect("blobs"));
+    let blobs: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path(), 0).expect("blobs"));
     write(&blobs, &blob(7), &content(10)).await;
     fs::write(home.path().join("tmp").join(blob(8).as_str()), "half").expect("a leftover");
-    let blobs = LocalBlobs::open(home.path()).expect("blobs");
+    let blobs = LocalBlobs::open(home.path(), 0).expect("blobs");
     assert_eq!(names(&home.path().join("tmp")), Vec::<String>::new());
     assert!(blobs.open(&blob(7)).await.expect("the store").is_some());
 }
@@ -75,9 +75,9 @@ async fn what_a_crash_left_unfinished_is_gone_after_the_start() {
 #[tokio::test]
 async fn what_came_after_the_start_is_not_old_and_what_was_old_is_listed_once() {
     let home = tempfile::tempdir().expect("a folder");
-    let before: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path()).expect("blobs"));
+    let before: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path(), 0).expect("blobs"));
     write(&before, &blob(1), &content(10)).await;
-    let after: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path()).expect("blobs"));
+    let after: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(home.path(), 0).expect("blobs"));
     write(&after, &blob(2), &content(10)).await;
     assert_eq!(old(&after).await, [blob(1)]);
     assert_eq!(old(&after).await, []);
@@ -87,7 +87,7 @@ async fn what_came_after_the_start_is_not_old_and_what_was_old_is_listed_once() 
 async fn a_symbolic_link_in_place_of_a_blob_or_its_folder_is_refused() {
     let home = tempfile::tempdir().expect("a folder");
     let (root, elsewhere) = (home.path().join("files"), home.path().join("elsewhere"));
-    let blobs = LocalBlobs::open(&root).expect("blobs");
+    let blobs = LocalBlobs::open(&root, 0).expect("blobs");
     fs::create_dir(&elsewhere).expect("a folder");
     fs::write(elsewhere.join(blob(7).as_str()), "secret").expect("a file");
     let refused = async |case| {

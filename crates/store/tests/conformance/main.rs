@@ -13,6 +13,7 @@ mod blobs;
 mod coverage;
 mod customers;
 mod database;
+mod file_room;
 mod files;
 mod health;
 mod keys;

@@ -83,9 +83,14 @@ macro_rules! conformance_suite {
                     files_are_listed_by_owner_and_the_bytes_of_their_names
                     of_fifty_uploads_under_one_name_one_wins
                     of_fifty_overwriting_uploads_every_replaced_blob_is_told_once
-                    of_fifty_uploads_of_other_names_as_many_finish_as_there_is_room_for
                     blobs_that_no_file_names_are_told
                     of_fifty_fresh_namespaces_one_is_kept
+                }
+                file_room {
+                    of_fifty_uploads_of_other_names_as_many_finish_as_there_is_room_for
+                    of_fifty_uploads_at_once_as_many_finish_as_there_are_bytes_for
+                    whoever_may_not_upload_any_more_finishes_nothing
+                    a_file_is_replaced_under_whichever_spelling_it_is_stored
                 }
                 health {
                     an_open_store_is_ready

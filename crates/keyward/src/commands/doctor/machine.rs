@@ -47,9 +47,9 @@ fn disk(settings: &Settings) -> Option<Finding> {
     };
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let found = format!("{} are free for {}", shown(free), path.display());
-    let uploads = match settings.storage {
-        Storage::DataDir => settings.files.largest,
-        Storage::S3(_) => 0,
+    let (uploads, reserve) = match settings.storage {
+        Storage::DataDir { min_free } => (settings.files.largest, min_free),
+        Storage::S3(_) => (0, 0),
     };
     let wanted = uploads.max(1 << 30);
     Some(if free < SCARCE {
@@ -58,6 +58,11 @@ fn disk(settings: &Settings) -> Option<Finding> {
             found,
             "make room at once: writes are about to be refused",
         )
+    } else if free < reserve {
+        let found = format!("{found}, of which uploads must leave {}", shown(reserve));
+        let advice =
+            "make room: uploads are answered with 507 until more than files.min_free is free";
+        Finding::warn("disk", found, advice)
     } else if free < wanted {
         let advice = match uploads {
             0 => "make room for the database".to_owned(),

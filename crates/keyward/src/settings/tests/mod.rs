@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use keyward_core::files;
 use tempfile::TempDir;
 
 use super::layers::{Source, settings, variable_of};
@@ -95,9 +96,18 @@ fn the_defaults_are_those_of_the_contracts() {
     );
     assert!(settings.passwords.threads > 0);
     assert_eq!(
-        (settings.files.largest, settings.files.most),
-        (1 << 30, 10_000)
+        settings.files,
+        files::Policy {
+            largest: 1 << 30,
+            room: files::Room {
+                files: 10_000,
+                bytes: 10 << 30,
+            },
+            unfinished: 10 << 30,
+            upload_timeout: Duration::from_secs(12 * 3_600),
+        }
     );
+    assert!(matches!(settings.storage, Storage::DataDir { min_free } if min_free == 128 << 20));
     let limits = settings.limits;
     assert!(limits.enabled);
     assert_eq!(

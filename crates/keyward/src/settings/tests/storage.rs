@@ -80,6 +80,7 @@ fn settings_of_a_bucket_that_do_not_fit_together_are_refused() {
     named("endpoint = \"http://s3.example\"").refused_for(&["files.endpoint", "allow_http = true"]);
     named("endpoint = \"https://10.0.0.1\"").refused_for(&["files.endpoint", "path_style = true"]);
     named("max_size = \"79GiB\"").refused_for(&["files.max_size must be at most 78GiB"]);
+    named("upload_timeout = \"13h\"").refused_for(&["files.upload_timeout must be at most 12h"]);
     named("endpoint = \"http://s3.example\"\nallow_http = true").settings();
     named("endpoint = \"https://10.0.0.1\"\npath_style = true").settings();
     assert!(!named("secret = \"hidden\"").refused().contains("hidden"));

@@ -55,9 +55,14 @@ pub(super) fn login_error(error: tokens::Error) -> Failure {
 }
 
 pub(super) fn upload_error(error: files::Error) -> Failure {
-    let many = matches!(error, files::Error::TooMany { .. }).then(|| error.to_string());
+    let message = match &error {
+        files::Error::TooMany { .. }
+        | files::Error::QuotaExceeded { .. }
+        | files::Error::Crowded => Some(error.to_string()),
+        _ => None,
+    };
     let failure = Failure::from(error);
-    match many {
+    match message {
         Some(message) => failure.with_message(message),
         None => failure,
     }

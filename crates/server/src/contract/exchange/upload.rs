@@ -4,9 +4,8 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::Realm;
-use keyward_core::error::Fault;
-use keyward_core::files::{File, FileName, Files, Upload, UploadRequest};
-use keyward_core::id::AccountId;
+use keyward_core::files::{FileName, Files, Upload, UploadRequest};
+use keyward_core::id::{AccountId, SessionId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -45,10 +44,11 @@ pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
         (status = 201, body = UploadedResponse), (status = 400, body = ProblemDocument, content_type = PROBLEM),
         (status = 401, body = ProblemDocument, content_type = PROBLEM),
         (status = 403, description = "A client's token", body = ProblemDocument, content_type = PROBLEM),
+        (status = 408, description = "The upload came too slowly or took too long", body = ProblemDocument, content_type = PROBLEM),
         (status = 409, description = "There is a file of that name", body = ProblemDocument, content_type = PROBLEM),
         (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
         (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left, or the operator has as many files as one may have", body = ProblemDocument, content_type = PROBLEM),
+        (status = 507, description = "The server has no room left, or the operator's files take as much as they may", body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn upload(
@@ -57,28 +57,40 @@ async fn upload(
     query: Query,
     request: Request,
 ) -> Result<Response, Error> {
-    let owner = authorize(&app, request.headers()).await?;
+    let uploader = authorize(&app, request.headers()).await?;
     let overwrite = query.flag("overwrite")?;
     let (parts, body) = request.into_parts();
     let form = Form::read(&parts.headers, body, largest)?;
-    let upload = receive(&app.files, owner, overwrite, form).await?;
-    let stored = UploadedResponse::from(finish(upload).await?);
+    let upload = receive(&app.files, uploader, overwrite, form).await?;
+    let stored = upload.finish().await.map_err(upload_error)?;
+    let stored = UploadedResponse::from(stored);
     Ok((StatusCode::CREATED, axum::Json(stored)).into_response())
 }
 
-/// The operator who presents a good token, before anything of the body is read.
-async fn authorize(app: &App, headers: &HeaderMap) -> Result<AccountId, Failure> {
+/// An operator, and the session that the upload is made in.
+#[derive(Clone, Copy)]
+struct Uploader {
+    account: AccountId,
+    session: SessionId,
+}
+
+/// The operator who presents a good token, before anything of the body is read. The commit that makes the file
+/// visible checks session and account again.
+async fn authorize(app: &App, headers: &HeaderMap) -> Result<Uploader, Failure> {
     let credential = bearer(headers);
     let principal = guard(&credential, Realm::Ops, &app.tokens, &app.limits)
         .await
         .map_err(refused)?;
-    Ok(app.tokens.account(&principal).await?.id)
+    Ok(Uploader {
+        account: app.tokens.account(&principal).await?.id,
+        session: principal.session,
+    })
 }
 
 /// Takes the form to its end. An upload that is dropped on the way leaves nothing.
 async fn receive(
     files: &Files,
-    owner: AccountId,
+    uploader: Uploader,
     overwrite: bool,
     mut form: Form,
 ) -> Result<Upload, Failure> {
@@ -93,18 +105,18 @@ async fn receive(
                 "send one file: request_file is there twice",
             ));
         }
-        let request = parse(&part, owner, overwrite)?;
+        let request = parse(&part, uploader, overwrite)?;
         let begun = files.begin_upload(request).await;
         let mut upload = begun.map_err(upload_error)?;
         while let Some(chunk) = part.chunk().await? {
-            upload.write(chunk).await?;
+            upload.write(chunk).await.map_err(upload_error)?;
         }
         received = Some(upload);
     }
     received.ok_or_else(|| Failure::bad_request("send the file in the field request_file"))
 }
 
-fn parse(part: &Part, owner: AccountId, overwrite: bool) -> Result<UploadRequest, Failure> {
+fn parse(part: &Part, uploader: Uploader, overwrite: bool) -> Result<UploadRequest, Failure> {
     let name = FileName::parse(part.file_name().unwrap_or_default())
         .map_err(|error| Failure::bad_request(error.to_string()))?;
     let declared = part
@@ -112,17 +124,10 @@ fn parse(part: &Part, owner: AccountId, overwrite: bool) -> Result<UploadRequest
         .filter(|text| text.len() <= LONGEST_TYPE);
     let content_type = declared.unwrap_or(UNKNOWN_TYPE).to_owned();
     Ok(UploadRequest {
-        owner,
+        owner: uploader.account,
+        session: uploader.session,
         name,
         content_type,
         overwrite,
     })
-}
-
-/// Finishes an upload also when the client leaves now, so that no bytes are left without a name.
-async fn finish(upload: Upload) -> Result<File, Failure> {
-    let finished = tokio::spawn(upload.finish()).await;
-    finished
-        .map_err(|panic| Fault::Internal(panic.into()))?
-        .map_err(upload_error)
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod connection;
 mod download;
 mod form;
+mod room;
 mod tokens;
 mod upload;
 

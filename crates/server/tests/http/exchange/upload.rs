@@ -265,55 +265,6 @@ async fn who_may_not_upload_is_told_before_a_byte_is_read() {
 }
 
 #[tokio::test]
-async fn an_operator_has_room_for_so_many_files_and_may_replace_them() {
-    let exchange = Exchange::with(Options {
-        most_files: 2,
-        ..Options::default()
-    })
-    .await;
-    for name in ["a", "b"] {
-        exchange.upload(name, b"hello").await;
-    }
-    let answer = exchange.upload_body(form(&[file("c", b"hello")])).await;
-    answer.expect_problem(
-        StatusCode::INSUFFICIENT_STORAGE,
-        "there are 2 files already",
-    );
-    assert_eq!(exchange.names().await, ["a", "b"]);
-    assert_eq!(exchange.stored(), 2);
-    let again = form(&[file("b", b"again")]);
-    let answer = exchange
-        .upload_to("/ops/upload?overwrite=true", again)
-        .await;
-    answer.expect(StatusCode::CREATED);
-    let answer = exchange.upload_body(form(&[file("a", b"hello")])).await;
-    answer.expect_problem(StatusCode::CONFLICT, "exists already");
-}
-
-#[tokio::test]
-async fn of_uploads_at_once_none_passes_the_most_files() {
-    let exchange = Exchange::with(Options {
-        most_files: 3,
-        ..Options::default()
-    })
-    .await;
-    let uploads = (0..12).map(|number| {
-        let body = form(&[file(&format!("{number}"), b"hello")]);
-        exchange.upload_body(body)
-    });
-    let answers = join_all(uploads).await;
-    let count = |status| {
-        answers
-            .iter()
-            .filter(|answer| answer.status == status)
-            .count()
-    };
-    assert_eq!(count(StatusCode::CREATED), 3);
-    assert_eq!(count(StatusCode::INSUFFICIENT_STORAGE), 9);
-    assert_eq!((exchange.names().await.len(), exchange.stored()), (3, 3));
-}
-
-#[tokio::test]
 async fn a_file_of_the_largest_size_is_taken_and_one_byte_more_is_413() {
     const LARGEST: usize = 100_000;
     let options = || Options {

@@ -4,6 +4,7 @@
 //! failed is told by [`LocalBlobs::failed`]. No path is followed through a symbolic link.
 
 mod reader;
+mod reserve;
 mod writer;
 
 use std::collections::HashSet;
@@ -21,6 +22,7 @@ use rustix::io::Errno;
 use tokio::sync::watch;
 
 use self::reader::Reader;
+use self::reserve::Reserve;
 use self::writer::Writer;
 use crate::disk::{blocking, create_folder, fault, is_full};
 
@@ -39,6 +41,7 @@ pub struct LocalBlobs(Arc<Folders>);
 struct Folders {
     root: OwnedFd,
     temporary: OwnedFd,
+    reserve: Reserve,
     /// The sub-folders whose entry in the root this process knows to be durable.
     durable: Mutex<HashSet<String>>,
     /// What was begun since the start, until the sweep of what is older has passed.
@@ -49,11 +52,12 @@ struct Folders {
 
 impl LocalBlobs {
     /// Takes the folder at `root`, which is made where it is missing, and removes what a crash left
-    /// unfinished in it. Blocks; no other process may have it open.
+    /// unfinished in it. Nothing is written that would leave less than `min_free` bytes free on its file system, which
+    /// are for what else writes there. Blocks; no other process may have it open.
     ///
     /// # Errors
     /// The disk's.
-    pub fn open(root: &Path) -> io::Result<Self> {
+    pub fn open(root: &Path, min_free: u64) -> io::Result<Self> {
         create_folder(root)?;
         let root = openat(CWD, root, FOLDER & !OFlags::NOFOLLOW, Mode::empty())?;
         make_folder(&root, TEMPORARY)?;
@@ -63,6 +67,7 @@ impl LocalBlobs {
         }
         Ok(Self(Arc::new(Folders {
             root,
+            reserve: Reserve::new(temporary.try_clone()?, min_free),
             temporary,
             durable: Mutex::default(),
             begun: Mutex::new(Some(HashSet::new())),

@@ -40,6 +40,8 @@ impl Writer {
         if let Some(begun) = &mut *folders.begun() {
             begun.insert(id.clone());
         }
+        // Before its first bytes, so that they need not be sent.
+        folders.reserve.write(0, || Ok(()))?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -56,8 +58,10 @@ impl Writer {
     async fn flush(&mut self) -> Result<(), Fault> {
         let mut file = self.idle().await?;
         let block = mem::take(&mut self.collected);
+        let folders = Arc::clone(&self.folders);
         self.disk = Disk::Writing(spawn_blocking(move || {
-            file.write_all(&block)?;
+            let reserve = &folders.reserve;
+            reserve.write(block.len(), || file.write_all(&block))?;
             Ok(file)
         }));
         Ok(())
