@@ -11,9 +11,6 @@ use keyward_core::secret::Password;
 use crate::services::Services;
 use crate::settings::{Database, Settings};
 
-/// The notary's key of the golden vectors (contract 1).
-pub(crate) const NOTARY_KEY: &str = "a9ddbcaba8c0ac1a0a812dc0c2f08514b23f2db0a68343cb8199ebb38a6d91e4ebfb378e22ad39c2d01d0b4ec9c34aa91056862ddace3fbbd6852ee60c36acbf";
-
 /// Username, e-mail address, name and password.
 const ACCOUNTS: [(Option<&str>, Option<&str>, &str, &str); 3] = [
     (None, Some("user1@gmail.com"), "User One", "password"),

@@ -13,7 +13,6 @@ use keyward_store::blobs::s3::Options;
 use keyward_store::sqlite;
 
 use super::Finding;
-use super::data::compared;
 use crate::commands::{clock, runtime};
 use crate::settings::Settings;
 use crate::storage;
@@ -63,10 +62,10 @@ async fn read(blobs: &S3Blobs, id: &BlobId) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the rows of the database and the bytes of its namespace agree.
-pub(super) fn compare(database: &Path, options: &Options) -> anyhow::Result<Finding> {
+/// Compares the rows of the database with the bytes of its namespace; `None` where it has no namespace yet.
+pub(super) fn compare(database: &Path, options: &Options) -> anyhow::Result<Option<sqlite::Bytes>> {
     let Some(namespace) = sqlite::find_namespace(database)? else {
-        return Ok(Finding::ok("files", "none was put into the bucket yet"));
+        return Ok(None);
     };
     let blobs = S3Blobs::open(&options.below(namespace), clock())?;
     let runtime = runtime()?;
@@ -86,7 +85,7 @@ pub(super) fn compare(database: &Path, options: &Options) -> anyhow::Result<Find
     };
     let bytes = sqlite::compare_bytes(database, listed.keys().cloned(), size_of)?;
     match failure {
-        None => Ok(compared(bytes)),
+        None => Ok(Some(bytes)),
         Some(fault) => Err(fault.into()),
     }
 }

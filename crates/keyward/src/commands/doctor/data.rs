@@ -203,17 +203,21 @@ fn bytes(database: &Path, folder: &DataFolder, storage: &Storage) -> Finding {
     let found = match storage.bucket() {
         Some(options) => bucket::compare(database, options),
         None => sqlite::compare_bytes(database, stored_in(&root), |id| size_of(&root, id))
-            .map(compared)
+            .map(Some)
             .map_err(Into::into),
     };
-    found.unwrap_or_else(|error| {
-        let advice = "see the lines about the database and the bucket";
-        Finding::fail("files", format!("{error:#}"), advice)
-    })
+    match found {
+        Ok(Some(bytes)) => compared(bytes),
+        Ok(None) => Finding::ok("files", "no file was uploaded to the bucket yet"),
+        Err(error) => {
+            let advice = "see the lines about the database and the bucket";
+            Finding::fail("files", format!("{error:#}"), advice)
+        }
+    }
 }
 
-/// How rows and bytes agree.
-pub(super) fn compared(bytes: sqlite::Bytes) -> Finding {
+/// Whether the rows and the stored bytes agree.
+fn compared(bytes: sqlite::Bytes) -> Finding {
     let sqlite::Bytes {
         whole,
         missing,
