@@ -74,6 +74,8 @@ pub(crate) async fn bytes(mut body: Body, most: usize) -> Result<Bytes, Failure>
 
 /// Reads one JSON object.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // Some clients send a byte order mark, which a reader may ignore (RFC 8259 §8.1).
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match json::check(bytes, DEPTH) {
         Ok(JsonShape::Object) => {}
         Ok(_) => return Err(Failure::bad_request("the body must be a JSON object")),
@@ -111,6 +113,20 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Body {
         name: String,
+    }
+
+    #[test]
+    fn one_byte_order_mark_before_the_object_is_ignored() {
+        let body = |text: &str| parse::<Body>(text.as_bytes());
+        let read = body("\u{feff}{\"name\":\"a\"}").expect("the object");
+        assert_eq!(read, Body { name: "a".into() });
+        for text in [
+            "\u{feff}",
+            "\u{feff}\u{feff}{\"name\":\"a\"}",
+            "{\u{feff}\"name\":\"a\"}",
+        ] {
+            body(text).expect_err(text);
+        }
     }
 
     #[test]
