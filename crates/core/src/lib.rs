@@ -11,6 +11,7 @@ pub mod files;
 pub mod health;
 pub mod id;
 pub mod keys;
+pub mod memory;
 pub mod page;
 pub mod random;
 pub mod secret;

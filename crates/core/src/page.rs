@@ -1,5 +1,8 @@
 //! Paging by key: a page begins after an id, so its cost does not grow with how far one has paged.
 
+/// How many entries of a long list are read at once.
+pub const BATCH: u32 = 128;
+
 /// Which part of a list is wanted, ordered by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -29,6 +32,11 @@ impl<T> Listed<T> {
         let next = if more { items.last().map(id) } else { None };
         Self { items, next }
     }
+}
+
+/// Whether a batch has as many entries as were asked for, so that more may follow.
+pub(crate) fn is_full<T>(batch: &[T], limit: u32) -> bool {
+    u32::try_from(batch.len()).is_ok_and(|length| length >= limit)
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyward_core::error::{Code, Fault, Kind, chain};
+use keyward_core::memory::Exhausted;
 use keyward_core::{accounts, customers, files, sessions, tokens};
 use serde::Serialize;
 
 use crate::limits::Exceeded;
-use crate::serve::BodyTimeout;
+use crate::serve::{BodyTimeout, is_caused_by};
 
 /// A request that failed: the status, the code for programs, the message for people, and the cause for the log alone.
 #[derive(Debug)]
@@ -86,10 +87,18 @@ impl Failure {
 
     /// A body that could not be read to its end.
     pub(crate) fn of_body(error: &(dyn StdError + 'static)) -> Self {
-        match BodyTimeout::caused(error) {
-            true => Self::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"),
-            false => Self::bad_request("the body broke off"),
+        if BodyTimeout::caused(error) {
+            return Self::too_slow();
         }
+        if is_caused_by::<Exhausted>(error) {
+            return Exhausted.into();
+        }
+        Self::bad_request("the body broke off")
+    }
+
+    /// A body that did not come in time.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly")
     }
 
     pub(crate) fn too_many(retry_after: Duration) -> Self {
@@ -177,6 +186,16 @@ failure_from!(
     tokens::Error,
     tokens::notary::Error,
 );
+
+impl From<Exhausted> for Failure {
+    fn from(_: Exhausted) -> Self {
+        let message = "the server has no memory left for slow clients: try again shortly";
+        Self {
+            retry_after: Some(Duration::from_secs(5)),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        }
+    }
+}
 
 impl From<Exceeded> for Failure {
     fn from(exceeded: Exceeded) -> Self {

@@ -19,6 +19,7 @@ pub fn site(app: &App, settings: &Settings) -> Site {
     let edge = Edge {
         random: Arc::clone(&app.random),
         proxies: Arc::clone(&app.proxies),
+        memory: Arc::clone(&app.memory),
         access_log: settings.access_log.then(|| templates.collect()),
     };
     let router = match settings.documentation {

@@ -8,6 +8,7 @@ use keyward_core::accounts::Accounts;
 use keyward_core::customers::Customers;
 use keyward_core::files::Files;
 use keyward_core::health;
+use keyward_core::memory::Budget;
 use keyward_core::random::Random;
 use keyward_core::sessions::Sessions;
 use keyward_core::tokens::Tokens;
@@ -43,6 +44,8 @@ pub struct Services {
     pub limits: Arc<Limits>,
     /// Whose forwarded addresses are believed.
     pub proxies: Arc<TrustedProxies>,
+    /// What waits for clients, in bytes.
+    pub memory: Arc<Budget>,
 }
 
 impl From<Services> for App {

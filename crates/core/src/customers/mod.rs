@@ -7,13 +7,14 @@ mod store;
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, Stream};
 use jiff::civil::Date;
 
 pub use self::store::Store;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind};
 use crate::id::CustomerId;
-use crate::page::{Listed, Page};
+use crate::page::{BATCH, Listed, Page, is_full};
 
 /// The longest name, in characters.
 pub const LONGEST_NAME: usize = 255;
@@ -180,15 +181,33 @@ impl Customers {
         }))
     }
 
-    /// The `count` youngest, at most [`MOST_YOUNGEST`].
+    /// The `count` youngest, at most [`MOST_YOUNGEST`], a batch at a time. Each batch is of the moment in which it is
+    /// read: a customer whose date of birth is changed meanwhile may be in two of them or in none.
     ///
     /// # Errors
-    /// [`Error::Store`].
-    pub async fn list_youngest(&self, count: u32) -> Result<Vec<Customer>, Error> {
-        Ok(self
-            .store
-            .list_youngest_customers(count.min(MOST_YOUNGEST))
-            .await?)
+    /// [`Error::Store`], which ends the list.
+    pub fn list_youngest(
+        &self,
+        count: u32,
+    ) -> impl Stream<Item = Result<Vec<Customer>, Error>> + Send + use<> {
+        let store = Arc::clone(&self.store);
+        let start = (None, count.min(MOST_YOUNGEST));
+        stream::try_unfold(start, move |(after, left)| {
+            let store = Arc::clone(&store);
+            async move {
+                let limit = left.min(BATCH);
+                if limit == 0 {
+                    return Ok(None);
+                }
+                let batch = store.list_youngest_customers(after, limit).await?;
+                let after = batch.last().map(|last| (last.details.born, last.id));
+                let left = match is_full(&batch, limit) {
+                    true => left - limit,
+                    false => 0,
+                };
+                Ok(Some((batch, (after, left))))
+            }
+        })
     }
 
     /// Replaces a customer.

@@ -1,6 +1,7 @@
 //! What the customers table needs of a store. Each method is one atomic fact, on disk when it returns.
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 
 use super::{Change, Customer, Details, Precondition};
 use crate::error::Fault;
@@ -19,8 +20,13 @@ pub trait Store: Send + Sync {
     /// The customers, by id.
     async fn list_customers(&self, page: Page) -> Result<Vec<Customer>, Fault>;
 
-    /// The `count` latest dates of birth, latest first, equal ones by id.
-    async fn list_youngest_customers(&self, count: u32) -> Result<Vec<Customer>, Fault>;
+    /// The `count` latest dates of birth, latest first, equal ones by id; where `after` is given, those that follow a
+    /// customer of that date and id.
+    async fn list_youngest_customers(
+        &self,
+        after: Option<(Date, CustomerId)>,
+        count: u32,
+    ) -> Result<Vec<Customer>, Fault>;
 
     /// Replaces a customer and advances its version, if the precondition holds at that instant.
     async fn replace_customer(

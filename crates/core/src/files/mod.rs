@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream, Stream};
 
 pub use self::name::{BadFileName, FileName};
 pub use self::store::{
@@ -26,6 +26,7 @@ pub use self::upload::{Upload, UploadRequest};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind, chain};
 use crate::id::AccountId;
+use crate::page::{BATCH, is_full};
 use crate::random::{self, Random};
 
 /// The id of stored bytes: 32 lower-case hex characters.
@@ -252,12 +253,28 @@ impl Files {
         Ok(None)
     }
 
-    /// An owner's files, by the UTF-8 bytes of their names.
+    /// An owner's files, by the UTF-8 bytes of their names, a batch at a time. Each batch is of the moment in which it
+    /// is read: a file that is there from the list's beginning to its end is in it once.
     ///
     /// # Errors
-    /// [`Error::Store`].
-    pub async fn list(&self, owner: AccountId) -> Result<Vec<File>, Error> {
-        Ok(self.store.list_files(owner).await?)
+    /// [`Error::Store`], which ends the list.
+    pub fn list(
+        &self,
+        owner: AccountId,
+    ) -> impl Stream<Item = Result<Vec<File>, Error>> + Send + use<> {
+        let store = Arc::clone(&self.store);
+        stream::try_unfold(Some(String::new()), move |after| {
+            let store = Arc::clone(&store);
+            async move {
+                let Some(after) = after else {
+                    return Ok(None);
+                };
+                let batch = store.list_files(owner, &after, BATCH).await?;
+                let last = batch.last().filter(|_| is_full(&batch, BATCH));
+                let after = last.map(|last| last.name.clone());
+                Ok(Some((batch, after)))
+            }
+        })
     }
 
     /// The bytes of `range` of a file, which must lie within its size.
@@ -275,6 +292,12 @@ impl Files {
             .await?
             .ok_or(Error::Unknown)?
             .read(range))
+    }
+
+    /// The most that is in memory of a file that is read and not taken yet, in bytes.
+    #[must_use]
+    pub fn read_ahead(&self) -> u64 {
+        self.blobs.read_ahead()
     }
 
     /// Deletes what a crash left: old bytes that no file names; tells how many.

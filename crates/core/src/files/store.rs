@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::{BlobId, File, Namespace};
 use crate::error::Fault;
 use crate::id::{AccountId, SessionId};
+use crate::memory::Account;
 
 /// A file about to become visible.
 #[derive(Clone, Debug)]
@@ -113,8 +114,14 @@ pub trait Store: Send + Sync {
     /// What an owner's files take.
     async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault>;
 
-    /// An owner's files, by the UTF-8 bytes of their names.
-    async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault>;
+    /// At most `limit` of an owner's files whose names come after `after`, by the UTF-8 bytes of their names. No name
+    /// is empty.
+    async fn list_files(
+        &self,
+        owner: AccountId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<File>, Fault>;
 
     /// Those of `blobs` that no file names.
     async fn list_unnamed_blobs(&self, blobs: Vec<BlobId>) -> Result<Vec<BlobId>, Fault>;
@@ -126,11 +133,15 @@ pub trait Store: Send + Sync {
 /// Bytes at rest, under ids of our own; names that people give never reach it.
 #[async_trait]
 pub trait Blobs: Send + Sync {
-    /// Begins to write the bytes of `id`, invisible until they are finished.
-    async fn create(&self, id: &BlobId) -> Result<Box<dyn BlobWriter>, Fault>;
+    /// Begins to write the bytes of `id`, invisible until they are finished. `account` pays for what is in memory of
+    /// them.
+    async fn create(&self, id: &BlobId, account: Account) -> Result<Box<dyn BlobWriter>, Fault>;
 
     /// Opens finished bytes; they stay readable to their end even if they are deleted meanwhile.
     async fn open(&self, id: &BlobId) -> Result<Option<Box<dyn BlobReader>>, Fault>;
+
+    /// The most that a reader has in memory of what is not taken yet, in bytes.
+    fn read_ahead(&self) -> u64;
 
     /// Deletes finished bytes; nothing where there are none.
     async fn delete(&self, id: &BlobId) -> Result<(), Fault>;
@@ -143,7 +154,7 @@ pub trait Blobs: Send + Sync {
 /// Bytes on their way in. Dropped unfinished, they leave nothing.
 #[async_trait]
 pub trait BlobWriter: Send {
-    /// Appends `chunk`; waits while the disk is behind.
+    /// Appends `chunk`; waits while the disk is behind, and for memory. [`Fault::Unavailable`] where there is none.
     async fn write(&mut self, chunk: Bytes) -> Result<(), Fault>;
 
     /// Makes the bytes durable under their id.

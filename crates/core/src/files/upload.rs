@@ -12,6 +12,7 @@ use super::unfinished::{Refused, Taken};
 use super::{BlobId, BlobWriter, Error, File, FileName, Files, Finished, NewFile, NoRoom};
 use crate::error::Fault;
 use crate::id::{AccountId, SessionId};
+use crate::memory::Account;
 
 /// What an upload is to become.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct UploadRequest {
     pub content_type: String,
     /// Whether a file of that name is replaced.
     pub overwrite: bool,
+    /// Who pays for what is in memory of it.
+    pub memory: Account,
 }
 
 impl Files {
@@ -45,7 +48,7 @@ impl Files {
         let room = self.policy.room.left(usage, replaced);
         let room = room.map_err(|no_room| self.no_room(no_room))?;
         let blob = BlobId::random(&*self.random);
-        let writer = self.blobs.create(&blob).await?;
+        let writer = self.blobs.create(&blob, request.memory.clone()).await?;
         Ok(Upload {
             files: self.clone(),
             request,

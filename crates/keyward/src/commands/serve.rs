@@ -11,6 +11,7 @@ use keyward_core::customers::Customers;
 use keyward_core::error::chain;
 use keyward_core::files::Files;
 use keyward_core::keys::Keys;
+use keyward_core::memory::Budget;
 use keyward_core::tokens::notary::Notary;
 use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
@@ -145,6 +146,7 @@ async fn assemble(
         customers: Customers::new(rows.clone(), clock.clone()),
         limits,
         proxies: settings.proxies.clone(),
+        memory: Budget::new(settings.memory_budget),
         health: rows.clone(),
         random: random.clone(),
     }))

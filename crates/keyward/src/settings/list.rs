@@ -9,7 +9,7 @@ use keyward_jose::Algorithm;
 use keyward_server::address::TrustedProxies;
 
 use super::declare::settings;
-use super::value::{Count, Database, LogFilter, LogFormat, Size, Span};
+use super::value::{Budget, Count, Database, LogFilter, LogFormat, Size, Span};
 
 settings! {
     /// Where Keyward listens and keeps its data.
@@ -118,9 +118,11 @@ settings! {
     http "http.": Http {
         /// How long a client may take to send a request's header.
         header_timeout: Span<1> = "10s";
-        /// How long a client may pause while it sends a body; all pauses together twice that, and 1 s for every 100 bytes.
+        /// How long a client may pause while it sends a body. It may also fall behind a rate of 100 bytes a second by
+        /// twice that time. A body that is no file may take three minutes in all.
         body_timeout: Span<1> = "30s";
-        /// How long a client may leave an answer lying before it takes more of it.
+        /// How long a client may pause while it takes an answer. It may also fall behind a rate of 1,000 bytes a second
+        /// by twice that time.
         write_timeout: Span<1> = "30s";
         /// How long a connection may wait for its next request.
         idle_timeout: Span<1> = "75s";
@@ -128,6 +130,9 @@ settings! {
         max_connections: Count<1, 1_000_000> = 10000;
         /// How many of one address (an IPv6 /64 counts as one).
         max_connections_per_address: Count<1, 1_000_000> = 1000;
+        /// How much memory everything that waits for clients may take together: bodies that are still on their way and
+        /// answers that are not taken yet. One address may use half of it. Beyond it the answer is 503.
+        memory_budget: Budget = "64MiB";
         /// The proxies whose X-Forwarded-For is believed, as addresses or networks: ["10.0.0.0/8", "::1"].
         trusted_proxies: TrustedProxies = [];
         /// Whether each request is logged: method, route, status and time, never what was sent.

@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) storage: Storage,
     pub(crate) serve: serve::Settings,
     pub(crate) proxies: Arc<TrustedProxies>,
+    /// How many bytes may wait for clients.
+    pub(crate) memory_budget: u64,
     pub(crate) limits: limits::Policy,
     /// The Redis in which several servers count together.
     pub(crate) redis: Option<SecretText>,
@@ -96,6 +98,7 @@ impl Settings {
             },
             serve: serve_of(&http),
             proxies: Arc::new(http.trusted_proxies),
+            memory_budget: http.memory_budget.0,
             limits: limits_of(&limits),
             redis: limits.redis,
             router: keyward_server::Settings {

@@ -33,5 +33,6 @@ mod s3_server;
 mod serve;
 mod server;
 mod shared_limits;
+mod stalled;
 mod tokens;
 mod upgrade;

@@ -1,11 +1,12 @@
 //! My sessions.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use futures_util::stream;
 use http::StatusCode;
 use http::header::LINK;
 use keyward_core::id::SessionId;
-use keyward_core::sessions::Sessions;
+use keyward_core::sessions::{self, Sessions};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,6 +16,8 @@ use super::wire::SessionResponse;
 use crate::error::{PROBLEM, ProblemDocument};
 use crate::extract::id::PathId;
 use crate::extract::query::{Query, next_link};
+use crate::list::{self, ARRAY};
+use crate::memory::Payer;
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -42,13 +45,15 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 async fn list(
     caller: Caller,
     State(sessions): State<Sessions>,
+    Payer(account): Payer,
     query: Query,
 ) -> Result<Response, Error> {
     let page = query.page()?;
     let listed = sessions.list(Some(caller.account.id), page).await?;
     let shown = |session| SessionResponse::new(session, caller.session);
-    let body: Vec<SessionResponse> = listed.items.into_iter().map(shown).collect();
-    let mut response = axum::Json(body).into_response();
+    let shown: Vec<SessionResponse> = listed.items.into_iter().map(shown).collect();
+    let shown = stream::iter([Ok::<_, sessions::Error>(shown)]);
+    let mut response = list::list(ARRAY, shown, &account).await?;
     let link = listed
         .next
         .and_then(|next| next_link("/api/v1/sessions", page.limit, next));

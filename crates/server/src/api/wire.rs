@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::extract::member::Member;
+use crate::list::Row;
 
 /// Who calls.
 #[derive(Serialize, ToSchema)]
@@ -78,6 +79,20 @@ pub(super) struct SessionResponse {
     user_agent: Option<String>,
     /// Whether it is that of the token presented.
     current: bool,
+}
+
+impl Row for SessionResponse {
+    type Json = Self;
+
+    fn weight(&self) -> usize {
+        let times = [&self.created_at, &self.refreshed_at, &self.expires_at].map(String::len);
+        let user_agent = self.user_agent.as_ref().map_or(0, String::len);
+        size_of::<Self>() + times.iter().sum::<usize>() + user_agent
+    }
+
+    fn into_json(self) -> Self {
+        self
+    }
 }
 
 impl SessionResponse {

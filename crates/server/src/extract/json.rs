@@ -2,41 +2,46 @@
 //! depth, and its size and depth are bounded before it is parsed.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{FromRequest, Request};
-use bytes::BytesMut;
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
+use keyward_core::memory::{Account, FREE, Reservation};
 use keyward_jose::json::{self, Shape as JsonShape};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::media_type::declared;
 use crate::error::{Failure, Shape, Shaped};
+use crate::memory::Payer;
+use crate::state::App;
 
 /// How deep a body may nest.
 const DEPTH: usize = 32;
+/// How long a body that is collected may take in all, what the server does with it not counted.
+const LONGEST: Duration = Duration::from_secs(180);
 /// The largest body where a route sets no limit of its own, in bytes.
 pub(crate) const LARGEST: usize = 64 * 1024;
 
 /// The body as `T`, of at most `MOST` bytes; a failure is in the shape of contract `S`.
 pub(crate) struct Json<T, S, const MOST: usize = LARGEST>(pub(crate) T, pub(crate) PhantomData<S>);
 
-impl<T, S, A, const MOST: usize> FromRequest<A> for Json<T, S, MOST>
+impl<T, S, const MOST: usize> FromRequest<App> for Json<T, S, MOST>
 where
     T: DeserializeOwned,
     S: Shape,
-    A: Send + Sync,
 {
     type Rejection = Shaped<S>;
 
-    async fn from_request(request: Request, _: &A) -> Result<Self, Self::Rejection> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
         if !is_json(request.headers())? {
             let message = "send JSON, with Content-Type: application/json";
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into());
         }
-        let bytes = bytes(request.into_body(), MOST).await?;
-        Ok(Self(parse(&bytes)?, PhantomData))
+        let collected = collect(request, MOST, app).await?;
+        Ok(Self(parse(&collected.bytes)?, PhantomData))
     }
 }
 
@@ -48,28 +53,104 @@ pub(crate) fn is_json(headers: &HeaderMap) -> Result<bool, Failure> {
     Ok(declared(headers)?.is_some_and(|declared| declared.is("application/json")))
 }
 
-/// The whole body, of at most `most` bytes. One that came in one piece, as most do, is not copied.
-pub(crate) async fn bytes(mut body: Body, most: usize) -> Result<Bytes, Failure> {
+/// A whole body, in the memory budget for as long as it is kept.
+pub(crate) struct Collected {
+    pub(crate) bytes: Bytes,
+    _reservation: Option<Reservation>,
+}
+
+/// The whole body of `request`, of at most `most` bytes. One that came in one piece, as most do, is not copied.
+pub(crate) async fn collect(
+    request: Request,
+    most: usize,
+    app: &App,
+) -> Result<Collected, Failure> {
     let fits = |length: usize| {
         let message = "the body is larger than allowed";
         let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message);
         (length <= most).then_some(()).ok_or_else(too_large)
     };
+    let (mut parts, mut body) = request.into_parts();
+    let declared = body.size_hint();
     // Said to be too large, it is refused before any of it is read.
-    fits(usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX))?;
-    let mut pieces = BytesMut::new();
+    fits(usize::try_from(declared.lower()).unwrap_or(usize::MAX))?;
+    let declared = declared.exact().and_then(|size| usize::try_from(size).ok());
+    let mut pieces: Option<Pieces> = None;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::of_body(&error))?;
         let Ok(piece) = frame.into_data() else {
             continue;
         };
-        fits(pieces.len().saturating_add(piece.len()))?;
-        if pieces.is_empty() && body.is_end_stream() {
-            return Ok(piece);
-        }
-        pieces.extend_from_slice(&piece);
+        let pieces = match &mut pieces {
+            Some(pieces) => pieces,
+            None if body.is_end_stream() => {
+                fits(piece.len())?;
+                return Ok(Collected {
+                    bytes: piece,
+                    _reservation: None,
+                });
+            }
+            none => {
+                let Ok(Payer(account)) = Payer::from_request_parts(&mut parts, app).await;
+                none.insert(Pieces::new(&account, declared.unwrap_or(most).min(most)))
+            }
+        };
+        fits(pieces.bytes.len().saturating_add(piece.len()))?;
+        pieces.add(&piece)?;
     }
-    Ok(pieces.freeze())
+    Ok(pieces.map_or_else(Pieces::none, Pieces::whole))
+}
+
+/// The pieces of a body that have come so far, in room that is reserved before it is taken.
+struct Pieces {
+    bytes: Vec<u8>,
+    reservation: Reservation,
+    /// How long the body may become.
+    most: usize,
+    begun: Instant,
+}
+
+impl Pieces {
+    fn new(account: &Account, most: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            reservation: account.nothing(),
+            most,
+            begun: Instant::now(),
+        }
+    }
+
+    fn add(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        // Whoever sends a byte at a time is looked at with each of them; who sends none is given up elsewhere.
+        if self.begun.elapsed() > LONGEST {
+            return Err(Failure::too_slow());
+        }
+        let length = self.bytes.len() + piece.len();
+        if length > self.bytes.capacity() {
+            let doubled = self.bytes.capacity().saturating_mul(2).max(FREE);
+            let capacity = doubled.min(self.most).max(length);
+            if capacity > FREE {
+                self.reservation.grow_to(capacity as u64)?;
+            }
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn whole(self) -> Collected {
+        Collected {
+            bytes: self.bytes.into(),
+            _reservation: Some(self.reservation),
+        }
+    }
+
+    fn none() -> Collected {
+        Collected {
+            bytes: Bytes::new(),
+            _reservation: None,
+        }
+    }
 }
 
 /// Reads one JSON object.

@@ -14,6 +14,7 @@ use http::header::{
     X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, StatusCode};
+use keyward_core::memory::Account;
 use tower::Service;
 
 use super::id::{RequestId, X_REQUEST_ID};
@@ -21,6 +22,7 @@ use super::log::Entry;
 use super::{Edge, Site};
 use crate::address::{ClientAddress, client_address, peer_address};
 use crate::error::{Cause, Failure, Problem, Shaped};
+use crate::memory::{account, hold, is_large};
 use crate::serve::Malformed;
 
 impl Service<Request> for Site {
@@ -36,6 +38,7 @@ impl Service<Request> for Site {
         let Edge {
             random,
             proxies,
+            memory,
             access_log,
         } = &*self.edge;
         let peer = peer_address(request.extensions().get());
@@ -57,6 +60,7 @@ impl Service<Request> for Site {
             answer,
             id: Some(id),
             entry,
+            account: account(memory, proxies, address),
         }
     }
 }
@@ -68,6 +72,8 @@ pub struct Passing {
     /// Taken when the answer is there.
     id: Option<RequestId>,
     entry: Option<Entry>,
+    /// Who pays for the answer while it is not taken.
+    account: Account,
 }
 
 impl Future for Passing {
@@ -89,6 +95,10 @@ impl Future for Passing {
             .take()
             .unwrap_or_else(|| unreachable!("polled after its answer"));
         let mut response = caught.unwrap_or_else(|panic| panicked(&*panic, &id));
+        if is_large(&response) {
+            response = hold(response, &this.account)
+                .unwrap_or_else(|failure| Shaped::<Problem>::from(failure).into_response());
+        }
         if let Some(Cause(cause)) = response.extensions().get() {
             tracing::error!(id = id.as_str(), cause, "a request failed");
         }

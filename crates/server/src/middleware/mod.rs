@@ -12,11 +12,13 @@ mod templates;
 use std::sync::Arc;
 
 use axum::Router;
+use keyward_core::memory::{Account, Budget};
 use keyward_core::random::Random;
 
 pub use self::edge::Passing;
 use self::templates::Templates;
-use crate::address::TrustedProxies;
+use crate::address::{Peer, TrustedProxies};
+use crate::memory::account;
 
 /// The router behind its edge: what connections hand their requests to.
 ///
@@ -33,6 +35,14 @@ impl Site {
         let edge = Arc::new(edge);
         Self { router, edge }
     }
+
+    /// Who pays for the buffers of a connection.
+    pub(crate) fn account(&self, peer: Peer) -> Account {
+        let Edge {
+            memory, proxies, ..
+        } = &*self.edge;
+        account(memory, proxies, peer.0.ip())
+    }
 }
 
 /// What the edge works with.
@@ -41,6 +51,8 @@ pub(crate) struct Edge {
     pub(crate) random: Arc<dyn Random>,
     /// Whose `X-Forwarded-For`, `Forwarded` and `X-Request-Id` are believed.
     pub(crate) proxies: Arc<TrustedProxies>,
+    /// What waits for clients, in bytes.
+    pub(crate) memory: Arc<Budget>,
     /// What the access log calls the routes; none where requests are not logged.
     pub(crate) access_log: Option<Templates>,
 }

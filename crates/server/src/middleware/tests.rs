@@ -9,6 +9,7 @@ use axum::extract::{Path, Request};
 use axum::response::Response;
 use axum::routing::get;
 use http::{HeaderValue, StatusCode};
+use keyward_core::memory::Budget;
 use keyward_core::random::SeededRandom;
 use tower::ServiceExt;
 use tracing::field::{Field, Visit};
@@ -39,6 +40,7 @@ fn site(access_log: bool) -> Site {
     let edge = Edge {
         random: Arc::new(SeededRandom::new(7)),
         proxies,
+        memory: Budget::new(64 << 20),
         access_log: access_log.then(|| ["/", "/customers/{id}", "/panic"].into_iter().collect()),
     };
     Site::new(routes, edge)

@@ -10,11 +10,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use keyward_core::memory::Exhausted;
 
+use super::pace::Pace;
 use super::pulse::{Pulse, Wait};
 
-/// The slowest mean rate of a request's body, in bytes a second of waiting for it.
+/// The slowest rate of a request's body, in bytes a second of waiting for it.
 const SLOWEST: u64 = 100;
 
 /// The client sent nothing of its request's body for as long as is allowed, or too little: answered with 408.
@@ -26,18 +27,24 @@ impl BodyTimeout {
     /// Whether `error`, or what caused it, is a body that did not come in time.
     #[must_use]
     pub fn caused(error: &(dyn Error + 'static)) -> bool {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if error.is::<Self>() {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
+        is_caused_by::<Self>(error)
     }
 }
 
-/// A request's body: fails with [`BodyTimeout`] when the connection gives it up.
+/// Whether `error`, or what caused it, is an `E`.
+pub(crate) fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// A request's body: fails with [`BodyTimeout`] when the connection gives it up, and with [`Exhausted`] when the
+/// connection has no room for more of it.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     incoming: Incoming,
@@ -47,39 +54,10 @@ pub(super) struct RequestBody {
     pulse: Arc<Pulse>,
 }
 
-/// How slowly a body comes. What a handler takes between two parts does not count.
-#[derive(Debug)]
-struct Pace {
-    /// How long all of it may be waited for, what has come not counted.
-    patience: Duration,
-    received: u64,
-    waited: Duration,
-    /// Since when it is waited for at present.
-    since: Option<Instant>,
-}
-
-impl Pace {
-    /// A wait begins; tells how long it may last.
-    fn wait(&mut self) -> Duration {
-        self.since = Some(Instant::now());
-        let taken = Duration::from_millis(self.received.saturating_mul(1_000 / SLOWEST));
-        self.patience
-            .saturating_add(taken)
-            .saturating_sub(self.waited)
-    }
-
-    fn receive(&mut self, bytes: usize) {
-        self.received += bytes as u64;
-        if let Some(since) = self.since.take() {
-            self.waited += since.elapsed();
-        }
-    }
-}
-
 impl RequestBody {
     /// `incoming` as a body for handlers; nothing is wrapped around one that is empty.
     ///
-    /// It may be waited for twice as long as `timeout`, for its next byte, and as its bytes take at the slowest rate.
+    /// It may fall behind the slowest rate by twice `timeout`.
     pub(super) fn wrap(incoming: Incoming, pulse: &Arc<Pulse>, timeout: Duration) -> Body {
         if incoming.is_end_stream() {
             return Body::empty();
@@ -87,12 +65,7 @@ impl RequestBody {
         Body::new(Self {
             incoming,
             ended: false,
-            pace: Pace {
-                patience: timeout.saturating_mul(2),
-                received: 0,
-                waited: Duration::ZERO,
-                since: None,
-            },
+            pace: Pace::new(SLOWEST, timeout.saturating_mul(2)),
             pulse: Arc::clone(pulse),
         })
     }
@@ -101,7 +74,7 @@ impl RequestBody {
         let received = Pin::new(&mut self.incoming).poll_frame(context);
         match &received {
             Poll::Ready(Some(Ok(frame))) => {
-                self.pace.receive(frame.data_ref().map_or(0, Bytes::len));
+                self.pace.advance(frame.data_ref().map_or(0, Bytes::len));
                 self.ended = self.incoming.is_end_stream();
             }
             Poll::Ready(None) => self.ended = true,
@@ -128,7 +101,12 @@ impl HttpBody for RequestBody {
         match self.poll_incoming(context) {
             Poll::Ready(frame) => {
                 self.pulse.end(Wait::Body);
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+                Poll::Ready(frame.map(|frame| {
+                    frame.map_err(|error| match self.pulse.is_out_of_memory() {
+                        true => Exhausted.into(),
+                        false => error.into(),
+                    })
+                }))
             }
             Poll::Pending => {
                 let Self { pulse, pace, .. } = &mut *self;

@@ -54,6 +54,8 @@ impl Stop {
 pub(super) enum Ending {
     /// By HTTP; `unread` if the client may still be sending what nobody reads.
     Finished { unread: bool },
+    /// In the middle of a head for which there was no memory: nothing was answered.
+    OutOfMemory,
     /// A wait was over its limit.
     Overdue(Wait),
 }
@@ -70,7 +72,13 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let pulse = Arc::new(Pulse::default());
-    let io = TokioIo::new(Noted::new(stream, Arc::clone(&pulse)));
+    let io = TokioIo::new(Noted::new(
+        stream,
+        Arc::clone(&pulse),
+        site.account(peer),
+        2 * buffer_size(settings),
+        settings.write_timeout,
+    ));
     let to_site = ToSite {
         site,
         peer,
@@ -93,6 +101,9 @@ where
             watch.shorten_idling(GRACE);
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
+            if pulse.is_out_of_memory() && pulse.is(Wait::Head) {
+                return Poll::Ready(Ending::OutOfMemory);
+            }
             // Errors are the client's: it broke off, or was answered 400 by hyper.
             let unread = result.is_err() || pulse.is_body_unread();
             return Poll::Ready(Ending::Finished { unread });
@@ -109,11 +120,17 @@ where
     (connection.into_parts().io.into_inner().into_inner(), ending)
 }
 
+/// How large the buffer of a connection may become: a head of the largest size, and what is read with it.
+fn buffer_size(settings: &Settings) -> usize {
+    settings.max_header_bytes.saturating_add(8 * 1_024)
+}
+
 fn builder(settings: &Settings) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // Its timer cannot tell an idle connection from a slow head; the watch can.
     builder
         .header_read_timeout(None)
+        .max_buf_size(buffer_size(settings))
         .max_header_size(settings.max_header_bytes);
     if settings.max_headers != HEADERS_ON_STACK {
         builder.max_headers(settings.max_headers);

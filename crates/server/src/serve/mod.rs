@@ -7,6 +7,7 @@ mod backlog;
 mod body;
 mod connection;
 mod io;
+mod pace;
 mod pulse;
 mod slots;
 mod strict;
@@ -24,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use self::body::BodyTimeout;
+pub(crate) use self::body::is_caused_by;
 use self::connection::{Ending, Stop};
 use self::pulse::Wait;
 use self::slots::{Slot, Slots};
@@ -39,6 +41,11 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// How long what a client still sends is read and thrown away after its last answer: closing at once
 /// would reset the connection, and the client might never see why it was refused.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// The answer to a head for which there is no memory, so that neither route nor contract is known.
+const OUT_OF_MEMORY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\
+    Connection: close\r\n\r\n";
 
 /// The bounds of connections.
 #[derive(Clone, Debug)]
@@ -193,11 +200,16 @@ impl Server {
         // Only a connection already broken refuses the option.
         let _ = stream.set_nodelay(true);
         let site = self.site.clone();
-        let (stream, ending) =
+        let (mut stream, ending) =
             connection::run(stream, Peer(peer), site, &self.settings, &self.stop).await;
         match ending {
             Ending::Finished { unread: true } => linger(stream).await,
             Ending::Finished { unread: false } => {}
+            Ending::OutOfMemory => {
+                tracing::debug!(%peer, "a request's head was refused: there is no memory for it");
+                let _ = stream.write_all(OUT_OF_MEMORY).await;
+                linger(stream).await;
+            }
             Ending::Overdue(wait) => {
                 tracing::debug!(%peer, ?wait, "connection closed: the client took too long");
                 if wait == Wait::Write {

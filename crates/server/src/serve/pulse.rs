@@ -41,6 +41,10 @@ pub(super) struct Pulse {
     body_late: AtomicBool,
     /// For how long the request's body may be waited for, in milliseconds.
     body_left: AtomicU64,
+    /// For how long the answer's next part may be waited for, in milliseconds.
+    write_left: AtomicU64,
+    /// Whether the connection found no room in the memory budget.
+    out_of_memory: AtomicBool,
     /// Whether the request's body has an end that nobody will read.
     body_unread: AtomicBool,
     finishing: AtomicBool,
@@ -83,11 +87,27 @@ impl Pulse {
     pub(super) fn begin_body(&self, context: &Context<'_>, left: impl FnOnce() -> Duration) {
         self.reader.register(context.waker());
         if !self.is(Wait::Body) {
-            let left = u64::try_from(left().as_millis()).unwrap_or(u64::MAX);
-            self.body_left.store(left, Ordering::Relaxed);
+            self.body_left.store(millis(left()), Ordering::Relaxed);
             self.begin(Wait::Body);
             self.connection.wake();
         }
+    }
+
+    /// Begins the wait for room to write to, which may last for `left`.
+    pub(super) fn begin_write(&self, left: impl FnOnce() -> Duration) {
+        if !self.is(Wait::Write) {
+            self.write_left.store(millis(left()), Ordering::Relaxed);
+            self.begin(Wait::Write);
+        }
+    }
+
+    /// Notes that the connection cannot go on for want of memory.
+    pub(super) fn run_out_of_memory(&self) {
+        self.out_of_memory.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        self.out_of_memory.load(Ordering::Relaxed)
     }
 
     /// Lets the wait for the body fail.
@@ -117,8 +137,13 @@ impl Pulse {
         self.finishing.load(Ordering::Relaxed)
     }
 
-    fn body_left(&self) -> Duration {
-        Duration::from_millis(self.body_left.load(Ordering::Relaxed))
+    /// For how long a wait that lasts may go on at the client's pace.
+    fn left(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Body => Duration::from_millis(self.body_left.load(Ordering::Relaxed)),
+            Wait::Write => Duration::from_millis(self.write_left.load(Ordering::Relaxed)),
+            Wait::Idle | Wait::Head => Duration::MAX,
+        }
     }
 
     fn changes(&self, wait: Wait) -> u32 {
@@ -129,6 +154,10 @@ impl Pulse {
         let count = self.changes(wait).wrapping_add(by);
         self.changes[wait as usize].store(count, Ordering::Relaxed);
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Says when a wait has lasted too long.
@@ -214,10 +243,7 @@ impl Watch {
             let changes = self.pulse.changes(watched.wait);
             if watched.seen != changes {
                 watched.seen = changes;
-                let limit = match watched.wait {
-                    Wait::Body => watched.limit.min(self.pulse.body_left()),
-                    _ => watched.limit,
-                };
+                let limit = watched.limit.min(self.pulse.left(watched.wait));
                 watched.deadline = self
                     .pulse
                     .is(watched.wait)

@@ -16,6 +16,7 @@ use keyward_core::customers::Customers;
 use keyward_core::error::Code;
 use keyward_core::files::{self, Files};
 use keyward_core::keys::{self, Keys};
+use keyward_core::memory::Budget;
 use keyward_core::random::{Random, SeededRandom};
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::Sessions;
@@ -52,6 +53,7 @@ pub(crate) struct Options {
     /// What uploads must leave free of the disk, in bytes.
     pub(crate) min_free: u64,
     pub(crate) documentation: bool,
+    pub(crate) memory: u64,
     pub(crate) proxies: Vec<&'static str>,
     /// Differs from start to start of one folder, as the system's randomness does.
     pub(crate) seed: u64,
@@ -82,6 +84,7 @@ impl Default for Options {
             unfinished: u64::MAX,
             min_free: 0,
             documentation: true,
+            memory: 64 << 20,
             proxies: Vec::new(),
             seed: 1,
         }
@@ -186,6 +189,7 @@ impl TestApp {
             limits: Arc::new(Limits::new(&options.limits, clock)),
             proxies: Arc::new(TrustedProxies::parse(&options.proxies).expect("proxies")),
             health: store.clone(),
+            memory: Budget::new(options.memory),
             accounts,
             sessions,
             random,

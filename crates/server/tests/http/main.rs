@@ -12,6 +12,7 @@ mod customers;
 mod directory;
 mod effort;
 mod exchange;
+mod memory;
 mod notary;
 mod purposes;
 mod restore;

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use keyward_core::error::Fault;
 use keyward_core::files::{BlobId, BlobWriter, Blobs};
+use keyward_core::memory::Account;
 use tokio::runtime::Runtime;
 
 use crate::blobs::S3Blobs;
@@ -83,7 +84,7 @@ impl<'a> Uploads<'a> {
         write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
         let Bucket { blobs, runtime } = self.bucket;
-        let writer = runtime.block_on(blobs.create(&id))?;
+        let writer = runtime.block_on(blobs.create(&id, Account::unbounded()))?;
         let mut upload = Upload { runtime, writer };
         write(&mut upload)?;
         // Also where the answer is lost something may be there.

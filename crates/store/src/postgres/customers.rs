@@ -1,12 +1,14 @@
 //! The customers table.
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use keyward_core::clock::Timestamp;
 use keyward_core::customers::{Change, Customer, Details, Precondition, Store};
 use keyward_core::error::Fault;
 use keyward_core::id::CustomerId;
 use keyward_core::page::Page;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::Postgres;
 use super::error::Error;
@@ -25,6 +27,14 @@ const LIST: &str = "
 const LIST_YOUNGEST: &str = "
     SELECT id, name, born, updated_at, version FROM customers
     ORDER BY born DESC, id LIMIT $1";
+
+const LIST_OF_SAME_DAY: &str = "
+    SELECT id, name, born, updated_at, version FROM customers
+    WHERE born = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+const LIST_OF_EARLIER_DAYS: &str = "
+    SELECT id, name, born, updated_at, version FROM customers
+    WHERE born < $1 ORDER BY born DESC, id LIMIT $2";
 
 const REPLACE: &str = "
     UPDATE customers SET name = $2, born = $3, updated_at = $4, version = version + 1
@@ -56,10 +66,25 @@ impl Store for Postgres {
         self.pool.list(LIST, &[&page.after, &limit], customer).await
     }
 
-    async fn list_youngest_customers(&self, count: u32) -> Result<Vec<Customer>, Fault> {
-        self.pool
-            .list(LIST_YOUNGEST, &[&i64::from(count)], customer)
-            .await
+    async fn list_youngest_customers(
+        &self,
+        after: Option<(Date, CustomerId)>,
+        count: u32,
+    ) -> Result<Vec<Customer>, Fault> {
+        let limit = i64::from(count);
+        let Some((born, id)) = after else {
+            return self.pool.list(LIST_YOUNGEST, &[&limit], customer).await;
+        };
+        let born = born.to_string();
+        let same: [&(dyn ToSql + Sync); 3] = [&born, &id.0, &limit];
+        let mut listed = self.pool.list(LIST_OF_SAME_DAY, &same, customer).await?;
+        let rest = limit.saturating_sub(i64::try_from(listed.len()).unwrap_or(i64::MAX));
+        if rest > 0 {
+            let earlier: [&(dyn ToSql + Sync); 2] = [&born, &rest];
+            let earlier = self.pool.list(LIST_OF_EARLIER_DAYS, &earlier, customer);
+            listed.extend(earlier.await?);
+        }
+        Ok(listed)
     }
 
     async fn replace_customer(

@@ -42,7 +42,7 @@ const FIND: &str = "
 
 const LIST: &str = "
     SELECT name, size, sha256, content_type, uploaded_at, blob
-    FROM files WHERE owner = $1 ORDER BY name";
+    FROM files WHERE owner = $1 AND name > $2 ORDER BY name LIMIT $3";
 
 const LIST_UNNAMED: &str = "
     SELECT blob FROM unnest($1::TEXT[]) AS asked (blob)
@@ -82,8 +82,16 @@ impl Store for Postgres {
         Ok(measured.unwrap_or_default())
     }
 
-    async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault> {
-        self.pool.list(LIST, &[&owner.0], file).await
+    async fn list_files(
+        &self,
+        owner: AccountId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<File>, Fault> {
+        let limit = i64::from(limit);
+        self.pool
+            .list(LIST, &[&owner.0, &after, &limit], file)
+            .await
     }
 
     async fn list_unnamed_blobs(&self, blobs: Vec<BlobId>) -> Result<Vec<BlobId>, Fault> {

@@ -1,6 +1,7 @@
 //! The customers table.
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use keyward_core::clock::Timestamp;
 use keyward_core::customers::{Change, Customer, Details, Precondition, Store};
 use keyward_core::error::Fault;
@@ -23,6 +24,14 @@ const LIST: &str = "
 const LIST_YOUNGEST: &str = "
     SELECT id, name, born, updated_at, version FROM customers
     ORDER BY born DESC, id LIMIT ?1";
+
+const LIST_OF_SAME_DAY: &str = "
+    SELECT id, name, born, updated_at, version FROM customers
+    WHERE born = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+
+const LIST_OF_EARLIER_DAYS: &str = "
+    SELECT id, name, born, updated_at, version FROM customers
+    WHERE born < ?1 ORDER BY born DESC, id LIMIT ?2";
 
 const FIND_VERSION: &str = "
     SELECT version FROM customers WHERE id = ?1";
@@ -72,12 +81,18 @@ impl Store for Sqlite {
             .await
     }
 
-    async fn list_youngest_customers(&self, count: u32) -> Result<Vec<Customer>, Fault> {
+    async fn list_youngest_customers(
+        &self,
+        after: Option<(Date, CustomerId)>,
+        count: u32,
+    ) -> Result<Vec<Customer>, Fault> {
         self.readers
-            .scan(move |db| {
-                db.prepare_cached(LIST_YOUNGEST)?
+            .scan(move |db| match after {
+                None => db
+                    .prepare_cached(LIST_YOUNGEST)?
                     .query_map([count], customer)?
-                    .collect()
+                    .collect(),
+                Some((born, id)) => list_after(db, &born.to_string(), id, count),
             })
             .await
     }
@@ -118,6 +133,25 @@ impl Store for Sqlite {
             })
             .await
     }
+}
+
+/// The `count` customers that follow the one of that day of birth and id.
+fn list_after(
+    db: &Connection,
+    born: &str,
+    id: CustomerId,
+    count: u32,
+) -> rusqlite::Result<Vec<Customer>> {
+    let mut listed: Vec<Customer> = db
+        .prepare_cached(LIST_OF_SAME_DAY)?
+        .query_map(params![born, id.0, count], customer)?
+        .collect::<rusqlite::Result<_>>()?;
+    let rest = count.saturating_sub(u32::try_from(listed.len()).unwrap_or(u32::MAX));
+    let mut earlier = db.prepare_cached(LIST_OF_EARLIER_DAYS)?;
+    for customer in earlier.query_map(params![born, rest], customer)? {
+        listed.push(customer?);
+    }
+    Ok(listed)
 }
 
 /// Makes a change if the precondition holds; no other write comes between, since there is one writer.

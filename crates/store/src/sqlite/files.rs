@@ -27,7 +27,7 @@ const FIND: &str = "
 
 const LIST: &str = "
     SELECT name, size, sha256, content_type, uploaded_at, blob
-    FROM files WHERE owner = ?1 ORDER BY name";
+    FROM files WHERE owner = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
 
 const MEASURE: &str = "
     SELECT count(*), coalesce(sum(size), 0) FROM files WHERE owner = ?1";
@@ -62,11 +62,17 @@ impl Store for Sqlite {
         self.readers.scan(move |db| measure(db, owner)).await
     }
 
-    async fn list_files(&self, owner: AccountId) -> Result<Vec<File>, Fault> {
+    async fn list_files(
+        &self,
+        owner: AccountId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<File>, Fault> {
+        let after = after.to_owned();
         self.readers
             .scan(move |db| {
                 db.prepare_cached(LIST)?
-                    .query_map([owner.0], file)?
+                    .query_map(params![owner.0, after, limit], file)?
                     .collect()
             })
             .await

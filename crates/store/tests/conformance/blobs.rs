@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use keyward_core::error::Fault;
 use keyward_core::files::{BlobId, BlobReader, Blobs};
+use keyward_core::memory::{Account, Budget};
 
 use crate::backend::Backend;
 use crate::files::blob;
@@ -19,7 +21,10 @@ pub(crate) fn content(length: usize) -> Bytes {
 }
 
 pub(crate) async fn write(blobs: &Arc<dyn Blobs>, id: &BlobId, content: &Bytes) {
-    let mut writer = blobs.create(id).await.expect("a writer");
+    let mut writer = blobs
+        .create(id, Account::unbounded())
+        .await
+        .expect("a writer");
     for start in (0..content.len()).step_by(100_000) {
         let end = content.len().min(start + 100_000);
         writer.write(content.slice(start..end)).await.expect("room");
@@ -73,7 +78,11 @@ fn to_usize(number: u64) -> usize {
 }
 
 pub(crate) async fn unfinished_bytes_are_not_there(backend: &Backend) {
-    let mut writer = backend.blobs.create(&blob(1)).await.expect("a writer");
+    let mut writer = backend
+        .blobs
+        .create(&blob(1), Account::unbounded())
+        .await
+        .expect("a writer");
     writer.write(content(2_000_000)).await.expect("room");
     assert!(open(&backend.blobs, &blob(1)).await.is_none());
     writer.finish().await.expect("the bytes");
@@ -82,7 +91,11 @@ pub(crate) async fn unfinished_bytes_are_not_there(backend: &Backend) {
 
 pub(crate) async fn an_abandoned_upload_leaves_nothing(backend: &Backend) {
     for length in [0, 10, 5_000_000] {
-        let mut writer = backend.blobs.create(&blob(1)).await.expect("a writer");
+        let mut writer = backend
+            .blobs
+            .create(&blob(1), Account::unbounded())
+            .await
+            .expect("a writer");
         writer.write(content(length)).await.expect("room");
         drop(writer);
         assert!(open(&backend.blobs, &blob(1)).await.is_none());
@@ -112,7 +125,11 @@ pub(crate) async fn a_small_chunk_is_copied_and_does_not_keep_what_it_is_a_part_
     backend: &Backend,
 ) {
     let whole = content(100_000);
-    let mut writer = backend.blobs.create(&blob(1)).await.expect("a writer");
+    let mut writer = backend
+        .blobs
+        .create(&blob(1), Account::unbounded())
+        .await
+        .expect("a writer");
     for byte in 0..1_000 {
         let chunk = whole.slice(byte..=byte);
         writer.write(chunk).await.expect("room");
@@ -121,6 +138,69 @@ pub(crate) async fn a_small_chunk_is_copied_and_does_not_keep_what_it_is_a_part_
     writer.finish().await.expect("the bytes");
     let reader = open(&backend.blobs, &blob(1)).await.expect("the bytes");
     assert!(read(reader, 0..1_000).await.expect("the bytes") == whole[..1_000]);
+}
+
+pub(crate) async fn what_is_in_memory_of_an_upload_is_reserved_and_given_back(backend: &Backend) {
+    let budget = Budget::new(64 << 20);
+    let id = blob(1);
+    let create = || backend.blobs.create(&id, budget.account(None));
+    let mut writer = create().await.expect("a writer");
+    writer.write(content(10_000)).await.expect("room");
+    assert_eq!(budget.used(), 0, "so much is free");
+    writer.write(content(100_000)).await.expect("room");
+    assert!(budget.used() >= 110_000, "{}", budget.used());
+    drop(writer);
+    given_back(&budget).await;
+
+    let mut writer = create().await.expect("a writer");
+    writer.write(content(9 << 20)).await.expect("room");
+    writer.finish().await.expect("the bytes");
+    given_back(&budget).await;
+}
+
+async fn given_back(budget: &Budget) {
+    let all = async {
+        while budget.used() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert!(waited.is_ok(), "{} bytes stay reserved", budget.used());
+}
+
+pub(crate) async fn an_upload_waits_for_memory_and_holds_none_of_it_meanwhile(backend: &Backend) {
+    let budget = Budget::new(64 << 20);
+    let account = budget.account(None);
+    let others = account.reserve(63 << 20).expect("room");
+    let another = account.reserve((1 << 20) - 50_000).expect("room");
+    let id = blob(1);
+    let created = backend.blobs.create(&id, account.clone());
+    let mut writer = created.await.expect("a writer");
+    writer.write(content(1_000)).await.expect("room");
+    let used = budget.used();
+    let mut waiting = Box::pin(writer.write(content(100_000)));
+    assert!((&mut waiting).now_or_never().is_none());
+    assert!(account.is_contended());
+    assert_eq!(budget.used(), used);
+    drop((others, another));
+    waiting.await.expect("room");
+    writer.finish().await.expect("the bytes");
+    let reader = open(&backend.blobs, &blob(1)).await.expect("the bytes");
+    let bytes = read(reader, 0..101_000).await.expect("the bytes");
+    assert!(bytes == [content(1_000), content(100_000)].concat());
+}
+
+pub(crate) async fn a_reader_has_less_in_memory_than_it_says(backend: &Backend) {
+    let ahead = to_usize(backend.blobs.read_ahead());
+    assert!(ahead <= 1 << 20, "{ahead}");
+    write(&backend.blobs, &blob(1), &content(3_000_000)).await;
+    let reader = open(&backend.blobs, &blob(1)).await.expect("the bytes");
+    let chunks = reader.read(0..3_000_000);
+    let longest = chunks.try_fold(0, async |longest, chunk: Bytes| {
+        Ok(chunk.len().max(longest))
+    });
+    let longest = longest.await.expect("the bytes");
+    assert!(longest <= ahead, "{longest} of {ahead}");
 }
 
 pub(crate) async fn deleting_what_is_not_there_is_nothing(backend: &Backend) {

@@ -68,15 +68,21 @@ pub(crate) async fn the_youngest_come_first_and_equal_ones_by_id(backend: &Backe
     ] {
         created.push(create(backend, "c", born).await);
     }
-    let youngest = rows.list_youngest_customers(4).await.expect("the store");
-    let expected = [1, 3, 0, 4].map(|index: usize| created[index].id);
-    assert_eq!(ids(&youngest), expected);
-    let all = rows.list_youngest_customers(100).await.expect("the store");
-    assert_eq!(all.len(), 5);
-    assert_eq!(
-        rows.list_youngest_customers(0).await.expect("the store"),
-        []
-    );
+    let list = |after, count| rows.list_youngest_customers(after, count);
+    let in_order = [1, 3, 0, 4, 2].map(|index: usize| created[index].clone());
+    assert_eq!(list(None, 4).await.expect("the store"), in_order[..4]);
+    assert_eq!(list(None, 100).await.expect("the store"), in_order);
+    assert_eq!(list(None, 0).await.expect("the store"), []);
+    // After each of them come those that follow it, however many are asked for.
+    for (place, last) in in_order.iter().enumerate() {
+        for count in 0..5 {
+            let after = Some((last.details.born, last.id));
+            let expected: Vec<_> = in_order.iter().skip(place + 1).take(count).collect();
+            let count = u32::try_from(count).expect("a small number");
+            let listed = list(after, count).await.expect("the store");
+            assert_eq!(listed.iter().collect::<Vec<_>>(), expected);
+        }
+    }
 }
 
 pub(crate) async fn a_replacement_advances_the_version(backend: &Backend) {
@@ -101,7 +107,10 @@ pub(crate) async fn a_replacement_advances_the_version(backend: &Backend) {
     assert_eq!(found, Some(expected));
     let found = rows.find_customer(bystander.id).await.expect("the store");
     assert_eq!(found, Some(bystander));
-    let youngest = rows.list_youngest_customers(1).await.expect("the store");
+    let youngest = rows
+        .list_youngest_customers(None, 1)
+        .await
+        .expect("the store");
     assert_eq!(ids(&youngest), [created.id]);
 }
 

@@ -50,7 +50,10 @@ pub(crate) async fn of_fifty_uploads_of_other_names_as_many_finish_as_there_is_r
     assert_eq!(count(&outcomes, is_stored), 7);
     let full = |outcome: &Finished| *outcome == Finished::NoRoom(NoRoom::Files);
     assert_eq!(count(&outcomes, full), 43);
-    let listed = rows.list_files(ada.account).await.expect("the store");
+    let listed = rows
+        .list_files(ada.account, "", 1_000)
+        .await
+        .expect("the store");
     assert_eq!(listed.len(), 7);
     let usage = rows.measure_files(ada.account).await.expect("the store");
     assert_eq!(usage, Usage { files: 7, bytes: 7 });
@@ -87,7 +90,10 @@ pub(crate) async fn of_fifty_uploads_at_once_as_many_finish_as_there_are_bytes_f
             bytes: 4_000
         }
     );
-    let listed = rows.list_files(ada.account).await.expect("the store");
+    let listed = rows
+        .list_files(ada.account, "", 1_000)
+        .await
+        .expect("the store");
     let replace = |size, most| {
         let mut new = new_file(ada, &listed[0].name, 99);
         new.file.size = size;

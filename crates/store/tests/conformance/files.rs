@@ -137,13 +137,22 @@ pub(crate) async fn files_are_listed_by_owner_and_the_bytes_of_their_names(backe
         .await
         .expect("the store");
     names.sort_unstable();
-    let listed = rows.list_files(ada.account).await.expect("the store");
+    let list = |owner, after, limit| rows.list_files(owner, after, limit);
+    let listed = list(ada.account, "", 1_000).await.expect("the store");
     let listed: Vec<_> = listed.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(listed, names);
-    let hers = rows.list_files(eve.account).await.expect("the store");
-    assert_eq!(hers, [other.file]);
+    for (place, name) in names.iter().enumerate() {
+        let listed = list(ada.account, name, 3).await.expect("the store");
+        let listed: Vec<_> = listed.iter().map(|file| file.name.as_str()).collect();
+        let expected: Vec<_> = names.iter().skip(place + 1).take(3).copied().collect();
+        assert_eq!(listed, expected, "after {name}");
+    }
+    assert_eq!(
+        list(eve.account, "", 1_000).await.expect("the store"),
+        [other.file]
+    );
     let nobody = AccountId(eve.account.0 + 1);
-    assert_eq!(rows.list_files(nobody).await.expect("the store"), []);
+    assert_eq!(list(nobody, "", 1_000).await.expect("the store"), []);
 }
 
 async fn finish_fifty(backend: &Backend, owner: Owner, overwrite: bool) -> Vec<Finished> {

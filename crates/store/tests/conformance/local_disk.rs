@@ -9,6 +9,7 @@ use keyward_core::accounts::Store as _;
 use keyward_core::error::Fault;
 use keyward_core::files::Blobs;
 use keyward_core::id::AccountId;
+use keyward_core::memory::Account;
 use keyward_store::blobs::LocalBlobs;
 use keyward_store::sqlite::{Options, Sqlite};
 
@@ -54,7 +55,10 @@ async fn blobs_and_their_folders_are_private() {
 async fn an_abandoned_upload_leaves_no_temporary_file() {
     let home = tempfile::tempdir().expect("a folder");
     let blobs = LocalBlobs::open(home.path(), 0).expect("blobs");
-    let mut writer = blobs.create(&blob(7)).await.expect("a writer");
+    let mut writer = blobs
+        .create(&blob(7), Account::unbounded())
+        .await
+        .expect("a writer");
     writer.write(content(3_000_000)).await.expect("room");
     assert_eq!(names(&home.path().join("tmp")), [blob(7).as_str()]);
     drop(writer);
@@ -99,7 +103,10 @@ async fn a_symbolic_link_in_place_of_a_blob_or_its_folder_is_refused() {
     };
     symlink(&elsewhere, root.join("00")).expect("a link");
     refused("folder").await;
-    let writer = blobs.create(&blob(9)).await.expect("a writer");
+    let writer = blobs
+        .create(&blob(9), Account::unbounded())
+        .await
+        .expect("a writer");
     assert!(writer.finish().await.is_err());
     assert_eq!(names(&elsewhere), [blob(7).as_str()]);
     fs::remove_file(root.join("00")).expect("no link");
@@ -111,7 +118,10 @@ async fn a_symbolic_link_in_place_of_a_blob_or_its_folder_is_refused() {
     .expect("a link");
     refused("blob").await;
     symlink("/dev/null", root.join("tmp").join(blob(8).as_str())).expect("a link");
-    assert!(blobs.create(&blob(8)).await.is_err(), "temporary file");
+    assert!(
+        blobs.create(&blob(8), Account::unbounded()).await.is_err(),
+        "temporary file"
+    );
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use futures_util::{FutureExt, TryStreamExt};
 use keyward_core::clock::{Clock, ManualClock, SystemClock};
 use keyward_core::error::Fault;
 use keyward_core::files::Blobs;
+use keyward_core::memory::Account;
 use keyward_core::secret::SecretText;
 use keyward_store::blobs::S3Blobs;
 use keyward_store::blobs::s3::{BadOptions, Credentials, Options};
@@ -105,7 +106,10 @@ async fn parts_are_sent_side_by_side_and_keep_their_order() {
 async fn an_upload_given_up_leaves_neither_object_nor_parts() {
     let server = Server::start().await;
     let blobs = shared(server.open());
-    let mut writer = blobs.create(&blob(1)).await.expect("a writer");
+    let mut writer = blobs
+        .create(&blob(1), Account::unbounded())
+        .await
+        .expect("a writer");
     writer.write(content(30 * MIB)).await.expect("room");
     server.begun(1).await;
     drop(writer);
@@ -119,7 +123,10 @@ async fn an_object_whose_finish_nobody_waits_for_is_deleted() {
     let server = Server::start().await;
     let blobs = shared(server.open());
     for (number, length) in [10, 9 * MIB].into_iter().enumerate() {
-        let mut writer = blobs.create(&blob(1)).await.expect("a writer");
+        let mut writer = blobs
+            .create(&blob(1), Account::unbounded())
+            .await
+            .expect("a writer");
         writer.write(content(length)).await.expect("room");
         server.begun(number).await;
         let mut finishing = writer.finish();
@@ -147,7 +154,10 @@ async fn what_a_crash_left_unfinished_is_aborted_by_the_sweep() {
     let owners = [&blobs, &blobs, &blobs, &shared(deeper)];
     let mut writers = Vec::new();
     for (number, blobs) in owners.into_iter().enumerate() {
-        let mut writer = blobs.create(&blob(number)).await.expect("a writer");
+        let mut writer = blobs
+            .create(&blob(number), Account::unbounded())
+            .await
+            .expect("a writer");
         writer.write(content(8 * MIB)).await.expect("room");
         writers.push(writer);
     }
@@ -184,7 +194,10 @@ async fn an_upload_that_lasts_so_long_that_a_sweep_might_take_it_fails() {
     let server = Server::start().await;
     let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
     let blobs = shared(S3Blobs::open(&server.options(), clock.clone()).expect("options"));
-    let mut writer = blobs.create(&blob(1)).await.expect("a writer");
+    let mut writer = blobs
+        .create(&blob(1), Account::unbounded())
+        .await
+        .expect("a writer");
     writer.write(content(8 * MIB)).await.expect("room");
     server.begun(1).await;
     clock.advance(Duration::from_secs(12 * 3_600 + 1));
@@ -259,7 +272,10 @@ async fn refusals_become_the_fault_they_mean_and_leave_no_parts() {
     ] {
         *server.bucket.refusal.lock().expect("the refusal") = Some((status, code));
         for length in [10, 20 * MIB] {
-            let mut writer = blobs.create(&blob(1)).await.expect("a writer");
+            let mut writer = blobs
+                .create(&blob(1), Account::unbounded())
+                .await
+                .expect("a writer");
             let fault = match writer.write(content(length)).await {
                 Ok(()) => writer.finish().await.expect_err("a refusal"),
                 Err(fault) => {
@@ -318,7 +334,10 @@ async fn an_upload_to_a_server_that_is_gone_fails_in_time() {
     let blobs = S3Blobs::open(&options, Arc::new(SystemClock::new())).expect("options");
     for length in [10, 20 * MIB] {
         let began = Instant::now();
-        let mut writer = blobs.create(&blob(1)).await.expect("a writer");
+        let mut writer = blobs
+            .create(&blob(1), Account::unbounded())
+            .await
+            .expect("a writer");
         let result = match writer.write(content(length)).await {
             Ok(()) => writer.finish().await,
             failed => failed,

@@ -116,6 +116,9 @@ macro_rules! blob_cases {
                 a_reader_of_deleted_bytes_reads_to_their_end
                 bytes_shorter_than_promised_are_an_error
                 a_small_chunk_is_copied_and_does_not_keep_what_it_is_a_part_of
+                what_is_in_memory_of_an_upload_is_reserved_and_given_back
+                an_upload_waits_for_memory_and_holds_none_of_it_meanwhile
+                a_reader_has_less_in_memory_than_it_says
                 deleting_what_is_not_there_is_nothing
                 only_what_no_upload_under_way_can_name_is_listed_as_old
             }

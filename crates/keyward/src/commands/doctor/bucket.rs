@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use keyward_core::files::{BlobId, Blobs};
+use keyward_core::memory::Account;
 use keyward_core::random::SystemRandom;
 use keyward_store::blobs::S3Blobs;
 use keyward_store::blobs::s3::Options;
@@ -38,7 +39,7 @@ fn attempt(options: &Options) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         blobs.ready().await.context("it cannot be reached")?;
         let written = async {
-            let mut writer = blobs.create(&id).await?;
+            let mut writer = blobs.create(&id, Account::unbounded()).await?;
             writer.write(CONTENT).await?;
             writer.finish().await
         };

@@ -258,6 +258,21 @@ impl Value for Size {
     }
 }
 
+/// A number of bytes of memory, from 32 MiB up: half of it must hold a part of a file on its way to S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budget(pub(crate) u64);
+
+impl Value for Budget {
+    fn expected() -> String {
+        "a size from \"32MiB\" up, such as \"64MiB\" or \"1GiB\"".into()
+    }
+
+    fn read(raw: &Raw) -> Option<Self> {
+        let Size(bytes) = Size::read(raw)?;
+        (bytes >= 32 << 20).then_some(Self(bytes))
+    }
+}
+
 /// Where the rows are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Database {

@@ -2,10 +2,12 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
 use http::StatusCode;
 use http::header::{ETAG, LINK, LOCATION};
-use keyward_core::customers::{Customer, Customers, MOST_YOUNGEST};
+use keyward_core::customers::{self, Customer, Customers, MOST_YOUNGEST};
 use keyward_core::id::CustomerId;
+use keyward_core::memory::Account;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,6 +19,8 @@ use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
 use crate::extract::id::PathId;
 use crate::extract::json::Json;
 use crate::extract::query::{Query, next_link};
+use crate::list::{self, ARRAY};
+use crate::memory::Payer;
 use crate::state::App;
 
 const PATH: &str = "/api/v1/customers/customers";
@@ -46,12 +50,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn list(
     _: Caller,
+    Payer(account): Payer,
     State(customers): State<Customers>,
     query: Query,
 ) -> Result<Response, Error> {
     let page = query.page()?;
     let listed = customers.list(page).await?;
-    let mut response = array(listed.items);
+    let mut response = array(stream::iter([Ok(listed.items)]), &account).await?;
     if let Some(link) = listed
         .next
         .and_then(|next| next_link(PATH, page.limit, next))
@@ -194,12 +199,13 @@ async fn delete(
 )]
 async fn list_youngest(
     _: Caller,
+    Payer(account): Payer,
     State(customers): State<Customers>,
     query: Query,
 ) -> Result<Response, Error> {
     let count = query.integer("n", 0..=MOST_YOUNGEST)?;
     let count = count.ok_or_else(|| Failure::bad_request("n is missing"))?;
-    Ok(array(customers.list_youngest(count).await?))
+    Ok(array(customers.list_youngest(count), &account).await?)
 }
 
 fn one(customer: Customer) -> Response {
@@ -207,7 +213,11 @@ fn one(customer: Customer) -> Response {
     (tag, axum::Json(CustomerResponse::from(customer))).into_response()
 }
 
-fn array(customers: Vec<Customer>) -> Response {
-    let customers: Vec<CustomerResponse> = customers.into_iter().map(Into::into).collect();
-    axum::Json(customers).into_response()
+type Batch = Result<Vec<Customer>, customers::Error>;
+
+async fn array(
+    batches: impl Stream<Item = Batch> + Send + 'static,
+    account: &Account,
+) -> Result<Response, Failure> {
+    list::list(ARRAY, batches, account).await
 }

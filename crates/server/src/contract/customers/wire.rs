@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::error::Failure;
 use crate::extract::member::Member;
+use crate::list::Row;
 
 /// A name and a password.
 #[derive(Deserialize, ToSchema)]
@@ -120,7 +121,7 @@ fn submitted(name: Member, dob: Member, updated_at: Member) -> Result<Submitted,
 
 /// A customer.
 #[derive(Serialize, ToSchema)]
-pub(super) struct CustomerResponse {
+pub(crate) struct CustomerResponse {
     #[schema(example = 1)]
     id: i64,
     #[schema(example = "Ada Lovelace")]
@@ -130,6 +131,18 @@ pub(super) struct CustomerResponse {
     /// UTC, with milliseconds.
     #[schema(format = DateTime, example = "2020-07-08T12:55:49.930Z")]
     updated_at: String,
+}
+
+impl Row for Customer {
+    type Json = CustomerResponse;
+
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.details.name.len()
+    }
+
+    fn into_json(self) -> CustomerResponse {
+        self.into()
+    }
 }
 
 impl From<Customer> for CustomerResponse {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use http::header::{CACHE_CONTROL, LINK, VARY};
 use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::{self, Account, Accounts, Realm, SignUp, names};
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 use super::error::{Directory, Error, refused, sign_up_error, verification_failed};
 use super::wire::{
     EmailAndPassword, ErrorResponse, LoginRequest, LoginResponse, Registered, SignUpRequest,
-    SignUpResponse, User, UsersResponse,
+    SignUpResponse, USERS, User, UsersResponse,
 };
 use crate::error::Failure;
 use crate::extract::bearer::{access_token_or_bearer, guard};
@@ -24,6 +25,8 @@ use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::{Query, next_link};
 use crate::limits::{Limit, Limits, logins};
+use crate::list;
+use crate::memory::Payer;
 use crate::state::App;
 use crate::welcome::{self, Page};
 
@@ -173,6 +176,7 @@ async fn users(
     State(tokens): State<Tokens>,
     State(limits): State<Arc<Limits>>,
     headers: HeaderMap,
+    Payer(account): Payer,
     query: Query,
 ) -> Result<Response, Error> {
     let credential = access_token_or_bearer(&headers);
@@ -181,8 +185,9 @@ async fn users(
         .map_err(refused)?;
     let page = query.page()?;
     let listed = accounts.list_with_email(page).await?;
-    let users = listed.items.into_iter().filter_map(user).collect();
-    let mut response = axum::Json(UsersResponse { users }).into_response();
+    let users: Vec<User> = listed.items.into_iter().filter_map(user).collect();
+    let users = stream::iter([Ok::<_, accounts::Error>(users)]);
+    let mut response = list::list(USERS, users, &account).await?;
     if let Some(link) = listed
         .next
         .and_then(|next| next_link("/users", page.limit, next))

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::extract::member::Member;
+use crate::list::Row;
 
 /// What stands where the original returned a password or its hash.
 const HIDDEN: &str = "********";
@@ -108,10 +109,29 @@ impl EmailAndPassword {
     }
 }
 
+/// What the list of users begins and ends with.
+pub(super) const USERS: [&str; 2] = [r#"{"users":["#, "]}"];
+
 /// The users, without an envelope.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "the list is written row by row; this describes it"
+)]
 pub(super) struct UsersResponse {
-    pub(super) users: Vec<User>,
+    users: Vec<User>,
+}
+
+impl Row for User {
+    type Json = Self;
+
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.email.len()
+    }
+
+    fn into_json(self) -> Self {
+        self
+    }
 }
 
 /// A user with an e-mail address.

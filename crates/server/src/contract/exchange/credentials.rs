@@ -12,9 +12,10 @@ use super::error::Error;
 use super::form::Form;
 use super::wire::CredentialsRequest;
 use crate::error::Failure;
-use crate::extract::json::{LARGEST, bytes, parse};
+use crate::extract::json::{LARGEST, collect, parse};
 use crate::extract::media_type::declared;
 use crate::extract::member::Member;
+use crate::state::App;
 
 /// The credentials of a request, each perhaps absent.
 pub(super) struct Credentials {
@@ -22,17 +23,19 @@ pub(super) struct Credentials {
     pub(super) password: Member,
 }
 
-impl<A: Send + Sync> FromRequest<A> for Credentials {
+impl FromRequest<App> for Credentials {
     type Rejection = Error;
 
-    async fn from_request(request: Request, _: &A) -> Result<Self, Error> {
-        let (parts, body) = request.into_parts();
-        let encoding = Encoding::of(&parts.headers)?;
-        let body = bytes(body, LARGEST).await?;
+    async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
+        let encoding = Encoding::of(request.headers())?;
         let read = match encoding {
-            Encoding::Json => parse(&body)?,
-            Encoding::UrlEncoded => url_encoded(&body)?,
-            Encoding::Multipart => multipart(&parts.headers, body).await?,
+            Encoding::Json => parse(&collect(request, LARGEST, app).await?.bytes)?,
+            Encoding::UrlEncoded => url_encoded(&collect(request, LARGEST, app).await?.bytes)?,
+            Encoding::Multipart => {
+                let headers = request.headers().clone();
+                let body = collect(request, LARGEST, app).await?;
+                multipart(&headers, body.bytes.clone()).await?
+            }
         };
         let CredentialsRequest { username, password } = read;
         Ok(Self { username, password })

@@ -1,27 +1,34 @@
 //! Listing and fetching an operator's files.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use futures_util::TryStreamExt as _;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use keyward_core::accounts::{Realm, names};
-use keyward_core::error::Code;
+use keyward_core::error::{Code, Fault};
 use keyward_core::files::{self, File, Files};
 use keyward_core::id::AccountId;
+use keyward_core::memory::{Account, FREE};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::disposition::attachment;
 use super::error::{Error, refused};
-use super::wire::{FileEntry, FilesResponse, hex};
+use super::wire::{FILES, FilesResponse, hex};
 use crate::conditional::{EntityTag, Selection, Validators, Verdict, evaluate, http_date, select};
 use crate::error::{Failure, PROBLEM, ProblemDocument};
 use crate::extract::bearer::{Refused, bearer, count, require};
+use crate::list;
+use crate::memory::{Payer, keep};
 use crate::state::App;
 
 /// How often a file is looked up again that was replaced between its row and its bytes.
@@ -49,13 +56,11 @@ async fn list(
     State(app): State<App>,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
-) -> Result<axum::Json<FilesResponse>, Error> {
+    Payer(account): Payer,
+) -> Result<Response, Error> {
     let username = path.map(|Path(username)| username).unwrap_or_default();
     let operator = find_operator(&app, &headers, &username).await?;
-    let files = app.files.list(operator).await?;
-    Ok(axum::Json(FilesResponse {
-        files: files.into_iter().map(FileEntry::from).collect(),
-    }))
+    Ok(list::list(FILES, app.files.list(operator), &account).await?)
 }
 
 /// Fetches a file of an operator, or the part of it that `Range` names.
@@ -82,13 +87,14 @@ async fn fetch(
     method: Method,
     headers: HeaderMap,
     path: Result<Path<(String, String)>, PathRejection>,
+    Payer(account): Payer,
 ) -> Result<Response, Error> {
     let (username, name) = path.map(|Path(pair)| pair).unwrap_or_default();
     let operator = find_operator(&app, &headers, &username).await?;
     let mut tries = 1..TRIES;
     loop {
         let file = app.files.find(operator, &name).await?;
-        match send(&app.files, &method, &headers, &file).await {
+        match send(&app.files, &method, &headers, &file, &account).await {
             Err(files::Error::Unknown) if tries.next().is_some() => {}
             sent => return Ok(sent?),
         }
@@ -126,6 +132,7 @@ async fn send(
     method: &Method,
     headers: &HeaderMap,
     file: &File,
+    account: &Account,
 ) -> Result<Response, files::Error> {
     let current = Validators {
         tag: EntityTag::strong(hex(&file.sha256)),
@@ -144,7 +151,7 @@ async fn send(
     let length = range.end - range.start;
     let body = match *method == Method::HEAD || length == 0 {
         true => Body::empty(),
-        false => Body::from_stream(files.open(file, range.clone()).await?),
+        false => bytes(files, file, range.clone(), account).await?,
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
@@ -160,6 +167,25 @@ async fn send(
         );
     }
     Ok(response)
+}
+
+/// The bytes of a range, which are in the memory budget until they are taken.
+async fn bytes(
+    files: &Files,
+    file: &File,
+    range: Range<u64>,
+    account: &Account,
+) -> Result<Body, files::Error> {
+    let length = range.end - range.start;
+    if length <= FREE as u64 {
+        return Ok(Body::from_stream(files.open(file, range).await?));
+    }
+    let ahead = length.min(files.read_ahead());
+    let reservation = account.reserve_soon(ahead).await.map_err(Fault::from)?;
+    let reservation = Arc::new(reservation);
+    let chunks = files.open(file, range).await?;
+    let chunks = chunks.map_ok(move |chunk| keep(chunk, &reservation));
+    Ok(Body::from_stream(chunks))
 }
 
 /// What is sent however the file is sent.

@@ -29,6 +29,8 @@ const LARGEST_SMALL_PART: usize = 64 * 1024;
 const PIECE: usize = 32 * 1024;
 /// What the parser may take without a result, in bytes: so long may headers be.
 const MOST_AHEAD: usize = 64 * 1024;
+/// What the parser and the pieces before it take of memory, in bytes.
+pub(super) const MEMORY: u64 = (MOST_AHEAD + 2 * PIECE) as u64;
 /// The longest boundary (RFC 2046 §5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 

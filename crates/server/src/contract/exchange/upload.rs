@@ -6,15 +6,17 @@ use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::Realm;
 use keyward_core::files::{FileName, Files, Upload, UploadRequest};
 use keyward_core::id::{AccountId, SessionId};
+use keyward_core::memory::Account;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{Error, refused, upload_error};
-use super::form::{Form, Part};
+use super::form::{self, Form, Part};
 use super::wire::{UploadForm, UploadedResponse};
 use crate::error::{Failure, PROBLEM, ProblemDocument};
 use crate::extract::bearer::{bearer, guard};
 use crate::extract::query::Query;
+use crate::memory::Payer;
 use crate::state::App;
 
 /// The field that holds the file.
@@ -54,6 +56,7 @@ pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
 async fn upload(
     State(app): State<App>,
     Extension(LargestUpload(largest)): Extension<LargestUpload>,
+    Payer(memory): Payer,
     query: Query,
     request: Request,
 ) -> Result<Response, Error> {
@@ -61,7 +64,13 @@ async fn upload(
     let overwrite = query.flag("overwrite")?;
     let (parts, body) = request.into_parts();
     let form = Form::read(&parts.headers, body, largest)?;
-    let upload = receive(&app.files, uploader, overwrite, form).await?;
+    let _parser = memory.reserve_soon(form::MEMORY).await?;
+    let target = Target {
+        uploader,
+        overwrite,
+        memory,
+    };
+    let upload = receive(&app.files, &target, form).await?;
     let stored = upload.finish().await.map_err(upload_error)?;
     let stored = UploadedResponse::from(stored);
     Ok((StatusCode::CREATED, axum::Json(stored)).into_response())
@@ -87,13 +96,15 @@ async fn authorize(app: &App, headers: &HeaderMap) -> Result<Uploader, Failure> 
     })
 }
 
-/// Takes the form to its end. An upload that is dropped on the way leaves nothing.
-async fn receive(
-    files: &Files,
+/// Where an upload goes, and who pays for what is in memory of it.
+struct Target {
     uploader: Uploader,
     overwrite: bool,
-    mut form: Form,
-) -> Result<Upload, Failure> {
+    memory: Account,
+}
+
+/// Takes the form to its end. An upload that is dropped on the way leaves nothing.
+async fn receive(files: &Files, target: &Target, mut form: Form) -> Result<Upload, Failure> {
     let mut received = None;
     while let Some(mut part) = form.next().await? {
         if part.name() != FIELD {
@@ -105,7 +116,7 @@ async fn receive(
                 "send one file: request_file is there twice",
             ));
         }
-        let request = parse(&part, uploader, overwrite)?;
+        let request = parse(&part, target)?;
         let begun = files.begin_upload(request).await;
         let mut upload = begun.map_err(upload_error)?;
         while let Some(chunk) = part.chunk().await? {
@@ -116,7 +127,7 @@ async fn receive(
     received.ok_or_else(|| Failure::bad_request("send the file in the field request_file"))
 }
 
-fn parse(part: &Part, uploader: Uploader, overwrite: bool) -> Result<UploadRequest, Failure> {
+fn parse(part: &Part, target: &Target) -> Result<UploadRequest, Failure> {
     let name = FileName::parse(part.file_name().unwrap_or_default())
         .map_err(|error| Failure::bad_request(error.to_string()))?;
     let declared = part
@@ -124,10 +135,11 @@ fn parse(part: &Part, uploader: Uploader, overwrite: bool) -> Result<UploadReque
         .filter(|text| text.len() <= LONGEST_TYPE);
     let content_type = declared.unwrap_or(UNKNOWN_TYPE).to_owned();
     Ok(UploadRequest {
-        owner: uploader.account,
-        session: uploader.session,
+        owner: target.uploader.account,
+        session: target.uploader.session,
         name,
         content_type,
-        overwrite,
+        overwrite: target.overwrite,
+        memory: target.memory.clone(),
     })
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::extract::member::Member;
+use crate::list::Row;
 
 /// A username and a password, to sign up or to log in.
 #[derive(Default, Deserialize, ToSchema)]
@@ -84,17 +85,24 @@ impl From<File> for UploadedResponse {
     }
 }
 
+/// What the list of an operator's files begins and ends with.
+pub(super) const FILES: [&str; 2] = [r#"{"files":["#, "]}"];
+
 /// An operator's files, by the UTF-8 bytes of their names.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = ExchangeFiles)]
+#[expect(
+    dead_code,
+    reason = "the list is written row by row; this describes it"
+)]
 pub(super) struct FilesResponse {
-    pub(super) files: Vec<FileEntry>,
+    files: Vec<FileEntry>,
 }
 
 /// A file in a list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExchangeFile)]
-pub(super) struct FileEntry {
+pub(crate) struct FileEntry {
     /// Its name.
     #[schema(example = "report.pdf")]
     name: String,
@@ -108,6 +116,19 @@ pub(super) struct FileEntry {
     /// When it was uploaded: RFC 3339, UTC, milliseconds.
     #[schema(example = "2026-01-01T00:00:00.000Z")]
     uploaded_at: String,
+}
+
+impl Row for File {
+    type Json = FileEntry;
+
+    fn weight(&self) -> usize {
+        let texts = [&self.name, &self.content_type].map(String::len);
+        size_of::<Self>() + texts.iter().sum::<usize>() + self.blob.as_str().len()
+    }
+
+    fn into_json(self) -> FileEntry {
+        self.into()
+    }
 }
 
 impl From<File> for FileEntry {

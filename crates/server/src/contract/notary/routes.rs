@@ -1,12 +1,9 @@
 //! The calls of contract 1.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use keyward_core::tokens::notary::Notary;
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,7 +20,8 @@ use crate::answer;
 use crate::error::Failure;
 use crate::extract::json;
 use crate::extract::member::Member;
-use crate::limits::{Limit, Limits};
+use crate::limits::Limit;
+use crate::memory::{Payer, hold};
 use crate::state::App;
 
 /// Room for the longest text fully escaped, and for the token that it makes.
@@ -43,19 +41,19 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         (status = 200, body = GenerateResponse),
         (status = 202, body = ErrorResponse, description = "Invalid content type"),
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
-        (status = 429, body = ErrorResponse),
+        (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
     ),
 )]
 async fn generate(
-    State(notary): State<Arc<Notary>>,
-    State(limits): State<Arc<Limits>>,
+    State(app): State<App>,
     ClientAddress(address): ClientAddress,
+    Payer(account): Payer,
     request: Request,
 ) -> Result<Response, Error> {
-    limits.count(Limit::NotaryPerAddress, address).await?;
-    let body: GenerateRequest = read(request).await?;
-    let token = notary.mint(&body.user_data.required("user_data")?)?;
-    Ok(uncached(generate_response(&token)))
+    app.limits.count(Limit::NotaryPerAddress, address).await?;
+    let body: GenerateRequest = read(&app, request).await?;
+    let token = app.notary.mint(&body.user_data.required("user_data")?)?;
+    Ok(hold(uncached(generate_response(&token)), &account)?)
 }
 
 /// Shows a JWT's header and claims and whether the given key verifies it.
@@ -67,21 +65,21 @@ async fn generate(
         (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
         (status = 204, description = "Missing signing key: said in X-Error-Description"),
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
-        (status = 429, body = ErrorResponse),
+        (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
     ),
 )]
 async fn verify(
-    State(notary): State<Arc<Notary>>,
-    State(limits): State<Arc<Limits>>,
+    State(app): State<App>,
     ClientAddress(address): ClientAddress,
+    Payer(account): Payer,
     request: Request,
 ) -> Result<Response, Error> {
-    limits.count(Limit::NotaryPerAddress, address).await?;
-    let body: VerifyRequest = read(request).await?;
+    app.limits.count(Limit::NotaryPerAddress, address).await?;
+    let body: VerifyRequest = read(&app, request).await?;
     let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
     let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
-    let judged = notary.judge(&token, &key)?;
-    Ok(uncached(verify_response(&judged)))
+    let judged = app.notary.judge(&token, &key)?;
+    Ok(hold(uncached(verify_response(&judged)), &account)?)
 }
 
 /// As `GET /verifyToken`, for where a proxy drops the body of a GET.
@@ -93,16 +91,16 @@ async fn verify(
         (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
         (status = 204, description = "Missing signing key: said in X-Error-Description"),
         (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
-        (status = 429, body = ErrorResponse),
+        (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
     ),
 )]
 async fn verify_by_post(
-    notary: State<Arc<Notary>>,
-    limits: State<Arc<Limits>>,
+    app: State<App>,
     address: ClientAddress,
+    payer: Payer,
     request: Request,
 ) -> Result<Response, Error> {
-    verify(notary, limits, address, request).await
+    verify(app, address, payer, request).await
 }
 
 fn uncached(text: String) -> Response {
@@ -113,14 +111,18 @@ fn uncached(text: String) -> Response {
 }
 
 /// The body, once its declared type is right; an empty one counts as `{}`.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Error> {
+async fn read<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Error> {
     match json::is_json(request.headers()) {
         Ok(true) => {}
         Ok(false) => return Err(invalid_content_type()),
         Err(coded) => return Err(content_coding(coded)),
     }
-    let bytes = json::bytes(request.into_body(), LARGEST_BODY).await?;
-    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    let body = json::collect(request, LARGEST_BODY, app).await?;
+    let text: &[u8] = if body.bytes.is_empty() {
+        b"{}"
+    } else {
+        &body.bytes
+    };
     Ok(json::parse(text)?)
 }
 

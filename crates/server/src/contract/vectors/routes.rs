@@ -25,6 +25,7 @@ use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::Query;
 use crate::limits::{Limit, Limits, logins};
+use crate::memory::{Payer, hold};
 use crate::state::App;
 
 /// The longest sentence, in bytes, and room for it with every byte escaped.
@@ -156,6 +157,7 @@ pub(crate) async fn log_in(
 )]
 async fn generate_array(
     _: Caller,
+    Payer(account): Payer,
     State(random): State<Arc<dyn Random>>,
     query: Query,
     Json(body, ..): Json<ArrayRequest, Vectors, LARGEST_BODY>,
@@ -166,7 +168,7 @@ async fn generate_array(
         .unwrap_or(DIMENSIONS);
     let seed = query.integer("seed", 0..=u64::MAX)?;
     let array = generate(&sentence, dimensions, seed, &*random);
-    Ok(answer::json(array))
+    Ok(hold(answer::json(array), &account)?)
 }
 
 /// Proof that the request passed the guard and the limit of arrays, before its body is read.

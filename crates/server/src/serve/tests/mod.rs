@@ -1,5 +1,6 @@
 //! Waits, on in-memory streams and paused time; stop, caps and bad requests, on loopback sockets.
 
+mod memory;
 mod requests;
 mod stopping;
 mod waits;
@@ -9,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
+use keyward_core::memory::Budget;
 use keyward_core::random::SeededRandom;
 use tokio::sync::oneshot;
 
@@ -25,9 +27,14 @@ fn router() -> Router {
 
 /// The router behind an edge, which answers in the place of a handler.
 fn site(router: Router) -> Site {
+    site_within(&Budget::new(64 << 20), router)
+}
+
+fn site_within(memory: &Arc<Budget>, router: Router) -> Site {
     let edge = Edge {
         random: Arc::new(SeededRandom::new(7)),
         proxies: Arc::default(),
+        memory: Arc::clone(memory),
         access_log: None,
     };
     Site::new(router, edge)
@@ -42,11 +49,14 @@ struct Running {
 
 impl Running {
     async fn start(router: Router, settings: Settings) -> Self {
+        Self::start_site(site(router), settings).await
+    }
+
+    async fn start_site(site: Site, settings: Settings) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let site = site(router);
         let cut_off = tokio::spawn(run(listener, site, settings, Arc::default(), stopped));
         Self {
             address,

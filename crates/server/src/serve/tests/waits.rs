@@ -280,6 +280,47 @@ async fn a_reader_that_stalls_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_a_little_at_a_time_is_cut_off_after_a_minute_of_waiting() {
+    for fast in [0, 500_000] {
+        let (mut client, ended) = connect(large(), 1024);
+        client.write_all(GET).await.unwrap();
+        // However much it took at once before.
+        answer(&mut client, fast).await;
+        for _ in 0..2 {
+            sleep(SECOND * 29).await;
+            answer_part(&mut client, 1).await;
+        }
+        let after = overdue(ended, Wait::Write).await;
+        assert!((58..=61).contains(&after), "{after}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_answer_of_a_connection_has_its_own_time() {
+    let (mut client, _ended) = connect(large(), 1024);
+    for _ in 0..4 {
+        client.write_all(GET).await.unwrap();
+        sleep(SECOND * 25).await;
+        answer(&mut client, 1 << 20).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_came_fast_at_first_may_not_drip_for_longer_than_another() {
+    let (mut client, ended) = connect(uploads(), 1 << 20);
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    client.write_all(&[b'x'; 500_000]).await.unwrap();
+    for _ in 0..2 {
+        sleep(SECOND * 29).await;
+        client.write_all(b"x").await.unwrap();
+    }
+    let answer = rest_within(SECOND * 3_600, &mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(ended.await.unwrap().1.as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_is_slow_gets_all_of_it() {
     let (mut client, ended) = connect(large(), 64 * 1024);
     client.write_all(GET).await.unwrap();

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use keyward_core::error::Fault;
 use keyward_core::files::{BlobId, BlobReader, BlobWriter, Blobs};
+use keyward_core::memory::Account;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use tokio::sync::watch;
@@ -90,10 +91,14 @@ impl LocalBlobs {
 
 #[async_trait]
 impl Blobs for LocalBlobs {
-    async fn create(&self, id: &BlobId) -> Result<Box<dyn BlobWriter>, Fault> {
+    async fn create(&self, id: &BlobId, account: Account) -> Result<Box<dyn BlobWriter>, Fault> {
         let (folders, id) = (Arc::clone(&self.0), id.clone());
-        let writer = blocking(move || Writer::create(folders, id)).await?;
+        let writer = blocking(move || Writer::create(folders, id, account)).await?;
         Ok(Box::new(writer))
+    }
+
+    fn read_ahead(&self) -> u64 {
+        reader::READ_AHEAD
     }
 
     async fn open(&self, id: &BlobId) -> Result<Option<Box<dyn BlobReader>>, Fault> {

@@ -15,9 +15,11 @@ use rustix::io::{Errno, pread};
 use crate::disk::blocking;
 
 /// The largest chunk, in bytes.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 64 << 10;
 /// How many chunks are read or waiting at once: one is read while the other is sent.
 const AHEAD: usize = 2;
+/// What is in memory of a file whose reader stalls: those, and two chunks in the connection.
+pub(super) const READ_AHEAD: u64 = (CHUNK * (AHEAD + 2)) as u64;
 
 pub(super) struct Reader {
     file: Arc<OwnedFd>,

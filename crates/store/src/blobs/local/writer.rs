@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use keyward_core::error::Fault;
 use keyward_core::files::{BlobId, BlobWriter};
+use keyward_core::memory::{Account, FREE, Reservation};
 use rustix::fs::{Mode, OFlags, openat};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -17,15 +18,18 @@ use super::{Folders, ended};
 use crate::disk::{blocking, fault};
 
 /// How many bytes are collected before they are written; as many again may be on their way to the disk.
-const BLOCK: usize = 1 << 20;
-/// From which size on a file gets room for a whole block, and for a chunk that reaches past it.
-const LARGE: usize = 64 << 10;
+const BLOCK: usize = 256 << 10;
+/// Room beside a block for a chunk that reaches past it, in bytes.
+const CHUNK: usize = 64 << 10;
 
 pub(super) struct Writer {
     folders: Arc<Folders>,
     id: BlobId,
     /// Copied, since a chunk may be one byte of a large buffer that it would keep.
     collected: Vec<u8>,
+    account: Account,
+    /// For what is collected, where that is more than is free.
+    reservation: Option<Reservation>,
     disk: Disk,
 }
 
@@ -36,7 +40,7 @@ enum Disk {
 }
 
 impl Writer {
-    pub(super) fn create(folders: Arc<Folders>, id: BlobId) -> io::Result<Self> {
+    pub(super) fn create(folders: Arc<Folders>, id: BlobId, account: Account) -> io::Result<Self> {
         if let Some(begun) = &mut *folders.begun() {
             begun.insert(id.clone());
         }
@@ -50,6 +54,8 @@ impl Writer {
             folders,
             id,
             collected: Vec::new(),
+            account,
+            reservation: None,
             disk: Disk::Idle(file.into()),
         })
     }
@@ -59,9 +65,11 @@ impl Writer {
         let mut file = self.idle().await?;
         let block = mem::take(&mut self.collected);
         let folders = Arc::clone(&self.folders);
+        let reservation = self.reservation.take();
         self.disk = Disk::Writing(spawn_blocking(move || {
             let reserve = &folders.reserve;
             reserve.write(block.len(), || file.write_all(&block))?;
+            drop((block, reservation));
             Ok(file)
         }));
         Ok(())
@@ -87,9 +95,11 @@ impl Writer {
 #[async_trait]
 impl BlobWriter for Writer {
     async fn write(&mut self, chunk: Bytes) -> Result<(), Fault> {
-        let length = self.collected.len();
-        if length >= LARGE && self.collected.capacity() < BLOCK + LARGE {
-            self.collected.reserve(BLOCK + LARGE - length);
+        let length = self.collected.len() + chunk.len();
+        if length > FREE && self.reservation.is_none() {
+            let room = length.max(BLOCK + CHUNK);
+            self.reservation = Some(self.account.reserve_soon(room as u64).await?);
+            self.collected.reserve_exact(room - self.collected.len());
         }
         self.collected.extend_from_slice(&chunk);
         if self.collected.len() < BLOCK {

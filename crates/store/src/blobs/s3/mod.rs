@@ -20,11 +20,11 @@ use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use keyward_core::clock::{Clock, Timestamp};
 use keyward_core::error::{Fault, chain};
 use keyward_core::files::{BlobId, BlobReader, BlobWriter, Blobs};
+use keyward_core::memory::Account;
 use object_store::aws::AmazonS3;
 use object_store::client::HttpClient;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
-use tokio::sync::Semaphore;
 
 use self::http::fault;
 pub use self::options::{BadOptions, Credentials, Options};
@@ -46,8 +46,6 @@ struct Bucket {
     /// For what the store has no method for.
     client: HttpClient,
     prefix: Path,
-    /// Bounds the memory of all uploads together: one permit is one part that is on its way.
-    room: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     sweep_after: Duration,
     longest_upload: Duration,
@@ -64,7 +62,6 @@ impl S3Blobs {
             store: parts.store,
             client: parts.client,
             prefix: parts.prefix,
-            room: Arc::new(Semaphore::new(writer::ROOM)),
             clock,
             sweep_after: options.sweep_after,
             longest_upload: options.longest_upload,
@@ -111,8 +108,12 @@ impl S3Blobs {
 
 #[async_trait]
 impl Blobs for S3Blobs {
-    async fn create(&self, id: &BlobId) -> Result<Box<dyn BlobWriter>, Fault> {
-        Ok(Box::new(Writer::create(Arc::clone(&self.0), id)))
+    async fn create(&self, id: &BlobId, account: Account) -> Result<Box<dyn BlobWriter>, Fault> {
+        Ok(Box::new(Writer::create(Arc::clone(&self.0), id, account)))
+    }
+
+    fn read_ahead(&self) -> u64 {
+        reader::READ_AHEAD
     }
 
     /// Asks for the whole object at once and reads from that answer, which S3 servers send to its

@@ -15,6 +15,8 @@ use object_store::{Error, GetOptions, GetRange, GetResult, ObjectStore, Result a
 use super::http::fault;
 use super::{Bucket, bounded};
 
+/// What is in memory of an object whose reader stalls: the buffer of the connection to S3, and what was taken from it.
+pub(super) const READ_AHEAD: u64 = 768 << 10;
 /// How often in a row an answer may break off before any more of it was read.
 const ATTEMPTS: u32 = 3;
 

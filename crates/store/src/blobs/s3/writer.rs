@@ -13,10 +13,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use keyward_core::error::{Fault, chain};
 use keyward_core::files::{BlobId, BlobWriter};
+use keyward_core::memory::{Account, Exhausted, FREE, Reservation};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{Error, MultipartId, ObjectStoreExt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::http::fault;
@@ -32,13 +33,13 @@ pub const LARGEST: u64 = 10_000 * PART as u64;
 const BLOCK: usize = 256 << 10;
 /// How many parts of one object are sent at once.
 const AHEAD: usize = 2;
-/// How many parts of all objects may be on their way.
-pub(super) const ROOM: usize = 16;
+/// How long a part may be collected while others wait for its memory.
+const SLOW: Duration = Duration::from_secs(60);
 
 struct Part {
     blocks: Vec<Bytes>,
     last: bool,
-    _room: Option<OwnedSemaphorePermit>,
+    _reservation: Option<Reservation>,
 }
 
 pub(super) struct Writer {
@@ -46,18 +47,23 @@ pub(super) struct Writer {
     /// The full blocks of a part, and the one that is being filled.
     blocks: Vec<Bytes>,
     block: BytesMut,
+    account: Account,
+    /// For the part that is collected, where it is more than is free, and when that began.
+    reservation: Option<(Reservation, Duration)>,
     parts: mpsc::Sender<Part>,
     task: Option<JoinHandle<Result<(), Fault>>>,
 }
 
 impl Writer {
-    pub(super) fn create(bucket: Arc<Bucket>, id: &BlobId) -> Self {
+    pub(super) fn create(bucket: Arc<Bucket>, id: &BlobId, account: Account) -> Self {
         let (parts, received) = mpsc::channel(1);
         let task = send_all(Arc::clone(&bucket), bucket.path_of(id), received);
         Self {
             bucket,
             blocks: Vec::new(),
             block: BytesMut::new(),
+            account,
+            reservation: None,
             parts,
             task: Some(tokio::spawn(task)),
         }
@@ -66,16 +72,32 @@ impl Writer {
     /// Hands a full part to the task. It stays where it is until there is room for it, so that a
     /// caller that gives up waiting loses nothing.
     async fn flush(&mut self) -> Result<(), Fault> {
-        let room = Arc::clone(&self.bucket.room).acquire_owned().await.ok();
         if let Ok(place) = self.parts.reserve().await {
             place.send(Part {
                 blocks: mem::take(&mut self.blocks),
                 last: false,
-                _room: room,
+                _reservation: self.reservation.take().map(|(reservation, _)| reservation),
             });
             return Ok(());
         }
         self.outcome().await
+    }
+
+    /// Makes room for a whole part before any of it is collected, so that nobody who waits for room holds some. Where
+    /// others wait, a part that is collected slowly is given up for them.
+    async fn make_room(&mut self) -> Result<(), Fault> {
+        let now = self.bucket.clock.monotonic();
+        match &self.reservation {
+            None => {
+                let reservation = self.account.reserve_soon(PART as u64).await?;
+                self.reservation = Some((reservation, self.bucket.clock.monotonic()));
+            }
+            Some((_, begun)) if now > *begun + SLOW && self.account.is_contended() => {
+                return Err(Exhausted.into());
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     async fn outcome(&mut self) -> Result<(), Fault> {
@@ -90,12 +112,17 @@ impl Writer {
 impl BlobWriter for Writer {
     async fn write(&mut self, mut chunk: Bytes) -> Result<(), Fault> {
         while !chunk.is_empty() {
+            if !self.blocks.is_empty() || self.block.len() + chunk.len() > FREE {
+                self.make_room().await?;
+            }
             let fits = chunk.len().min(BLOCK - self.block.len());
+            if self.block.len() + fits > FREE {
+                // Nothing where it is there already.
+                self.block.reserve(BLOCK - self.block.len());
+            }
             self.block.extend_from_slice(&chunk.split_to(fits));
             if self.block.len() == BLOCK {
-                let next = BytesMut::with_capacity(BLOCK);
-                let full = mem::replace(&mut self.block, next);
-                self.blocks.push(full.freeze());
+                self.blocks.push(mem::take(&mut self.block).freeze());
             }
             if self.blocks.len() >= PART / BLOCK {
                 self.flush().await?;
@@ -111,7 +138,7 @@ impl BlobWriter for Writer {
         let part = Part {
             blocks,
             last: true,
-            _room: None,
+            _reservation: self.reservation.take().map(|(reservation, _)| reservation),
         };
         // A task that takes no more has an outcome already.
         let _ = self.parts.send(part).await;
@@ -191,13 +218,17 @@ fn until_last(parts: &mut mpsc::Receiver<Part>) -> impl Stream<Item = Result<Par
     })
 }
 
-/// A part's room is free again when it was sent.
+/// A part's memory is free again when it was sent.
 async fn send_part(
     upload: Arc<Upload>,
     index: usize,
     part: Result<Part, Fault>,
 ) -> Result<PartId, Fault> {
-    let Part { blocks, _room, .. } = part?;
+    let Part {
+        blocks,
+        _reservation,
+        ..
+    } = part?;
     let store = &upload.bucket.store;
     let sent = store.put_part(
         &upload.path,

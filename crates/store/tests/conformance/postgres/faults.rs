@@ -300,7 +300,13 @@ async fn a_full_disk_is_told_from_other_failures() {
     let refusal = customer(&store).await.expect_err("no room");
     assert!(matches!(refusal, Fault::Full(_)), "{refusal:?}");
     assert!(cause(&refusal).contains("53100"), "{}", cause(&refusal));
-    assert_eq!(store.list_youngest_customers(5).await.expect("a list"), []);
+    assert_eq!(
+        store
+            .list_youngest_customers(None, 5)
+            .await
+            .expect("a list"),
+        []
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
