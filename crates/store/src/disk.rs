@@ -1,4 +1,4 @@
-//! What is asked of the local disk everywhere: private folders, durable names, and what its errors mean.
+//! Helpers for the local disk: private folders, durable names, and the meaning of its errors.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use keyward_core::error::Fault;
 
-/// Makes a folder with mode 0700, and those above it that are missing; durable when it returns.
+/// Creates a folder and its missing parents with mode 0700. They are durable when this returns.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -21,7 +21,7 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the names in a folder durable.
+/// Makes the entries of a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -35,7 +35,7 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
     }
 }
 
-/// What an error of the disk means to a caller.
+/// Translates an error of the disk for the caller.
 pub(crate) fn fault(error: io::Error) -> Fault {
     if is_full(&error) {
         Fault::Full(error.into())
@@ -44,7 +44,7 @@ pub(crate) fn fault(error: io::Error) -> Fault {
     }
 }
 
-/// Whether the disk has no room, or no more for this user.
+/// Whether the disk is full, or this user's quota is.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -52,7 +52,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// Runs what may wait for the disk on a blocking thread.
+/// Runs work that may wait for the disk on a blocking thread.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Fault> {

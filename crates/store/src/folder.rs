@@ -1,6 +1,7 @@
-//! The data folder: one place for the database, the keys and the files of one server.
+//! The data folder holds the database, the keys and the files of one server.
 //!
-//! Invariant: at most one server runs on a folder, by a lock that ends with its process however that ends.
+//! Invariant: at most one server runs on a folder. It holds a file lock, which the operating system releases when the
+//! process ends, however it ends.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,10 +17,10 @@ use crate::disk::{create_folder, sync_folder};
 
 const LOCK: &str = "lock";
 const DEMO: &str = "demo";
-/// There while a restore is under way.
+/// Exists while a restore is under way.
 const RESTORING: &str = "restoring";
 
-/// How long a server waits for a lock that [`DataFolder::is_serving`] of another process may hold.
+/// How long a server waits for the lock, which [`DataFolder::is_serving`] of another process may hold for a moment.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(10));
 
 /// Why a data folder cannot be used.
@@ -30,16 +31,16 @@ pub enum Error {
         "another server runs on the data folder {0}: stop it, or name another folder with --data-dir"
     )]
     Serving(PathBuf),
-    /// A restore into it has not come to its end.
+    /// A restore into it is unfinished.
     #[error(
         "a restore into the data folder {0} is under way or was cut off: if none is running, remove \
          what is in the folder and restore again"
     )]
     HalfRestored(PathBuf),
-    /// The disk refused.
+    /// The operating system reported an error.
     #[error("the data folder cannot be used: {path}")]
     Disk {
-        /// The path it is about.
+        /// The path.
         path: PathBuf,
         /// The cause.
         #[source]
@@ -47,20 +48,20 @@ pub enum Error {
     },
 }
 
-/// A folder that exists and belongs to one server.
+/// An existing data folder.
 #[derive(Clone, Debug)]
 pub struct DataFolder {
     path: PathBuf,
 }
 
-/// Held by a server for as long as it runs.
+/// The lock that a server holds while it runs.
 #[derive(Debug)]
 pub struct ServingLock {
     _file: File,
 }
 
 impl DataFolder {
-    /// Takes the folder at `path`, which is made with mode 0700 where it is missing.
+    /// Opens the folder at `path`, or creates it with mode 0700.
     ///
     /// # Errors
     /// [`Error::HalfRestored`], [`Error::Disk`].
@@ -84,7 +85,7 @@ impl DataFolder {
         &self.path
     }
 
-    /// Where the database is, unless another is named.
+    /// The path of the database, unless the settings name another.
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.path.join("keyward.db")
@@ -102,20 +103,20 @@ impl DataFolder {
         self.path.join("files")
     }
 
-    /// Where the mark of a demo is.
+    /// The path of the file that marks a demo.
     pub(crate) fn demo(&self) -> PathBuf {
         self.path.join(DEMO)
     }
 
-    /// Where a restore keeps what it has not verified; a folder that holds it is not used.
+    /// The folder of an unfinished restore. While it exists, the data folder is not used.
     pub(crate) fn restoring(&self) -> PathBuf {
         self.path.join(RESTORING)
     }
 
-    /// Takes the folder for a server, until the lock is dropped or the process ends.
+    /// Locks the folder for a server, until the lock is dropped or the process ends.
     ///
     /// # Errors
-    /// [`Error::Serving`] when another server has it, [`Error::Disk`].
+    /// [`Error::Serving`] when another server holds the lock, [`Error::Disk`].
     pub fn lock_for_serving(&self) -> Result<ServingLock, Error> {
         let file = self.lock_file()?;
         let (attempts, pause) = PATIENCE;
@@ -133,7 +134,7 @@ impl DataFolder {
     /// # Errors
     /// [`Error::Disk`].
     pub fn is_serving(&self) -> Result<bool, Error> {
-        // Shared, so that of two that ask at once neither takes the other for a server.
+        // A shared lock: two processes that ask at the same time do not take each other for a server.
         let file = self.lock_file()?;
         Ok(!self.try_lock(&file, FlockOperation::NonBlockingLockShared)?)
     }
@@ -144,7 +145,7 @@ impl DataFolder {
         self.demo().exists()
     }
 
-    /// Marks the folder as one made by `--demo`, durably.
+    /// Durably marks the folder as made by `--demo`.
     ///
     /// # Errors
     /// [`Error::Disk`].

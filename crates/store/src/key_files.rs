@@ -1,6 +1,6 @@
-//! Keys as files in a folder, `login.key` and `notary.key`, which only their owner may read.
+//! Keeps keys as files in a folder, `login.key` and `notary.key`, which only their owner may read.
 //!
-//! Invariant: a key that was made is never replaced, and a file is there with its whole text or not at all.
+//! Invariant: a key is never replaced, and a key file appears complete or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Error, ErrorKind, Read, Write};
@@ -23,12 +23,12 @@ const LARGEST: u64 = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct KeyFiles {
     folder: PathBuf,
-    /// Held while a key is made, since those of one process share a temporary name.
+    /// Held while a key is made, because all keys of one process share a temporary name.
     making: Arc<Mutex<()>>,
 }
 
 impl KeyFiles {
-    /// Keys in `folder`, which is made when the first key is.
+    /// Keys in `folder`, which is created with the first key.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl KeyFiles {
         let name = format!(".{}.{}", purpose.name(), process::id());
         let temporary = self.folder.join(name);
         write(&temporary, fresh)?;
-        // Unlike a rename, a link never replaces the key of a process that came first.
+        // Unlike a rename, a link never replaces the key that another process made first.
         match fs::hard_link(&temporary, &path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
@@ -70,7 +70,7 @@ impl Store for KeyFiles {
     }
 }
 
-/// The key in a file, without the line end that an editor leaves; `None` where there is no file.
+/// The key in a file, without the line break that an editor leaves; `None` if there is no file.
 fn read(path: &Path) -> io::Result<Option<SecretText>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -79,7 +79,7 @@ fn read(path: &Path) -> io::Result<Option<SecretText>> {
     };
     if file.metadata()?.mode() & 0o077 != 0 {
         let command = format!(
-            "can be read by others: run chmod 600 {} and consider the key known",
+            "can be read by other users: run chmod 600 {} and replace the key, because it may be known",
             path.display()
         );
         return Err(refused(path, &command));
@@ -89,7 +89,7 @@ fn read(path: &Path) -> io::Result<Option<SecretText>> {
         .read_to_string(&mut text)
         .map_err(|error| refused(path, &format!("cannot be read as text: {error}")))?;
     let key = SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned());
-    // Wipes what was read.
+    // Overwrites the bytes that were read.
     drop(SecretText::new(text));
     if key.expose().is_empty() {
         return Err(refused(
@@ -101,7 +101,7 @@ fn read(path: &Path) -> io::Result<Option<SecretText>> {
 }
 
 fn write(path: &Path, key: &SecretText) -> io::Result<()> {
-    // What a process of the same id left when it was killed is no key yet.
+    // A killed process with the same id may have left this file. It is not a key yet.
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}

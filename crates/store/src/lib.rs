@@ -1,6 +1,6 @@
-//! Keyward at rest: the store traits of `keyward-core` on SQLite, PostgreSQL and the local disk. No HTTP here.
+//! Storage: the store traits of `keyward-core` on SQLite, PostgreSQL, the local disk and S3. This crate knows no HTTP.
 //!
-//! Invariant: what a method has answered for is on disk.
+//! Invariant: when a method reports success, its effect is on disk.
 
 pub mod backup;
 pub mod blobs;

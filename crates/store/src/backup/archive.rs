@@ -1,8 +1,8 @@
-//! The file of a backup: a plain tar in which each entry is followed by its SHA-256 (`<name>.sha256`), and the
-//! last, `sha256`, is that of every byte before it.
+//! The file format of a backup: a plain tar. Each entry is followed by its SHA-256 (`<name>.sha256`). The last entry,
+//! `sha256`, is the SHA-256 of every byte before it.
 //!
-//! Invariant: each header has one form for a name and a size, and padding is zero, so that no bit can be another
-//! without being noticed.
+//! Invariant: for a name and a size there is exactly one valid header, and padding is zero. A flipped bit anywhere is
+//! therefore detected.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -34,7 +34,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Appends exactly `size` bytes of `source` under `name`, and tells their SHA-256.
+    /// Appends exactly `size` bytes of `source` under `name`, and returns their SHA-256.
     pub(super) fn append(
         &mut self,
         name: &str,
@@ -74,18 +74,18 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// What an entry is called and how long it is.
+/// The name and the size of an entry.
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) size: u64,
 }
 
-/// Reads a backup and believes nothing of it.
+/// Reads a backup and verifies every byte.
 pub(super) struct Reader<R> {
     input: R,
     all: Context,
     buffer: Vec<u8>,
-    /// The entry that was read last.
+    /// The entry that was read before.
     last: String,
 }
 
@@ -99,7 +99,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The next entry; `None` at the end, when everything has been verified.
+    /// The next entry; `None` at the end, when every byte has been verified.
     pub(super) fn next(&mut self) -> Result<Option<Entry>, Error> {
         let mut block = [0; BLOCK];
         self.read(&mut block, &self.place())?;
@@ -114,7 +114,7 @@ impl<R: Read> Reader<R> {
         Ok(Some(entry))
     }
 
-    /// Copies the bytes of `entry` to `out`; they are verified when this returns.
+    /// Copies the bytes of `entry` to `out`. They have been verified when this returns.
     pub(super) fn copy(
         &mut self,
         entry: &Entry,
@@ -177,7 +177,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// The one header for a name and a size.
+/// The only valid header for a name and a size.
 fn header(name: &str, size: u64) -> io::Result<tar::Header> {
     let mut header = tar::Header::new_gnu();
     header.set_path(name)?;
@@ -216,7 +216,7 @@ fn end(digest: &Digest) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// How many bytes follow an entry of that size up to the next block.
+/// The padding after an entry of that size, in bytes.
 fn padding(size: u64) -> usize {
     usize::try_from(size.wrapping_neg() % BLOCK as u64).unwrap_or_default()
 }

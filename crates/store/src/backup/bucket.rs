@@ -1,4 +1,4 @@
-//! The bytes of files in a bucket, for a thread that waits for them.
+//! Blocking access to the blobs in a bucket, for backup and restore.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -13,17 +13,17 @@ use tokio::runtime::Runtime;
 
 use crate::blobs::S3Blobs;
 
-/// A bucket that keeps the bytes in the place of the data folder.
+/// The bucket that keeps the blobs instead of the data folder.
 #[derive(Clone, Copy)]
 pub struct Bucket<'a> {
-    /// The bytes of one database.
+    /// The blobs of one database.
     pub blobs: &'a S3Blobs,
-    /// What waits for the answers.
+    /// The runtime that waits for the bucket.
     pub runtime: &'a Runtime,
 }
 
 impl<'a> Bucket<'a> {
-    /// Bytes and how many there are, unless they are not there.
+    /// A blob and its size; `None` if it does not exist.
     pub(super) fn open(self, id: &BlobId) -> Result<Option<(Download<'a>, u64)>, Fault> {
         let found = self.runtime.block_on(self.blobs.open_whole(id))?;
         Ok(found.map(|(size, bytes)| {
@@ -37,7 +37,7 @@ impl<'a> Bucket<'a> {
     }
 }
 
-/// Bytes on their way from a bucket.
+/// A download from the bucket.
 pub(super) struct Download<'a> {
     runtime: &'a Runtime,
     bytes: BoxStream<'static, Result<Bytes, Fault>>,
@@ -58,7 +58,7 @@ impl Read for Download<'_> {
     }
 }
 
-/// What a restore has put into a bucket, with the size of each.
+/// The blobs that a restore has uploaded, with their sizes.
 pub(super) struct Uploads<'a> {
     bucket: Bucket<'a>,
     sizes: HashMap<BlobId, u64>,
@@ -76,7 +76,7 @@ impl<'a> Uploads<'a> {
         self.sizes.get(id).copied()
     }
 
-    /// Puts what `write` writes under `id`, if it succeeds.
+    /// Uploads the output of `write` under `id`, if `write` succeeds.
     pub(super) fn put<E: From<Fault>>(
         &mut self,
         id: BlobId,
@@ -87,12 +87,12 @@ impl<'a> Uploads<'a> {
         let writer = runtime.block_on(blobs.create(&id, Account::unbounded()))?;
         let mut upload = Upload { runtime, writer };
         write(&mut upload)?;
-        // Also where the answer is lost something may be there.
+        // Recorded first: the upload may have succeeded although its response is lost.
         self.sizes.insert(id, size);
         Ok(runtime.block_on(upload.writer.finish())?)
     }
 
-    /// Removes everything again, as far as the bucket lets it; tells whether all of it is gone.
+    /// Deletes everything that was uploaded. Returns whether all of it is gone.
     pub(super) fn remove(&self) -> bool {
         let Bucket { blobs, runtime } = self.bucket;
         self.sizes

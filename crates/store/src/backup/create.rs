@@ -1,4 +1,4 @@
-//! Making a backup. Until it is whole and synced it has a temporary name beside its own.
+//! Makes a backup. Until the file is complete and synced, it has a temporary name in the same folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Read};
@@ -18,18 +18,18 @@ use crate::disk::{parent_of, sync_folder};
 use crate::folder::DataFolder;
 use crate::sqlite::snapshot::{self, Named};
 
-/// How often the database is copied anew because files were replaced meanwhile. Each time only what is new is
-/// left to copy, so that more than two are rare.
+/// How often the database is copied again because files were replaced meanwhile. Each round copies only the new
+/// files, so more than two rounds are rare.
 const ROUNDS: usize = 16;
 
-/// What is backed up.
+/// The server to back up.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// The data folder.
     pub folder: &'a DataFolder,
     /// The database.
     pub database: &'a Path,
-    /// Where the bytes of the files are; in the data folder without it.
+    /// The bucket that keeps the blobs; without it they are in the data folder.
     pub bucket: Option<Bucket<'a>>,
     /// The version of the program.
     pub program: &'a str,
@@ -37,11 +37,11 @@ pub struct Source<'a> {
     pub now: Timestamp,
 }
 
-/// Writes a backup to the new file `target`, mode 0600, beside the server that may run. Blocks.
+/// Writes a backup to the new file `target`, mode 0600. The server may run meanwhile. Blocks.
 ///
 /// # Errors
-/// [`Error::Refused`] when `target` exists or files change faster than they are copied; the disk's, the
-/// bucket's and the database's.
+/// [`Error::Refused`] when `target` exists or when files are replaced faster than they can be copied; the errors of
+/// the disk, the bucket and the database.
 pub fn create(
     source: &Source<'_>,
     target: &Path,
@@ -100,7 +100,7 @@ fn exists(target: &Path) -> Error {
 }
 
 impl<'a> Source<'a> {
-    /// Opens the bytes of a file where they are, and tells how many there are.
+    /// Opens a blob and returns its size.
     fn open(&self, id: &BlobId) -> Result<Option<Opened<'a>>, Error> {
         let Some(bucket) = self.bucket else {
             let found = open(&path_of(&self.folder.files(), id))?;
@@ -111,7 +111,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Bytes to read, and how many there are.
+/// A blob to read, and its size.
 type Opened<'a> = (Box<dyn Read + 'a>, u64);
 
 struct Backup<'a> {
@@ -131,7 +131,7 @@ impl Backup<'_> {
         self.manifest()?;
         let live = snapshot::connect(self.source.database)?;
         let mut earlier: Option<PathBuf> = None;
-        // Missing in an earlier round, with the name of their file.
+        // Blobs that an earlier round did not find, with the name of their file.
         let mut missing: Vec<(BlobId, String)> = Vec::new();
         for round in 0..ROUNDS {
             let copy = self.copies.join(format!("{round}.db"));
@@ -145,7 +145,7 @@ impl Backup<'_> {
                 }
                 Ok::<_, Error>(())
             })?;
-            // What is still named was not replaced: its bytes are lost.
+            // A row still names the blob, so it was not replaced: it is lost.
             for (blob, file) in missing.drain(..) {
                 if snapshot::names(&db, &blob)? {
                     self.summary.broken.push(file);
@@ -177,14 +177,14 @@ impl Backup<'_> {
             .map(drop)
     }
 
-    /// Counts what is to come.
+    /// Adds to the expected total.
     fn expect(&mut self, db: &Connection, copy: &Path) -> Result<(), Error> {
         let size = copy.metadata().map_err(Error::disk(copy))?.len();
         self.total = (snapshot::total(db)? + size).max(self.done);
         Ok(())
     }
 
-    /// Copies the bytes of a file; `false` where there are none.
+    /// Copies a blob; `false` if it does not exist.
     fn file(&mut self, named: &Named) -> Result<bool, Error> {
         let Some((mut file, size)) = self.source.open(&named.blob)? else {
             return Ok(false);
@@ -199,7 +199,7 @@ impl Backup<'_> {
         Ok(true)
     }
 
-    /// Copies the notary's key, the mark of a demo, and the copy of the database that names what was copied.
+    /// Copies the notary's key, the mark of a demo, and the copy of the database whose blobs were all copied.
     fn rest(&mut self, copy: &Path) -> Result<(), Error> {
         let folder = self.source.folder;
         let kept = [
@@ -233,7 +233,7 @@ impl Backup<'_> {
     }
 }
 
-/// Opens a file of the data folder, unless it is not there or not one; tells its size.
+/// Opens a file of the data folder and returns its size; `None` if there is no regular file.
 fn open(path: &Path) -> Result<Option<(File, u64)>, Error> {
     let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
     let opened = OpenOptions::new()

@@ -1,14 +1,13 @@
-//! Backups: the database, the notary's key and the files in one file, made beside a running server, and put back
-//! into an empty folder.
+//! Backup and restore. A backup is one file with the database, the notary's key and the uploaded files. It is made
+//! while the server runs, and restored into an empty folder.
 //!
-//! Invariant: a backup is the state of one moment after it was begun. The database is copied in one read
-//! transaction. A file's bytes are durable before its row is, never change, and are deleted only after a commit
-//! that no longer names them; so bytes that are missing when they are copied were replaced meanwhile, and a
-//! fresh copy of the database, whose further bytes are copied in turn, no longer names them. The copy that goes
-//! into the backup is one of which all bytes were there.
+//! Invariant: a backup holds the state of one moment after it was begun. The database is copied in one read
+//! transaction. A blob is durable before the row that names it, never changes, and is deleted only after a commit that
+//! no longer names it. If a blob is missing when it is to be copied, its file was therefore replaced or deleted, and
+//! the database is copied again. The backup contains a copy of the database whose blobs were all found.
 //!
-//! The login key is left out on purpose: whoever holds a backup signs no login token with it, and a restored
-//! server makes another.
+//! The login key is left out on purpose: a stolen backup cannot sign login tokens. A restored server makes another
+//! key.
 
 mod archive;
 mod bucket;
@@ -44,33 +43,33 @@ struct Manifest {
     created_at: i64,
 }
 
-/// What was backed up or restored.
+/// A summary of what was backed up or restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// How many files.
     pub files: u64,
-    /// How many bytes they have.
+    /// Their total size, in bytes.
     pub bytes: u64,
-    /// The files whose bytes are missing or other than their rows say.
+    /// The files whose blob is missing or differs from its row.
     pub broken: Vec<String>,
 }
 
-/// Why there is no backup, or nothing was restored.
+/// Why a backup or a restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It must not be done; the text says what to do.
+    /// A precondition does not hold. The text says what to do.
     #[error("{0}")]
     Refused(String),
-    /// The backup is not what was written.
+    /// The backup was changed after it was written.
     #[error("the backup is damaged in {0}: nothing was restored; use another backup")]
     Damaged(String),
-    /// The backup ends before its end.
+    /// The backup is truncated.
     #[error("the backup ends too early, in {0}: nothing was restored; use another backup")]
     Short(String),
-    /// The disk refused.
+    /// The operating system reported an error.
     #[error("{path} cannot be used")]
     Disk {
-        /// The path, or what it is.
+        /// The path, or a description of it.
         path: PathBuf,
         /// The cause.
         #[source]
@@ -110,5 +109,5 @@ impl Error {
     }
 }
 
-/// Told how many bytes are done and how many there are about to be.
+/// Called with the number of bytes done and the expected total.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);

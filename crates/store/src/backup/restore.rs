@@ -1,5 +1,7 @@
-//! Putting a backup back. Everything is unpacked into the folder `restoring` and verified there; while that folder
-//! exists the data folder is used by nobody.
+//! Restores a backup. Everything is unpacked into the folder `restoring` and verified there. While that folder exists,
+//! nothing uses the data folder.
+//!
+//! Invariant: a failed restore removes only what it has created.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::BufReader;
@@ -24,27 +26,27 @@ use crate::sqlite::snapshot;
 /// The largest entry that is read into memory, in bytes.
 const SMALL: u64 = 64 << 10;
 
-/// Where a backup is restored to.
+/// The destination of a restore.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// The data folder, which the caller has locked.
     pub folder: &'a DataFolder,
     /// The database.
     pub database: &'a Path,
-    /// Where the bytes of the files go; into the data folder without it.
+    /// The bucket for the blobs; without it they go into the data folder.
     pub bucket: Option<Bucket<'a>>,
-    /// That of the bytes from now on: those that the backed up server has are left to it.
+    /// The namespace of the restored blobs, apart from that of the server that was backed up.
     pub namespace: Namespace,
     /// The time.
     pub now: Timestamp,
 }
 
-/// Restores the backup at `archive` into an empty folder; sessions and login tokens from before are never
-/// good again. Blocks. After an error nothing is there that was not.
+/// Restores the backup at `archive` into an empty folder. Every session and login token from before is invalid for
+/// good. After an error the folder is as empty as before. Blocks.
 ///
 /// # Errors
-/// [`Error::Damaged`], [`Error::Short`]; [`Error::Refused`] where something is there already, the clock is behind
-/// the backup or the backup is of a later program; the disk's, the bucket's and the database's.
+/// [`Error::Damaged`], [`Error::Short`]; [`Error::Refused`] when the destination is not empty, when the clock is
+/// behind the backup, or when a newer program made it; the errors of the disk, the bucket and the database.
 pub fn restore(
     archive: &Path,
     target: &Target<'_>,
@@ -98,7 +100,7 @@ fn refuse_full(target: &Target<'_>) -> Result<(), Error> {
              with --data-dir, or move this one away"
         )));
     }
-    // SQLite would take a journal that lies there for the restored database's own and apply it.
+    // SQLite would take a leftover journal for that of the restored database, and apply it.
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let path = with_suffix(target.database, suffix);
         if path.symlink_metadata().is_ok() {
@@ -111,14 +113,14 @@ fn refuse_full(target: &Target<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a restore has unpacked and not yet put in its place.
+/// The unpacked backup, before it is moved into place.
 struct Unpacked<'a> {
     room: PathBuf,
-    /// Where the database is unpacked.
+    /// The path of the unpacked database.
     database: PathBuf,
-    /// Removes that file when it is dropped; `None` once the database is in its place.
+    /// Removes that file when dropped; `None` once the database was moved into place.
     temporary: Option<TempPath>,
-    /// The bytes of files, where a bucket keeps them.
+    /// The uploaded blobs, when a bucket keeps them.
     uploads: Option<Uploads<'a>>,
 }
 
@@ -151,7 +153,7 @@ impl Unpacked<'_> {
         Ok(summary)
     }
 
-    /// Puts an entry where it belongs; only names that a backup has are taken.
+    /// Unpacks one entry. A name that no backup contains is refused.
     fn unpack(
         &mut self,
         reader: &mut Reader<BufReader<File>>,
@@ -216,7 +218,7 @@ impl Unpacked<'_> {
         }
     }
 
-    /// Makes the names of all that was unpacked durable.
+    /// Makes all unpacked files durable.
     fn sync(&self) -> Result<(), Error> {
         let file = File::open(&self.database).and_then(|file| file.sync_all());
         file.map_err(Error::disk(&self.database))?;
@@ -233,7 +235,7 @@ impl Unpacked<'_> {
         Ok(())
     }
 
-    /// Moves everything to its place; the folder that keeps others out goes last.
+    /// Moves everything into place. The folder `restoring` is removed last.
     fn publish(&mut self, target: &Target<'_>) -> Result<(), Error> {
         let folder = target.folder.path();
         for name in ["files", "keys", DEMO] {
@@ -243,7 +245,7 @@ impl Unpacked<'_> {
             }
         }
         if let Some(temporary) = self.temporary.take() {
-            // Replaces nothing that has come there since it was looked at.
+            // Does not replace a file that appeared after the check.
             temporary
                 .persist_noclobber(target.database)
                 .map_err(|refused| {
@@ -259,10 +261,10 @@ impl Unpacked<'_> {
         sync_folder(folder).map_err(Error::disk(folder))
     }
 
-    /// Leaves the folder as empty as it was, as far as the disk lets it.
+    /// Empties the data folder again, as far as the disk allows.
     fn remove(&self, target: &Target<'_>) {
         let folder = target.folder.path();
-        // What cannot be removed keeps the folder `restoring` in place, and so everybody out.
+        // If something cannot be removed, the folder `restoring` stays and the data folder is not used.
         let _ = match &self.temporary {
             Some(_) => fs::remove_file(&self.database),
             None => fs::remove_file(target.database),

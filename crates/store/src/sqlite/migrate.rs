@@ -1,6 +1,6 @@
 //! Versioned migrations, each applied once, in a transaction of its own.
 //!
-//! Invariant: a database is used only when its migrations are exactly those this program carries.
+//! Invariant: a database is used only when its applied migrations are exactly those that this program contains.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ const MIGRATIONS: [Migration; 2] = [
     },
 ];
 
-/// Brings the database at `path` to the latest version; several processes may do so at once.
+/// Migrates the database at `path` to the latest version. Several processes may do so at once.
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Failed {
         path: path.to_owned(),
@@ -83,13 +83,13 @@ pub(super) fn refuse_older(db: &Connection, path: &Path) -> Result<(), OpenError
     Ok(())
 }
 
-/// The version the database is at.
+/// The schema version of the database.
 pub(super) fn version(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("SELECT coalesce(max(version), 0) FROM schema_migrations")?
         .query_row([], |row| row.get(0))
 }
 
-/// The latest version this program knows.
+/// The latest schema version that this program knows.
 pub(super) fn latest() -> i64 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
@@ -140,7 +140,7 @@ fn find_checksum(db: &Connection, version: i64) -> rusqlite::Result<Option<Vec<u
     .optional()
 }
 
-/// Asked of the file itself: the connection's own idea of the schema may be older than the lock.
+/// Queries the file itself, because the connection's cached schema may be older than the lock.
 fn has_migrations(db: &Connection) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'")?
         .exists([])

@@ -1,7 +1,7 @@
-//! Every row trait of core on one SQLite file.
+//! Implements every row trait of core on one SQLite file.
 //!
-//! Invariant: all writes of this process pass through one writer thread (`writer`), which answers
-//! after a synced commit; reads go to connections that cannot write (`readers`).
+//! Invariant: all writes of this process go through one writer thread (`writer`), which reports success only after
+//! a synced commit. Reads use connections that cannot write (`readers`).
 
 mod accounts;
 mod customers;
@@ -35,7 +35,7 @@ use writer::Writer;
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How many writes may wait; one more is refused as [`Fault::Unavailable`].
+    /// How many writes may wait in the queue. One more is refused as [`Fault::Unavailable`].
     pub queue: usize,
     /// The most writes that share a commit.
     pub writes_per_commit: usize,
@@ -43,7 +43,7 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// How many long reads run at once; more wait.
     pub long_reads: usize,
-    /// Whether a database of an earlier version is brought to this program's; otherwise it is refused.
+    /// Whether to migrate a database of an earlier version. If not, such a database is refused.
     pub migrate: bool,
 }
 
@@ -62,7 +62,7 @@ impl Default for Options {
 /// Why a database was not opened. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A later version of the program has migrated it.
+    /// A newer version of the program has migrated it.
     #[error(
         "the database {path} is at version {found}, but this program knows only up to {known}: \
          run the newer program that wrote it, or restore a backup"
@@ -75,7 +75,7 @@ pub enum OpenError {
         /// The latest version this program knows.
         known: i64,
     },
-    /// It must not be migrated now, and would have to be.
+    /// It needs a migration, and the options forbid one.
     #[error(
         "the database {path} is at version {found} and in use, but this program works with {known}: \
          use the program that runs on it, or stop that first"
@@ -88,7 +88,7 @@ pub enum OpenError {
         /// The version this program works with.
         known: i64,
     },
-    /// An applied migration is not the one this program carries.
+    /// An applied migration differs from the one that this program contains.
     #[error(
         "migration {version} of the database {path} was applied as another text than this program \
          carries: run the program that wrote it, or restore a backup"
@@ -99,7 +99,7 @@ pub enum OpenError {
         /// The migration.
         version: i64,
     },
-    /// It is something else's database.
+    /// The file is a database of another program.
     #[error("the database {path} was not made by Keyward: name another file")]
     Foreign {
         /// The file.
@@ -118,15 +118,15 @@ pub enum OpenError {
 
 /// The rows of Keyward in one SQLite file.
 ///
-/// Dropped, it finishes the writes that wait, as [`Sqlite::close`] does.
+/// Dropping it finishes the waiting writes, as [`Sqlite::close`] does.
 pub struct Sqlite {
-    // Closed in this order, so that the writer's connection is the last and tidies the file up.
+    // The fields are dropped in this order: the writer's connection closes last and removes the write-ahead log.
     readers: Arc<Readers>,
     writer: Writer,
 }
 
 impl Sqlite {
-    /// Opens the database at `path`, or makes it with mode 0600, migrates it and starts the writer. Blocks.
+    /// Opens or creates (mode 0600) the database at `path`, migrates it and starts the writer. Blocks.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -150,14 +150,14 @@ impl Sqlite {
         })
     }
 
-    /// Finishes the writes that wait, takes no more, and closes the file.
+    /// Finishes the waiting writes, refuses further ones, and closes the file.
     pub async fn close(&self) {
         self.readers.close();
         self.writer.close().await;
     }
 
-    /// Resolves, with the cause, when the disk has failed to make a write durable: nothing can be
-    /// written any more, and the process should stop rather than try again.
+    /// Resolves with the cause when the disk failed to make a write durable. The store refuses every write from then
+    /// on, and the process should stop rather than retry.
     pub async fn failed(&self) -> String {
         self.writer.failed().await
     }
@@ -181,15 +181,15 @@ impl Sqlite {
         Ok(())
     }
 
-    /// How many commits the writer has made; fewer than the writes where some shared one.
+    /// How many commits the writer has made. The number is lower than that of writes when writes shared a commit.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.writer.commits()
     }
 }
 
-/// Makes an empty file that only its owner can open. One that exists is not touched: opening and
-/// closing it here would drop the locks that SQLite holds on it in this process.
+/// Creates an empty file that only its owner can open. An existing file is left alone: opening and closing it here
+/// would release the POSIX locks that SQLite holds on it in this process.
 fn create_private(path: &Path) -> io::Result<()> {
     let created = OpenOptions::new()
         .write(true)
@@ -228,8 +228,8 @@ fn open_writer(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Copies the log of the last process into the database and begins it anew. Where a sync had failed, the
-/// system may show a log that never reached the disk: what is appended to it would be lost with it.
+/// Copies the write-ahead log of the previous process into the database and resets it. After a failed sync the
+/// operating system may show a log that never reached the disk, and anything appended to it would be lost with it.
 fn empty_log(db: &Connection) -> rusqlite::Result<()> {
     use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
     match db.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE) {
@@ -239,10 +239,10 @@ fn empty_log(db: &Connection) -> rusqlite::Result<()> {
                 Some(DatabaseBusy | DatabaseLocked | DiskFull)
             ) =>
         {
-            // Another process reads, or there is no room: what is there can be served all the same.
+            // Another process is reading, or the disk is full. The data can be served nevertheless.
             tracing::warn!(
                 error = chain(&error),
-                "the log was not copied into the database"
+                "the write-ahead log was not copied into the database"
             );
             Ok(())
         }
@@ -250,7 +250,7 @@ fn empty_log(db: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// What a failed statement means to the caller; nothing of it was kept.
+/// Translates a failed statement for the caller. The statement left no effect.
 fn fault(error: rusqlite::Error) -> Fault {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -261,7 +261,7 @@ fn fault(error: rusqlite::Error) -> Fault {
     }
 }
 
-/// A value in a row that this program cannot have written.
+/// The error for a value in a row that this program cannot have written.
 fn broken(column: usize, what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())
 }

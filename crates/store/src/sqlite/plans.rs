@@ -1,4 +1,4 @@
-//! Every statement of this store reads a range of an index and never a whole table, by SQLite's own plan.
+//! Checks SQLite's own query plans: every statement of this store reads a range of an index, never a whole table.
 
 use rusqlite::Connection;
 
@@ -11,7 +11,7 @@ const SOURCES: [(&str, &str); 4] = [
     ("files", include_str!("files.rs")),
 ];
 
-/// What reads an index in its order from the start, and stops at its limit.
+/// Plans that read an index from its start and stop at a limit.
 const IN_ORDER: [&str; 1] = ["SCAN customers USING INDEX customers_by_birth"];
 
 /// The constants of a source that hold SQL: their names and texts.

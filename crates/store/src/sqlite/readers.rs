@@ -1,5 +1,5 @@
-//! The reading connections. Look-ups by key run on the calling thread, which is faster than handing
-//! them over; what may touch many pages runs on a blocking thread, a few at a time.
+//! The reading connections. A look-up by key runs on the calling thread, because handing it to another thread would
+//! cost more than the look-up. A read that may touch many pages runs on a blocking thread, a few at a time.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ impl Readers {
         }
     }
 
-    /// Runs a look-up of a few pages here and now.
+    /// Runs a look-up of a few pages on the calling thread.
     pub(super) fn look_up<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -46,7 +46,7 @@ impl Readers {
             Some(db) => db,
             None => self.connect().map_err(fault)?,
         };
-        // After an error the connection is dropped: it may be what is broken.
+        // After an error the connection is dropped, because it may be the cause.
         let found = work(&db).map_err(fault)?;
         let mut idle = self.idle();
         if idle.len() < KEPT && !self.closed.load(Ordering::Acquire) {
@@ -71,7 +71,7 @@ impl Readers {
             .map_err(|ended| Fault::Internal(ended.into()))?
     }
 
-    /// Takes no more reads; closes the idle connections, and those in use when they come back.
+    /// Refuses further reads. Closes idle connections now, and the others when their reads end.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.idle().clear();

@@ -1,5 +1,5 @@
-//! A database seen from outside its store: copied while a server writes to it, looked over, and made
-//! the start of a new epoch after a restore.
+//! A database file seen from outside its store. This module copies it while a server writes to it, checks it for
+//! doctor, and starts its new epoch after a restore.
 //!
 //! Invariant: nothing here changes a database that a server uses.
 
@@ -27,7 +27,7 @@ const NAMED_SINCE: &str = "
 const REPLACE_NAMESPACE: &str = "
     INSERT OR REPLACE INTO meta (key, value) VALUES ('namespace', ?1)";
 
-/// The latest moment that a row tells of, of those that are never in the future.
+/// The latest time in any column whose times are never in the future.
 const NEWEST: &str = "
     SELECT max(
         (SELECT coalesce(max(created_at), 0) FROM accounts),
@@ -35,7 +35,7 @@ const NEWEST: &str = "
         (SELECT coalesce(max(closed_at), 0) FROM session_closures),
         (SELECT coalesce(max(uploaded_at), 0) FROM files))";
 
-/// The bytes that a file's row names.
+/// A blob that a row of `files` names.
 pub(crate) struct Named {
     pub(crate) blob: BlobId,
     pub(crate) size: u64,
@@ -44,35 +44,35 @@ pub(crate) struct Named {
     pub(crate) file: String,
 }
 
-/// What a database says about itself.
+/// The state of a database, for doctor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// The version it is at; 0 where it is empty.
+    /// Its schema version; 0 for an empty database.
     pub version: i64,
-    /// The version this program works with.
+    /// The schema version that this program needs.
     pub known: i64,
-    /// What is wrong with the file; nothing where it is sound.
+    /// The defects that SQLite found; empty for a sound file.
     pub defects: Vec<String>,
-    /// The newest moment in it.
+    /// The newest time in it.
     pub newest: Option<Timestamp>,
 }
 
-/// A connection that creates nothing.
+/// Opens a connection that creates nothing.
 pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // Not read-only: a log that a crash left could then not be read.
+    // Read-only access could not read a write-ahead log that a crash left.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(PATIENCE)?;
     Ok(db)
 }
 
-/// Copies what is committed at this moment into the new file `target`, in one read transaction.
+/// Copies the committed state into the new file `target`, in one read transaction.
 pub(crate) fn copy(db: &Connection, target: &Path) -> rusqlite::Result<()> {
     db.execute("VACUUM INTO ?1", [target.to_string_lossy()])
         .map(drop)
 }
 
-/// Calls `visit` for the bytes that `db` names and the database at `earlier` does not.
+/// Calls `visit` for each blob that `db` names and the database at `earlier` does not.
 pub(crate) fn each_named<E: From<rusqlite::Error>>(
     db: &Connection,
     earlier: Option<&Path>,
@@ -96,13 +96,13 @@ pub(crate) fn each_named<E: From<rusqlite::Error>>(
     Ok(())
 }
 
-/// Whether `db` names those bytes.
+/// Whether a row of `db` names this blob.
 pub(crate) fn names(db: &Connection, id: &BlobId) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM files WHERE blob = ?1")?
         .exists([id.as_str()])
 }
 
-/// The bytes of all files together.
+/// The total size of all files, in bytes.
 pub(crate) fn total(db: &Connection) -> rusqlite::Result<u64> {
     let total: i64 = db.query_row("SELECT coalesce(sum(size), 0) FROM files", [], |row| {
         row.get(0)
@@ -110,7 +110,7 @@ pub(crate) fn total(db: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
-/// What SQLite finds wrong with the file.
+/// The defects that SQLite finds in the file.
 pub(crate) fn defects(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut check = db.prepare("PRAGMA quick_check(5)")?;
     let found: Vec<String> = check
@@ -119,7 +119,7 @@ pub(crate) fn defects(db: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(found.into_iter().filter(|line| line != "ok").collect())
 }
 
-/// Looks the database at `path` over.
+/// Examines the database at `path`.
 ///
 /// # Errors
 /// When it cannot be opened or read.
@@ -141,19 +141,19 @@ pub fn look_over(path: &Path) -> rusqlite::Result<Figures> {
     })
 }
 
-/// How the bytes on the disk and the rows that name them agree.
+/// How the stored blobs and the rows that name them agree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bytes {
-    /// Files whose bytes are there.
+    /// Files whose blob is complete.
     pub whole: u64,
-    /// Files whose bytes are missing or of another length.
+    /// Files whose blob is missing or has another length.
     pub missing: u64,
-    /// Bytes that no file names.
+    /// Blobs that no row names.
     pub unnamed: u64,
 }
 
-/// Compares the rows of the database at `path` with the bytes that are `stored`, by id and length; `size_of` tells
-/// how many there are under an id. An upload under way may count as unnamed.
+/// Compares the rows of the database at `path` with the `stored` blobs, by id and length. `size_of` returns the
+/// length of a blob. A blob of an unfinished upload may count as unnamed.
 ///
 /// # Errors
 /// The database's.
@@ -167,7 +167,7 @@ pub fn compare_bytes(
     each_named(&db, None, |named| {
         if size_of(&named.blob) == Some(named.size) {
             bytes.whole += 1;
-        // Else it was replaced since the row was read.
+        // Otherwise the file was replaced after its row was read.
         } else if names(&db, &named.blob)? {
             bytes.missing += 1;
         }
@@ -181,7 +181,7 @@ pub fn compare_bytes(
     Ok(bytes)
 }
 
-/// The namespace of the bytes of the database at `path`; `None` where they were never in a bucket.
+/// The bucket namespace of the database at `path`; `None` if its blobs were never in a bucket.
 ///
 /// # Errors
 /// When it cannot be opened or read.
@@ -193,9 +193,9 @@ pub fn find_namespace(path: &Path) -> rusqlite::Result<Option<Namespace>> {
     files::find_namespace(&db)
 }
 
-/// Brings a restored database to this program's version and ends every session it knows of or does not: ids up
-/// to the epoch, at least `floor`, are never good again, and those given from then on are greater. Its bytes have
-/// a `namespace` apart from those of the database it was copied from.
+/// Migrates a restored database and ends every session, including those that it does not know: it begins an epoch
+/// that is at least `floor` and above every session id it has given. Its blobs get a `namespace` of their own, apart
+/// from those of the database it was copied from.
 pub(crate) fn begin_epoch(
     path: &Path,
     floor: SessionId,
@@ -216,7 +216,7 @@ fn end_sessions(db: &mut Connection, floor: SessionId) -> rusqlite::Result<Sessi
     let tx = db.transaction()?;
     let epoch = epoch::begin(&tx, floor)?;
     tx.commit()?;
-    // One file again, to be moved.
+    // Leaves a single file, which can be moved.
     db.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
     Ok(epoch)
 }

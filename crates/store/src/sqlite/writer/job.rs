@@ -1,4 +1,4 @@
-//! A write on its way through the queue, and what becomes of it.
+//! One write in the writer's queue, and how its result reaches the caller.
 
 use keyward_core::error::Fault;
 use rusqlite::{Connection, Error, ErrorCode, ffi};
@@ -8,10 +8,10 @@ use crate::sqlite::fault;
 
 /// A write in the queue.
 pub(super) trait Job: Send {
-    /// Does it within the open transaction.
+    /// Runs the write in the open transaction.
     fn run(&mut self, db: &Connection) -> Result<(), Failure>;
 
-    /// Tells whoever waits, given what became of the transaction.
+    /// Sends the result to the caller, given the outcome of the transaction.
     fn answer(self: Box<Self>, committed: Result<(), &Failure>);
 }
 
@@ -64,12 +64,12 @@ where
             (Ok(()), None) => Err(Fault::Internal("the write was not run".into())),
             (Err(failure), _) => Err(failure.fault()),
         };
-        // Whoever asked may have gone; the write stands all the same.
+        // The caller may have left. The write stands nevertheless.
         let _ = self.sender.send(answer);
     }
 }
 
-/// Runs `work` so that its error undoes what it did and nothing else.
+/// Runs `work` in a savepoint, so that its error undoes its own changes and nothing else.
 pub(in crate::sqlite) fn in_savepoint<T>(
     db: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -77,7 +77,7 @@ pub(in crate::sqlite) fn in_savepoint<T>(
     let execute = |sql| db.prepare_cached(sql)?.execute([]);
     execute("SAVEPOINT job")?;
     let result = work(db);
-    // Some errors (a full disk) undo the whole transaction, and its savepoints with it.
+    // Some errors, such as a full disk, roll back the whole transaction and its savepoints.
     if result.is_err() && !db.is_autocommit() {
         execute("ROLLBACK TO job")?;
     }
@@ -99,13 +99,13 @@ pub(super) enum Meaning {
     Unavailable,
     Full,
     Internal,
-    /// The disk has failed a sync: no write can be trusted any more.
+    /// The disk failed a sync, so no later write can be trusted.
     Broken,
 }
 
 impl Failure {
-    /// What an error within a transaction means to it. Where the cache overflows, the log is written
-    /// and may be synced here already.
+    /// Classifies an error within a transaction. When SQLite's cache overflows, the log is written, and possibly
+    /// synced, before the commit.
     pub(super) fn of_job(error: &Error) -> Self {
         let sync = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
         let synced = error
@@ -123,7 +123,7 @@ impl Failure {
         }
     }
 
-    /// What an error of `COMMIT` or a checkpoint means: these write and sync.
+    /// Classifies an error of `COMMIT` or of a checkpoint, both of which write and sync.
     pub(super) fn of_sync(error: &Error) -> Self {
         let failure = Self::of_job(error);
         match error.sqlite_error_code() {

@@ -1,8 +1,8 @@
-//! The one writer: runs all writes that wait in one transaction, those of several statements in a savepoint
-//! each, commits once, then answers them all.
+//! Group commit. One writer thread runs all waiting writes in one transaction, each write of several statements in
+//! a savepoint of its own. It commits once, and then reports the results.
 //!
-//! Invariant: no write is answered before the commit that holds it has been synced, and after a sync
-//! that failed none is answered with success again: what the kernel dropped cannot be synced later.
+//! Invariant: no write succeeds before its commit was synced. After a failed sync no write succeeds again, because
+//! the kernel may have dropped the dirty pages, and a later sync would report success without writing them.
 
 mod job;
 #[cfg(test)]
@@ -24,7 +24,7 @@ use job::Write;
 pub(super) use job::in_savepoint;
 use thread::{Failed, Message, Thread};
 
-/// The handle of the writer thread. Dropped, it waits until the thread has finished what waits.
+/// The handle of the writer thread. Dropping it waits until the thread has finished the waiting writes.
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Message>>,
     thread: Option<JoinHandle<()>>,
@@ -40,7 +40,7 @@ impl Writer {
         let commits = Arc::new(AtomicU64::new(0));
         let log_pages = Arc::new(AtomicI32::new(0));
         let (counted, grown) = (Arc::clone(&commits), Arc::clone(&log_pages));
-        // Takes the place of SQLite's own checkpoints, which would delay the answers.
+        // The thread makes its own checkpoints, after it has reported results: SQLite's automatic ones would delay them.
         db.wal_hook(Some(move |_: &mut Wal, pages| {
             counted.fetch_add(1, Ordering::Relaxed);
             grown.store(pages, Ordering::Relaxed);
@@ -66,9 +66,9 @@ impl Writer {
         })
     }
 
-    /// Runs `work` in the next transaction and gives its result once that is committed and synced.
+    /// Runs `work` in the next transaction and returns its result once that is committed and synced.
     ///
-    /// An error of `work` undoes what it did and nothing else.
+    /// An error of `work` undoes its own changes and nothing else.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -76,8 +76,8 @@ impl Writer {
         self.enqueue(work, true).await
     }
 
-    /// As [`write`](Self::write), for work that changes rows by one statement at most: one that fails is undone by
-    /// SQLite itself, and a savepoint costs twice what an insert does.
+    /// Like [`write`](Self::write), for work of at most one changing statement. SQLite itself undoes a statement that
+    /// fails, so this omits the savepoint, which would cost twice as much as an insert.
     pub(super) async fn write_statement<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -112,30 +112,30 @@ impl Writer {
             .unwrap_or_else(|ended| Err(Fault::Internal(ended.into())))
     }
 
-    /// Finishes what waits, takes no more writes, and closes the connection.
+    /// Finishes the waiting writes, refuses further ones, and closes the connection.
     pub(super) async fn close(&self) {
         let (sender, closed) = oneshot::channel::<()>();
         if let Some(queue) = &self.queue
             && queue.send(Message::Close(sender)).await.is_ok()
         {
-            // The thread never sends: it drops the sender once its connection is closed.
+            // The thread never sends a value. It drops the sender after closing its connection.
             let _ = closed.await;
         }
     }
 
-    /// Why writes are refused for good, if they are.
+    /// Why all writes are refused, if they are.
     pub(super) fn failure(&self) -> Option<String> {
         let failure = self.failure.borrow().clone();
         let closed = self.queue.as_ref().is_none_or(mpsc::Sender::is_closed);
         failure.or_else(|| closed.then(|| "the store is closed".to_owned()))
     }
 
-    /// Waits until writes are refused for good.
+    /// Waits until all writes are refused.
     pub(super) async fn failed(&self) -> String {
         let mut failure = self.failure.clone();
         match failure.wait_for(Option::is_some).await {
             Ok(cause) => cause.clone().unwrap_or_default(),
-            // The thread has ended as it should.
+            // The thread ended as intended.
             Err(_) => std::future::pending().await,
         }
     }

@@ -72,10 +72,10 @@ impl Thread {
         drop(closing);
     }
 
-    /// Runs the writes that wait, commits them and answers them.
+    /// Runs the waiting writes, commits them and reports the results.
     ///
     /// # Errors
-    /// The failure after which nothing more may be written.
+    /// The failure after which nothing may be written.
     fn batch(
         &mut self,
         first: Box<dyn Job>,
@@ -102,7 +102,7 @@ impl Thread {
         closing: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), Failure> {
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
-            // Whoever waited meanwhile waited for the same lock.
+            // The writes that arrived meanwhile waited for the same lock.
             while let Some(job) = self.next(jobs.len(), closing) {
                 jobs.push(job);
             }
@@ -138,7 +138,7 @@ impl Thread {
         Err(failure)
     }
 
-    /// The next write that waits, if the batch of `taken` has room for it.
+    /// The next waiting write, if a batch that holds `taken` writes has room for it.
     fn next(
         &mut self,
         taken: usize,
@@ -156,7 +156,7 @@ impl Thread {
         }
     }
 
-    /// Copies the log into the database when it has grown, after the answers have left.
+    /// Copies the write-ahead log into the database when it has grown, after the results were reported.
     fn checkpoint_if_due(&mut self) -> Result<(), Failure> {
         let pages = self.log_pages.load(Ordering::Relaxed);
         if pages < self.checkpointed {
@@ -178,18 +178,18 @@ impl Thread {
                 }
                 tracing::warn!(
                     error = chain(&error),
-                    "the log was not copied into the database"
+                    "the write-ahead log was not copied into the database"
                 );
                 Ok(())
             }
         }
     }
 
-    /// Refuses what waits and whatever comes.
+    /// Refuses the waiting writes and all later ones.
     fn stop(mut self, failure: &Failure) {
         tracing::error!(
             cause = failure.cause,
-            "the disk failed to make a write durable: nothing is written any more"
+            "the disk failed to make a write durable; every write is refused from now on"
         );
         let cause = format!("a write could not be made durable: {}", failure.cause);
         self.failed.0.send_replace(Some(cause.clone()));
