@@ -1,7 +1,7 @@
-//! The data of one server: its folder and its database, opened by a server or by a command beside one.
+//! The data folder and the database of a server, opened by that server or by a command.
 //!
-//! Invariant: a folder with public keys is never served but by `--demo`, nor another by it; and a
-//! command never changes the shape of a database that a running server uses.
+//! Invariant: only `--demo` serves a folder with public keys, and it serves no other. A command never migrates a
+//! database that a running server uses.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,12 +34,12 @@ pub(crate) enum Servers {
 }
 
 impl Data {
-    /// Opens the data for a server, making and migrating what must be. At most one runs on a folder, any number on a
-    /// database of PostgreSQL.
+    /// Opens the data for a server, and creates or migrates it as needed. At most one server runs on a folder; any
+    /// number share a PostgreSQL database.
     ///
     /// # Errors
-    /// When another server runs on the folder, it belongs to the other kind of server, or the disk or the database
-    /// refuses.
+    /// When another server runs on the folder, when a demo's folder is opened without `--demo` or the reverse, and the
+    /// errors of the disk and the database.
     pub(crate) async fn open_to_serve(
         settings: &Settings,
         demo: bool,
@@ -63,10 +63,10 @@ impl Data {
         Ok((folder, data))
     }
 
-    /// Opens the data for a command, beside the servers that may run on it.
+    /// Opens the data for a command. Servers may run on it meanwhile.
     ///
     /// # Errors
-    /// When there is none and none is to be made, or it cannot be used as it is.
+    /// When there is no data and none is to be made, or when it cannot be used as it is.
     pub(crate) async fn open_beside(settings: &Settings, create: bool) -> anyhow::Result<Self> {
         let refused = "the command was not run";
         if let Database::Postgres(url) = &settings.database {
@@ -115,7 +115,7 @@ impl Data {
     }
 }
 
-/// Keeps a folder with public keys and one with secret ones apart; marks an empty one.
+/// Keeps demo folders and ordinary folders apart. Marks an empty folder.
 fn take_as(folder: &DataFolder, demo: bool) -> anyhow::Result<()> {
     let shown = folder.path().display();
     match (demo, folder.is_demo()) {
@@ -133,10 +133,10 @@ fn take_as(folder: &DataFolder, demo: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the database is, which must be there, and its folder too.
+/// The path of the database, which must exist, as its folder must.
 ///
 /// # Errors
-/// Which is missing, or the folder cannot be used.
+/// Which of them is missing, or why the folder cannot be used.
 pub(crate) fn existing(settings: &Settings) -> anyhow::Result<PathBuf> {
     refuse_postgres(settings)?;
     let shown = settings.data_dir.display();
@@ -151,18 +151,18 @@ pub(crate) fn existing(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Refuses what is for files on this machine alone.
+/// Refuses a command that works on files of this machine only.
 ///
 /// # Errors
 /// With PostgreSQL.
 pub(crate) fn refuse_postgres(settings: &Settings) -> anyhow::Result<()> {
     if let Database::Postgres(_) = settings.database {
-        bail!("this works on SQLite alone: PostgreSQL has its own tools, such as pg_dump");
+        bail!("this command works on SQLite only; PostgreSQL has its own tools, such as pg_dump");
     }
     Ok(())
 }
 
-/// Where the database is or is to be.
+/// The path of the database, whether it exists or not.
 pub(crate) fn database(settings: &Settings, folder: &DataFolder) -> PathBuf {
     match &settings.database {
         Database::Sqlite(path) => path.clone(),

@@ -1,5 +1,5 @@
-//! What `--demo` makes, so that the first try of every contract works: public keys and passwords, which is
-//! why it stays on this machine and in a folder of its own.
+//! The data of `--demo`, with which every contract can be tried at once. Its keys and passwords are public, so a demo
+//! listens on loopback only and keeps its data in a folder of its own.
 
 use anyhow::bail;
 use futures_util::future::try_join_all;
@@ -34,10 +34,10 @@ const CUSTOMERS: [(&str, &str); 12] = [
     ("Léa Moreau", "2007-07-28"),
 ];
 
-/// Refuses settings with which a demo could be reached from elsewhere or mix with real data.
+/// Refuses settings that would expose a demo to other machines or mix it with real data.
 ///
 /// # Errors
-/// Which, and what to do.
+/// Which setting it is, and what to do.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     if !settings.listen.ip().is_loopback() {
         let listen = settings.listen;
@@ -55,13 +55,13 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds the accounts and customers that are not there.
+/// Adds the accounts and customers that are missing.
 ///
 /// # Errors
 /// The store's.
 pub(crate) async fn fill(services: &Services, customers: &Customers) -> anyhow::Result<()> {
     let accounts = &services.accounts;
-    // The hashes at the same time, the accounts one by one, so that their ids are always the same.
+    // The passwords are hashed in parallel, but the accounts are added one by one, so that their ids are always the same.
     let new = ACCOUNTS.map(|(username, email, name, password)| async move {
         let (username, email) = (
             username.map(names::username).transpose()?,
@@ -104,7 +104,7 @@ pub(crate) async fn fill(services: &Services, customers: &Customers) -> anyhow::
     Ok(())
 }
 
-/// Says loudly, in the log, what this is.
+/// Warns in the log that this is a demo.
 pub(crate) fn warn() {
     tracing::warn!(
         "this is a DEMO: its keys and passwords are public, never put real data into it"

@@ -1,4 +1,4 @@
-//! The engine that keeps the rows: SQLite for one server, PostgreSQL for any number of them.
+//! The database engine: SQLite for one server, PostgreSQL for any number of servers.
 
 use std::future::pending;
 use std::path::Path;
@@ -11,7 +11,7 @@ use keyward_store::key_files::KeyFiles;
 use keyward_store::postgres::{self, ClosureFeed, Postgres};
 use keyward_store::sqlite::{self, Sqlite};
 
-/// Every trait of rows at once.
+/// All traits that a store of rows implements.
 pub(crate) trait Rows:
     accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
 {
@@ -24,14 +24,14 @@ impl<T> Rows for T where
 
 /// An open database.
 pub(crate) enum Engine {
-    /// With the keys in files beside it.
+    /// SQLite, with the keys in files beside it.
     Sqlite(Arc<Sqlite>, Arc<KeyFiles>),
-    /// With the keys in it, since its servers share them.
+    /// PostgreSQL, with the keys in the database, because its servers share them.
     Postgres(Arc<Postgres>),
 }
 
 impl Engine {
-    /// Opens the SQLite database at `path`, which belongs to `folder`.
+    /// Opens the SQLite database at `path`, whose keys are in `folder`.
     ///
     /// # Errors
     /// [`sqlite::OpenError`].
@@ -67,7 +67,7 @@ impl Engine {
         Ok(Self::Postgres(Arc::new(store)))
     }
 
-    /// What it is called in the log.
+    /// Its name in the log.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite(..) => "sqlite",
@@ -91,7 +91,7 @@ impl Engine {
         }
     }
 
-    /// What tells of sessions that other servers close, where there can be others.
+    /// The notifications of closures by other servers, if other servers can exist.
     pub(crate) fn follow_closures(&self) -> Option<ClosureFeed> {
         match self {
             Self::Sqlite(..) => None,
@@ -99,16 +99,16 @@ impl Engine {
         }
     }
 
-    /// Resolves, with the cause, when this process can no longer make a write durable.
+    /// Resolves with the cause when this process can no longer make a write durable.
     pub(crate) async fn failed(&self) -> String {
         match self {
             Self::Sqlite(store, _) => store.failed().await,
-            // Its disk is another process's, which recovers or does not answer.
+            // The disk is PostgreSQL's business: it recovers, or it stops answering.
             Self::Postgres(_) => pending().await,
         }
     }
 
-    /// Finishes the writes and closes the database.
+    /// Finishes the waiting writes and closes the database.
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(store, _) => store.close().await,

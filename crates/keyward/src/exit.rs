@@ -1,21 +1,21 @@
-//! How the program ends: 0 fine, 1 failed, 2 wrong use; what failed is said on standard error.
+//! Exit codes: 0 for success, 1 for a failure, 2 for wrong usage. The error is printed on standard error.
 
 use std::io;
 use std::process::ExitCode;
 
 use crate::output;
 
-/// A use of the program that cannot be meant; the text says what to do.
+/// Wrong usage of the program. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Misuse(pub(crate) String);
 
-/// Says what failed, if anything, and gives the code to end with.
+/// Prints the error, if there is one, and returns the exit code.
 pub(crate) fn code_of(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    // Whoever read our output has seen enough.
+    // The reader of our output closed the pipe, as `head` does.
     let unread = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
     if error.downcast_ref().is_some_and(unread) {
         return ExitCode::SUCCESS;

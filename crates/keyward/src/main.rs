@@ -1,5 +1,4 @@
-//! Keyward: the program. Reads argv, environment and settings files, names a backend and wires the
-//! crates together.
+//! The program. It reads arguments, environment and settings files, chooses the backends, and connects the crates.
 
 mod arguments;
 mod background;

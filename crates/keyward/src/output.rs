@@ -1,4 +1,4 @@
-//! What commands print: results on standard output, remarks on standard error.
+//! Output of commands: results on standard output, remarks on standard error.
 //!
 //! Invariant: no control character of stored or given text reaches a terminal.
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 /// Prints a line of the result.
 ///
 /// # Errors
-/// When nobody reads it any more.
+/// When standard output is closed.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", escaped(text))
 }
@@ -24,7 +24,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(line(&serde_json::to_string_pretty(value)?)?)
 }
 
-/// Prints rows in columns as wide as they need; the last column is not filled up.
+/// Prints rows in aligned columns. The last column is not padded.
 ///
 /// # Errors
 /// As [`line()`].
@@ -50,11 +50,11 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io
 
 /// Prints a remark, which is not part of the result.
 pub(crate) fn remark(text: &str) {
-    // Where standard error is closed there is nobody to tell.
+    // If standard error is closed, nobody can be informed.
     let _ = writeln!(io::stderr().lock(), "{}", escaped(text));
 }
 
-/// How far something has come, on standard error: a bar on a terminal, a line for each tenth elsewhere.
+/// Progress on standard error: a bar on a terminal, one line for each tenth elsewhere.
 pub(crate) struct Progress {
     what: &'static str,
     shown: Shown,
@@ -63,12 +63,12 @@ pub(crate) struct Progress {
 enum Shown {
     Nothing,
     Bar(ProgressBar),
-    /// The tenth that was told last.
+    /// The tenth that was printed last.
     Lines(u64),
 }
 
 impl Progress {
-    /// Nothing has been done yet; `what` is the participle for what is.
+    /// Progress that begins at zero. `what` is the participle that is shown.
     pub(crate) fn new(what: &'static str, quiet: bool) -> Self {
         let shown = if quiet {
             Shown::Nothing
@@ -82,7 +82,7 @@ impl Progress {
         Self { what, shown }
     }
 
-    /// So many bytes of so many.
+    /// Reports the bytes done and the total.
     pub(crate) fn show(&mut self, done: u64, total: u64) {
         match &mut self.shown {
             Shown::Nothing => {}
@@ -100,7 +100,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn end(self) {
         if let Shown::Bar(bar) = self.shown {
             bar.finish_and_clear();
@@ -114,7 +114,7 @@ pub(crate) fn escaped(text: &str) -> String {
     for char in text.chars() {
         match char {
             '\n' => safe.push('\n'),
-            // As JSON has it: none lies beyond U+009F.
+            // Written as in JSON. No control character lies beyond U+009F.
             control if control.is_control() => {
                 let _ = write!(safe, "\\u{:04x}", u32::from(control));
             }

@@ -1,4 +1,4 @@
-//! Where commands take a password from: never from argv, where every process of the machine reads it.
+//! Reads passwords for commands. They never come from the arguments, which every process of the machine can read.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -22,17 +22,17 @@ pub(crate) struct PasswordSource {
     generate_password: bool,
 }
 
-/// A password, and its text where it was made here and must be told.
+/// A password, with its text if it was generated and must be shown.
 pub(crate) struct Given {
     pub(crate) password: Password,
     pub(crate) generated: Option<String>,
 }
 
 impl PasswordSource {
-    /// Takes the password: asks for it on a terminal where nothing else is said.
+    /// Reads the password from where the arguments say, or asks for it on a terminal.
     ///
     /// # Errors
-    /// When it is none, or there is nobody to ask.
+    /// When it is no valid password, or when there is no terminal to ask on.
     pub(crate) fn take(&self, random: &dyn Random) -> anyhow::Result<Given> {
         if self.generate_password {
             let text = random::hex::<16>(random);
@@ -55,16 +55,16 @@ impl PasswordSource {
     }
 }
 
-/// Takes the hash of a password, in a format that logins can check.
+/// Reads a password hash in a format that logins can verify.
 ///
 /// # Errors
-/// When it is none: nobody could ever log in with it.
+/// When the format is unknown, because nobody could log in with such a hash.
 pub(crate) fn hash_from_stdin() -> anyhow::Result<SecretText> {
     let text = from_stdin()?;
     if !passwords::is_known_format(&text) {
         let formats = "argon2, scrypt, PBKDF2, bcrypt or sha-crypt, as Werkzeug, passlib, Django or bcrypt write them";
         return Err(Misuse(format!(
-            "this is no password hash that logins can check: {formats}"
+            "this is no password hash that logins can verify: {formats}"
         ))
         .into());
     }
@@ -72,7 +72,7 @@ pub(crate) fn hash_from_stdin() -> anyhow::Result<SecretText> {
 }
 
 fn from_stdin() -> anyhow::Result<String> {
-    // Enough to see that it is too long, for a password and for a hash alike.
+    // Enough to notice that a password or a hash is too long.
     let most = u64::try_from(Password::MAX + 3)?;
     let mut text = String::new();
     io::stdin()

@@ -1,4 +1,4 @@
-//! The capabilities of core on the data of one server: what commands and the server have in common.
+//! The capabilities of core on the data of one server, as commands and the server use them.
 
 use std::sync::Arc;
 use std::time::Duration;

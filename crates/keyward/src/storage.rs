@@ -1,6 +1,6 @@
-//! The bytes of files: in the data folder of one server, or in a bucket that several share.
+//! The storage of blobs: the data folder of one server, or a bucket that several share.
 //!
-//! Invariant: in a bucket each database has a namespace of its own, so that none sweeps what another names.
+//! Invariant: each database has its own namespace in a bucket, so that no sweep deletes the blobs of another database.
 
 use std::future::pending;
 use std::path::Path;
@@ -17,18 +17,18 @@ use crate::data::Data;
 use crate::services::Services;
 use crate::settings::Storage;
 
-/// The open bytes of files.
+/// The open storage of blobs.
 pub(crate) enum OpenStorage {
     Local(LocalBlobs),
     S3(S3Blobs),
 }
 
 impl OpenStorage {
-    /// Opens them for a server.
+    /// Opens the storage for a server.
     ///
     /// # Errors
-    /// When the disk or the bucket refuses. A bucket that does not answer is taken as it is: all but files goes
-    /// on without it.
+    /// The errors of the disk, and a refusal by the bucket. A bucket that does not answer is no error: everything except
+    /// files works without it.
     pub(crate) async fn open(
         storage: &Storage,
         folder: &DataFolder,
@@ -58,7 +58,7 @@ impl OpenStorage {
         Ok(Self::S3(blobs))
     }
 
-    /// What it is called in the log.
+    /// Its name in the log.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Local(_) => "local",
@@ -74,17 +74,17 @@ impl OpenStorage {
         }
     }
 
-    /// Resolves, with the cause, when this process can no longer make bytes durable.
+    /// Resolves with the cause when this process can no longer make a blob durable.
     pub(crate) async fn failed(&self) -> String {
         match self {
             Self::Local(blobs) => blobs.failed().await,
-            // Its disks are another's, which answers or does not.
+            // The disks are the bucket's business: it answers or it does not.
             Self::S3(_) => pending().await,
         }
     }
 }
 
-/// What to say where a bucket refuses.
+/// The advice for a bucket that refuses.
 pub(crate) fn refused(options: &Options) -> String {
     format!(
         "the bucket of files.url ({}) refuses: check its name, files.endpoint, the key and its rights \
@@ -93,7 +93,7 @@ pub(crate) fn refused(options: &Options) -> String {
     )
 }
 
-/// Files that were uploaded before there was a bucket are not in it.
+/// Warns about files that were uploaded before the bucket was set, because they are not in it.
 fn warn_of_files_in(root: &Path) {
     if stored_in(root).next().is_some() {
         tracing::warn!(

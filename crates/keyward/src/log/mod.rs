@@ -1,6 +1,6 @@
-//! The log, on standard error: a line an event, as text or JSON.
+//! The log on standard error: one line for each event, as text or JSON.
 //!
-//! Invariant: what others sent cannot end a line or steer a terminal; lines keep their order.
+//! Invariant: text from a client cannot end a line or control a terminal. Lines keep their order.
 
 mod text;
 
@@ -17,18 +17,18 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::output::escaped;
 use crate::settings::{Log, LogFormat};
 
-/// How long lines of the access log may wait for others: a system call for each is a cost that a fast request
-/// notices. A process that is killed loses what waits.
+/// How long a line of the access log may be buffered. Writing each line by itself would slow fast requests
+/// measurably. A process that is killed loses the buffered lines.
 const GATHER: Duration = Duration::from_millis(20);
-/// As many bytes do not wait any longer.
+/// The buffer is written when it holds this many bytes.
 const MOST_WAITING: usize = 256 * 1024;
-/// The target of the events that may wait.
+/// The target of the events that may be buffered.
 const ACCESS: &str = "access";
 
-/// Starts to log. What waits is written when the result is dropped.
+/// Starts the log. Dropping the result writes the buffered lines.
 ///
 /// # Errors
-/// When the filter is none, or something logs already.
+/// When the filter is invalid, or when a log was started before.
 pub(crate) fn start(log: &Log) -> anyhow::Result<Lines> {
     let lines = Lines::default();
     let filter = EnvFilter::try_new(&log.filter.0)?;
@@ -59,7 +59,7 @@ struct Waiting {
 }
 
 impl Lines {
-    /// Writes, for ever, what has waited.
+    /// Writes the buffered lines, for as long as the process lives.
     fn gather(&self) {
         loop {
             let waiting = self.0.text.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +77,7 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // Where standard error is closed there is nobody to tell.
+        // If standard error is closed, nobody can be informed.
         let _ = write_out(&mut self.waiting());
     }
 }
@@ -134,7 +134,7 @@ impl Write for Line<'_> {
 
 fn line_of(event: &[u8]) -> Cow<'_, str> {
     let event = event.strip_suffix(b"\n").unwrap_or(event);
-    // Without a way out, so that many bytes are looked at at once.
+    // Without an early exit, so that the compiler can check many bytes at once.
     let special = event.iter().fold(0, |special, byte| {
         special | u8::from(!(b' '..=b'~').contains(byte))
     });

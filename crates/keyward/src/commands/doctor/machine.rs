@@ -1,4 +1,4 @@
-//! The machine and the settings: whether the one bears what the other asks of it.
+//! Checks that disk, memory and file limits are enough for the settings.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::settings::{Settings, Storage};
 
 /// Open files besides connections: the database, its log, uploads under way.
 const OTHER_FILES: u64 = 256;
-/// The room below which writes are about to fail, in bytes.
+/// Free space below which writes are about to fail, in bytes.
 const SCARCE: u64 = 64 << 20;
 
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
@@ -152,8 +152,8 @@ fn proxies(settings: &Settings) -> Finding {
     if proxies.is_everyone() {
         return Finding::fail(
             "proxies",
-            "http.trusted_proxies has a network of everybody: anyone can claim any address",
-            "name the addresses of your proxies alone",
+            "http.trusted_proxies contains every address: any client can claim any other's",
+            "list only the addresses of your proxies",
         );
     }
     if !listen.ip().is_loopback() && proxies.is_empty() {

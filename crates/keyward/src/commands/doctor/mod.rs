@@ -1,6 +1,6 @@
-//! `keyward doctor`: what is wrong or will be, and what to do about it, whether a server runs or not.
+//! `keyward doctor`: finds what is wrong or soon will be, and says what to do. A server may run meanwhile.
 //!
-//! Invariant: it changes nothing, but for a small object in the bucket, which it removes.
+//! Invariant: it changes nothing, except that it writes and deletes a small object in the bucket.
 
 mod bucket;
 mod data;
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,
@@ -123,7 +123,7 @@ fn examine(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// Bytes as people read them.
+/// A number of bytes in a readable unit.
 fn shown(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes / 1024, 0);

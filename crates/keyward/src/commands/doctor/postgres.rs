@@ -1,4 +1,4 @@
-//! The database on PostgreSQL: whether it answers, and whether what it answers survives a power cut.
+//! Checks that PostgreSQL answers and that its commits survive a power cut.
 
 use keyward_core::secret::SecretText;
 use keyward_store::postgres::{Durability, durability};
@@ -36,12 +36,12 @@ fn judge(durability: Durability) -> Finding {
     match value.as_deref() {
         None => Finding::warn(
             setting,
-            "the database does not tell: it cannot be checked",
-            "see in its manual that a commit is on disk before it is answered",
+            "the database does not report it, so it cannot be checked",
+            "make sure, with its manual, that a commit is on disk before it is acknowledged",
         ),
         Some("off") => Finding::fail(
             setting,
-            "it is off: a power cut loses what was answered, or breaks the database",
+            "it is off: a power cut loses acknowledged writes or damages the database",
             format!(
                 "as a superuser: ALTER SYSTEM SET {setting} = on; SELECT pg_reload_conf(); then look whether the \
                  command line, the role or the database sets it"
