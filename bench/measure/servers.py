@@ -1,8 +1,10 @@
 """The servers that are measured: started on the server's core, stopped by their own process id."""
 
 import contextlib
+import functools
 import http.client
 import json
+import re
 import select
 import shutil
 import socket
@@ -11,13 +13,15 @@ import time
 
 from . import build, machine
 
-# No limit of Keyward is off; those that one account would reach are as high as they go, and each round takes
-# another account.
-HIGH_LIMITS = {
-    f"KEYWARD_LIMITS__{name}": "1000000"
-    for name in ("ARRAYS_PER_ACCOUNT", "GUARDED_PER_ACCOUNT", "REFRESHES_PER_ADDRESS",
-                 "LOGINS_PER_ACCOUNT", "LOGINS_PER_ADDRESS")
-}
+
+@functools.cache
+def high_limits(program):
+    """No limit of Keyward is off; each that the program knows is as high as it goes, and each round takes another
+    account."""
+    example = subprocess.run([program, "config", "example"], capture_output=True, text=True, check=True).stdout
+    limits = example.partition("[limits]")[2].partition("\n[")[0]
+    names = re.findall(r"^#?(\w+_per_\w+) = ", limits, re.MULTILINE)
+    return {f"KEYWARD_LIMITS__{name.upper()}": "1000000" for name in names}
 
 
 class Server:
@@ -93,10 +97,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def keyward(folder, environment=None, pinned=True):
+def keyward(folder, environment=None, pinned=True, program=build.RELEASE / "keyward"):
     """Keyward on a data folder, everything switched on."""
-    settings = {"KEYWARD_DATA_DIR": str(folder)} | HIGH_LIMITS | (environment or {})
-    command = [build.RELEASE / "keyward", "serve", "--listen", "127.0.0.1:{port}"]
+    settings = {"KEYWARD_DATA_DIR": str(folder)} | high_limits(program) | (environment or {})
+    command = [program, "serve", "--listen", "127.0.0.1:{port}"]
     return Server("keyward", command, settings, pinned, announces=True)
 
 
