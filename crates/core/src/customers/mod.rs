@@ -54,13 +54,15 @@ pub struct Submitted {
     pub updated_at: Option<String>,
 }
 
-/// What must hold for a change to be made (RFC 9110 §13.1.1).
+/// What must hold for a change to be made (RFC 9110 §13.1.1, §13.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
     /// Nothing.
     None,
     /// The version is one of these.
     VersionIn(Vec<i64>),
+    /// The version is none of these.
+    VersionNotIn(Vec<i64>),
 }
 
 impl Precondition {
@@ -70,6 +72,7 @@ impl Precondition {
         match self {
             Self::None => true,
             Self::VersionIn(versions) => versions.contains(&version),
+            Self::VersionNotIn(versions) => !versions.contains(&version),
         }
     }
 }

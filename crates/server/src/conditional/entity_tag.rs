@@ -31,9 +31,13 @@ impl EntityTag {
         !self.weak && self == other
     }
 
-    /// Its text without the quotes, unless it is weak.
-    pub(crate) fn strong_text(&self) -> Option<&str> {
-        (!self.weak).then_some(&*self.opaque)
+    pub(crate) fn is_strong(&self) -> bool {
+        !self.weak
+    }
+
+    /// Its text without the quotes.
+    pub(crate) fn text(&self) -> &str {
+        &self.opaque
     }
 
     /// The value of `ETag`.
@@ -49,8 +53,10 @@ impl EntityTag {
 pub(crate) enum EntityTags {
     /// `*`: whatever there is.
     Any,
-    /// Any of these. Empty for a field that cannot be read, which so matches nothing.
+    /// Any of these.
     These(Vec<EntityTag>),
+    /// The field cannot be read. It matches nothing, and no change is made under it.
+    Unreadable,
 }
 
 impl EntityTags {
@@ -64,7 +70,7 @@ impl EntityTags {
         match lines[..] {
             [] => None,
             [b"*"] => Some(Self::Any),
-            _ => Some(Self::These(list(&lines.join(&b',')).unwrap_or_default())),
+            _ => Some(list(&lines.join(&b',')).map_or(Self::Unreadable, Self::These)),
         }
     }
 
@@ -73,6 +79,7 @@ impl EntityTags {
         match self {
             Self::Any => true,
             Self::These(tags) => tags.iter().any(|tag| tag.is_strongly(current)),
+            Self::Unreadable => false,
         }
     }
 
@@ -81,6 +88,7 @@ impl EntityTags {
         match self {
             Self::Any => true,
             Self::These(tags) => tags.iter().any(|tag| tag.opaque == current.opaque),
+            Self::Unreadable => false,
         }
     }
 }
@@ -165,11 +173,11 @@ mod tests {
             r#""a"b"#,
             r#""a b""#,
             "*, *",
-            "",
         ] {
-            assert_eq!(read(&[line]), Some(EntityTags::These(vec![])), "{line}");
+            assert_eq!(read(&[line]), Some(EntityTags::Unreadable), "{line}");
         }
-        assert_eq!(read(&["*", r#""a""#]), Some(EntityTags::These(vec![])));
+        assert_eq!(read(&["*", r#""a""#]), Some(EntityTags::Unreadable));
+        assert_eq!(read(&[" , "]), Some(EntityTags::These(vec![])));
     }
 
     #[test]

@@ -51,9 +51,10 @@ pub(crate) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validator
     }
     if let Some(known) = EntityTags::read(headers, &IF_NONE_MATCH) {
         return match known.match_weakly(&current.tag) {
-            false => Verdict::Proceed,
             true if reads => Verdict::NotModified,
             true => Verdict::Failed,
+            false if known == EntityTags::Unreadable && !reads => Verdict::Failed,
+            false => Verdict::Proceed,
         };
     }
     match date(headers, &IF_MODIFIED_SINCE) {

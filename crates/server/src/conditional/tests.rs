@@ -100,6 +100,8 @@ fn a_write_fails_where_a_read_would_find_nothing_new() {
     for (fields, expected) in [
         (&[("if-none-match", "*")], Verdict::Failed),
         (&[("if-none-match", r#"W/"a""#)], Verdict::Failed),
+        (&[("if-none-match", "a")], Verdict::Failed),
+        (&[("if-none-match", r#""b""#)], Verdict::Proceed),
         (&[("if-modified-since", LATER)], Verdict::Proceed),
         (&[("if-match", r#""b""#)], Verdict::Failed),
     ] {

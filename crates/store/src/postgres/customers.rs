@@ -38,12 +38,12 @@ const LIST_OF_EARLIER_DAYS: &str = "
 
 const REPLACE: &str = "
     UPDATE customers SET name = $2, born = $3, updated_at = $4, version = version + 1
-    WHERE id = $1 AND ($5::BIGINT[] IS NULL OR version = ANY ($5))
+    WHERE id = $1 AND ($5::BIGINT[] IS NULL OR (version = ANY ($5)) = $6)
     RETURNING id, name, born, updated_at, version";
 
 const DELETE: &str = "
     DELETE FROM customers
-    WHERE id = $1 AND ($2::BIGINT[] IS NULL OR version = ANY ($2))
+    WHERE id = $1 AND ($2::BIGINT[] IS NULL OR (version = ANY ($2)) = $3)
     RETURNING id";
 
 #[async_trait]
@@ -95,6 +95,7 @@ impl Store for Postgres {
     ) -> Result<Change<Customer>, Fault> {
         let born = details.born.to_string();
         let updated_at = details.updated_at.micros();
+        let (versions, are_wanted) = versions(&precondition);
         let replaced = self
             .pool
             .find(
@@ -104,7 +105,8 @@ impl Store for Postgres {
                     &details.name,
                     &born,
                     &updated_at,
-                    &versions(&precondition),
+                    &versions,
+                    &are_wanted,
                 ],
                 customer,
             )
@@ -117,9 +119,10 @@ impl Store for Postgres {
         id: CustomerId,
         precondition: Precondition,
     ) -> Result<Change<()>, Fault> {
+        let (versions, are_wanted) = versions(&precondition);
         let deleted = self
             .pool
-            .find(DELETE, &[&id.0, &versions(&precondition)], |_| Ok(()))
+            .find(DELETE, &[&id.0, &versions, &are_wanted], |_| Ok(()))
             .await?;
         self.changed(id, deleted).await
     }
@@ -137,11 +140,12 @@ impl Postgres {
     }
 }
 
-/// The versions that a change may be made to; `None` is any.
-fn versions(precondition: &Precondition) -> Option<&[i64]> {
+/// The versions that a change is or is not made to, and which of the two; without any it is made to every version.
+fn versions(precondition: &Precondition) -> (Option<&[i64]>, bool) {
     match precondition {
-        Precondition::None => None,
-        Precondition::VersionIn(versions) => Some(versions),
+        Precondition::None => (None, true),
+        Precondition::VersionIn(versions) => (Some(versions), true),
+        Precondition::VersionNotIn(versions) => (Some(versions), false),
     }
 }
 

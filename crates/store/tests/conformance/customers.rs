@@ -120,7 +120,8 @@ pub(crate) async fn a_change_is_made_only_where_its_precondition_holds(backend: 
     let new = details("Eda", "2000-01-01");
     let versions = |versions: &[i64]| Precondition::VersionIn(versions.to_vec());
     let replace = |id, precondition| rows.replace_customer(id, new.clone(), precondition);
-    for refused in [versions(&[]), versions(&[2, 3])] {
+    let not = |versions: &[i64]| Precondition::VersionNotIn(versions.to_vec());
+    for refused in [versions(&[]), versions(&[2, 3]), not(&[1]), not(&[3, 1])] {
         let change = replace(created.id, refused.clone()).await;
         assert_eq!(change.expect("the store"), Change::Stale);
         let change = rows.delete_customer(created.id, refused).await;
@@ -132,13 +133,18 @@ pub(crate) async fn a_change_is_made_only_where_its_precondition_holds(backend: 
         .await
         .expect("the store");
     assert!(matches!(change, Change::Made(Customer { version: 2, .. })));
-    let change = rows.delete_customer(created.id, versions(&[2])).await;
+    let change = replace(created.id, not(&[1])).await.expect("the store");
+    assert!(matches!(change, Change::Made(Customer { version: 3, .. })));
+    let change = rows.delete_customer(created.id, versions(&[3])).await;
+    assert_eq!(change.expect("the store"), Change::Made(()));
+    let other = create(backend, "Ida", "2000-01-01").await;
+    let change = rows.delete_customer(other.id, not(&[])).await;
     assert_eq!(change.expect("the store"), Change::Made(()));
     assert_eq!(
         rows.find_customer(created.id).await.expect("the store"),
         None
     );
-    for precondition in [Precondition::None, versions(&[2])] {
+    for precondition in [Precondition::None, versions(&[2]), not(&[2])] {
         let change = replace(created.id, precondition.clone()).await;
         assert_eq!(change.expect("the store"), Change::Missing);
         let change = rows.delete_customer(created.id, precondition).await;

@@ -15,8 +15,8 @@ pub(super) fn entity_tag(version: i64) -> EntityTag {
     EntityTag::strong(version.to_string())
 }
 
-/// What `If-Match` asks for, by strong comparison. `*` asks for nothing more than the customer,
-/// whose absence is 404 anyway.
+/// What `If-Match` and `If-None-Match` ask of a change (RFC 9110 §13.2.2). `If-Match: *` asks for nothing more than the
+/// customer, whose absence is 404 anyway, and nothing that is there fits `If-None-Match: *`.
 pub(super) struct Required(pub(super) Precondition);
 
 impl<A: Sync> FromRequestParts<A> for Required {
@@ -29,11 +29,20 @@ impl<A: Sync> FromRequestParts<A> for Required {
 
 impl Required {
     fn read(headers: &HeaderMap) -> Self {
+        const NEVER: Precondition = Precondition::VersionIn(Vec::new());
+        let unwanted: Vec<_> = match EntityTags::read(headers, &IF_NONE_MATCH) {
+            None => Vec::new(),
+            Some(EntityTags::These(tags)) => tags.iter().filter_map(weak_version).collect(),
+            Some(EntityTags::Any | EntityTags::Unreadable) => return Self(NEVER),
+        };
         Self(match EntityTags::read(headers, &IF_MATCH) {
-            None | Some(EntityTags::Any) => Precondition::None,
+            None | Some(EntityTags::Any) if unwanted.is_empty() => Precondition::None,
+            None | Some(EntityTags::Any) => Precondition::VersionNotIn(unwanted),
             Some(EntityTags::These(tags)) => {
-                Precondition::VersionIn(tags.iter().filter_map(version).collect())
+                let wanted = tags.iter().filter_map(version);
+                Precondition::VersionIn(wanted.filter(|it| !unwanted.contains(it)).collect())
             }
+            Some(EntityTags::Unreadable) => NEVER,
         })
     }
 }
@@ -57,9 +66,14 @@ impl<A: Sync> FromRequestParts<A> for Known {
     }
 }
 
-/// The version in the one spelling that [`entity_tag`] gives it.
+/// The version that a strong tag names.
 fn version(tag: &EntityTag) -> Option<i64> {
-    let text = tag.strong_text()?;
+    weak_version(tag).filter(|_| tag.is_strong())
+}
+
+/// The version that a tag names, weak or not, in the one spelling that [`entity_tag`] gives it.
+fn weak_version(tag: &EntityTag) -> Option<i64> {
+    let text = tag.text();
     text.parse()
         .ok()
         .filter(|version: &i64| version.to_string() == text)
@@ -67,6 +81,8 @@ fn version(tag: &EntityTag) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     #[test]
@@ -86,5 +102,33 @@ mod tests {
         ] {
             assert_eq!(read(line), Precondition::VersionIn(versions), "{line}");
         }
+    }
+
+    #[test]
+    fn if_none_match_takes_weak_tags_too_and_comes_after_if_match() {
+        let read = |fields: &[(HeaderName, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, line) in fields {
+                headers.append(name, line.parse().expect("header value"));
+            }
+            Required::read(&headers).0
+        };
+        let never = Precondition::VersionIn(vec![]);
+        for line in ["*", "3", "*, \"3\"", "\"3"] {
+            assert_eq!(read(&[(IF_NONE_MATCH, line)]), never, "{line}");
+            let both = [(IF_NONE_MATCH, line), (IF_MATCH, "\"3\"")];
+            assert_eq!(read(&both), never, "{line}");
+        }
+        let unwanted = [
+            (IF_NONE_MATCH, "W/\"3\" ,, \"x\""),
+            (IF_NONE_MATCH, "\"4\""),
+        ];
+        assert_eq!(read(&unwanted), Precondition::VersionNotIn(vec![3, 4]));
+        let of_others = [(IF_NONE_MATCH, "\"x\"")];
+        assert_eq!(read(&of_others), Precondition::None);
+        let both = [(IF_NONE_MATCH, "\"3\""), (IF_MATCH, "\"3\", \"5\"")];
+        assert_eq!(read(&both), Precondition::VersionIn(vec![5]));
+        let all = [(IF_NONE_MATCH, "\"3\""), (IF_MATCH, "*")];
+        assert_eq!(read(&all), Precondition::VersionNotIn(vec![3]));
     }
 }

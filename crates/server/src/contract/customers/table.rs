@@ -128,6 +128,7 @@ async fn show(
     params(
         ("id" = i64, Path),
         ("If-Match" = Option<String>, Header, description = "ETags of which one must still hold"),
+        ("If-None-Match" = Option<String>, Header, description = "ETags of which none may hold"),
     ),
     request_body = CustomerRequest,
     responses(
@@ -163,6 +164,7 @@ async fn replace(
     params(
         ("id" = i64, Path),
         ("If-Match" = Option<String>, Header, description = "ETags of which one must still hold"),
+        ("If-None-Match" = Option<String>, Header, description = "ETags of which none may hold"),
     ),
     responses(
         (status = 204),

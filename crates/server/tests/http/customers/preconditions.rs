@@ -16,10 +16,22 @@ async fn change_if(
     path: &str,
     tags: &[&str],
 ) -> Answer {
+    let fields: Vec<_> = tags.iter().map(|tag| ("if-match", *tag)).collect();
+    change_under(app, token, method, path, &fields).await
+}
+
+/// Changes what is at `path` under these conditions.
+async fn change_under(
+    app: &TestApp,
+    token: &str,
+    method: Method,
+    path: &str,
+    fields: &[(&'static str, &str)],
+) -> Answer {
     let body = json!({"name": "Eve", "dob": "2000-01-01"});
     let mut request = app.request(method, path).bearer(token).json(&body);
-    for tag in tags {
-        request = request.header("if-match", tag);
+    for (name, value) in fields {
+        request = request.header(name, value);
     }
     request.send().await
 }
@@ -79,6 +91,54 @@ async fn a_change_is_made_when_if_match_holds() {
 }
 
 #[tokio::test]
+async fn nothing_is_changed_when_if_none_match_does_not_hold() {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    let added = add(&app, &token, "Ada", "1815-12-10").await;
+    let path = format!("{CUSTOMERS}/{}", added["id"]);
+    let own = r#""1""#;
+    for fields in [
+        &[("if-none-match", "*")][..],
+        &[("if-none-match", own)],
+        &[("if-none-match", r#"W/"1""#)],
+        &[("if-none-match", r#""7" ,, W/"1""#)],
+        &[("if-none-match", r#""7""#), ("if-none-match", own)],
+        &[("if-none-match", "*"), ("if-match", own)],
+        &[("if-none-match", own), ("if-match", "*")],
+        &[("if-none-match", own), ("if-match", own)],
+        &[("if-none-match", r#""2""#), ("if-match", r#""2""#)],
+        &[("if-none-match", "1")],
+        &[("if-none-match", r#"*, "7""#)],
+    ] {
+        for method in [Method::PUT, Method::DELETE] {
+            let answer = change_under(&app, &token, method, &path, fields).await;
+            answer.expect_problem(StatusCode::PRECONDITION_FAILED, "");
+        }
+    }
+    let answer = app.get(&path).bearer(&token).send().await;
+    assert_eq!((answer.header("etag"), answer.json()), (own, added));
+    for (version, fields) in [
+        (2, &[("if-none-match", r#""2""#)][..]),
+        (3, &[("if-none-match", r#""1", W/"x""#), ("if-match", "*")]),
+        (
+            4,
+            &[("if-none-match", r#""4""#), ("if-match", r#""4", "3""#)],
+        ),
+        (5, &[("if-none-match", "")]),
+    ] {
+        let answer = change_under(&app, &token, Method::PUT, &path, fields).await;
+        let answer = answer.expect(StatusCode::OK);
+        assert_eq!(answer.header("etag"), format!("\"{version}\""));
+    }
+    let gone = format!("{CUSTOMERS}/4711");
+    for method in [Method::PUT, Method::DELETE] {
+        let any = [("if-none-match", "*")];
+        let answer = change_under(&app, &token, method, &gone, &any).await;
+        answer.expect_problem(StatusCode::NOT_FOUND, "no such customer");
+    }
+}
+
+#[tokio::test]
 async fn a_known_customer_is_not_sent_again() {
     let app = TestApp::start().await;
     let token = app.user("test").await;
@@ -93,6 +153,7 @@ async fn a_known_customer_is_not_sent_again() {
             .await;
         let answer = answer.expect(StatusCode::NOT_MODIFIED);
         assert_eq!(answer.header("etag"), "\"1\"");
+        assert_eq!(answer.header("cache-control"), "private, no-cache");
         assert!(answer.body.is_empty());
     }
     for tag in ["\"2\"", "1", "\"01\""] {
