@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::response::{Html, IntoResponse, Response};
-use http::header::{CONTENT_SECURITY_POLICY, VARY};
-use http::{HeaderMap, header};
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::extract::accept::liking;
+use crate::extract::media_type::MediaType;
 use crate::state::{App, Contracts, Settings};
 
 const PAGE: &str = include_str!("welcome.html");
@@ -90,18 +92,65 @@ async fn welcome(Extension(page): Extension<Page>) -> Page {
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        let headers = [(CONTENT_SECURITY_POLICY, POLICY), (VARY, "Accept")];
+        let headers = [
+            (CONTENT_SECURITY_POLICY, POLICY),
+            (VARY, "Accept"),
+            (CACHE_CONTROL, "no-cache"),
+        ];
         (headers, Html(self.0.to_string())).into_response()
     }
 }
 
-/// Whether the client is a browser: `Accept` names `text/html`.
+/// Whether the client would rather have the page than plain text. Where it likes both as well, it must name the page's
+/// type, as browsers do.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|range| range.split(';').next())
-        .any(|range| range.trim().eq_ignore_ascii_case("text/html"))
+    let liking = |offered| {
+        let offered = MediaType::parse(offered);
+        offered
+            .map(|offered| liking(headers, &offered))
+            .unwrap_or_default()
+    };
+    let (page, text) = (liking(PAGE_TYPE), liking(TEXT_TYPE));
+    page.weight > text.weight || page.weight == text.weight && page.weight > 0 && page.is_by_name()
+}
+
+/// The types of the two answers at `/`.
+const PAGE_TYPE: &str = "text/html; charset=utf-8";
+const TEXT_TYPE: &str = "text/plain; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_gets_the_page_and_whoever_would_rather_not_gets_text() {
+        for (accept, expected) in [
+            ("text/html", true),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+                true,
+            ),
+            ("*/*, text/html", true),
+            ("text/plain, text/html", true),
+            ("text/html;q=0.1", true),
+            ("text/plain;q=0, */*", true),
+            ("text/html;q=0", false),
+            ("*/*, text/html;q=0.0", false),
+            ("application/json, text/html ; q=0", false),
+            ("text/plain, text/html;q=0.9", false),
+            ("text/html;q=0.5, */*", false),
+            ("*/*", false),
+            ("text/*", false),
+            ("application/json", false),
+            ("x/y;z=\"text/html\"", false),
+            ("x/y;z=\"a, text/html, b\"", false),
+            ("text/html;q=1.5", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(http::header::ACCEPT, accept.parse().expect("value"));
+            assert_eq!(is_wanted(&headers), expected, "{accept}");
+        }
+        assert!(!is_wanted(&HeaderMap::new()));
+    }
 }

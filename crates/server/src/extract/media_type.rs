@@ -35,6 +35,12 @@ impl<'t> MediaType<'t> {
         self.essence.eq_ignore_ascii_case(essence)
     }
 
+    /// Whether it is `kind` before its slash, whatever its case.
+    pub(crate) fn is_of_kind(&self, kind: &str) -> bool {
+        let own = self.essence.split('/').next();
+        own.is_some_and(|own| own.eq_ignore_ascii_case(kind))
+    }
+
     /// The parameter `name`: none if it is missing or there twice, or if any parameter cannot be read.
     pub(crate) fn parameter(&self, name: &str) -> Option<Cow<'t, str>> {
         let mut found = None;
@@ -103,6 +109,18 @@ impl<'t> Cursor<'t> {
         let rest = self.0.strip_prefix(expected);
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
+    }
+
+    /// Passes over the rest of a list's element; a comma within quotes does not end it.
+    pub(super) fn skip_element(&mut self) {
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        let end = self.0.find(|char| {
+            let ends = char == ',' && !is_quoted;
+            is_quoted ^= char == '"' && !is_escaped;
+            is_escaped = char == '\\' && is_quoted && !is_escaped;
+            ends
+        });
+        self.0 = &self.0[end.unwrap_or(self.0.len())..];
     }
 
     /// Whether a list's element ends here.

@@ -1,5 +1,6 @@
 //! What handlers take from a request, strictly read, with failures in the contract's shape.
 
+pub(crate) mod accept;
 pub(crate) mod bearer;
 pub(crate) mod client;
 pub(crate) mod id;
