@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
 use http::HeaderValue;
-use http::header::CONTENT_SECURITY_POLICY;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::Tag;
 use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder};
@@ -79,7 +79,15 @@ pub(crate) fn name_operations(document: &mut OpenApi) {
     }
 }
 
-/// `/swagger-ui/` and `/api-docs/openapi.json`.
+/// The paths of [`routes`], as templates.
+pub(crate) const PATHS: &[&str] = &[
+    "/swagger-ui",
+    "/swagger-ui/",
+    "/swagger-ui/{*rest}",
+    "/api-docs/openapi.json",
+];
+
+/// `/swagger-ui/` and `/api-docs/openapi.json`, which hold nothing of anybody.
 pub(crate) fn routes(document: OpenApi) -> Router<App> {
     let config = Config::default()
         .validator_url("none")
@@ -88,9 +96,9 @@ pub(crate) fn routes(document: OpenApi) -> Router<App> {
         .url("/api-docs/openapi.json", document)
         .config(config);
     Router::from(ui).layer(map_response(|mut response: Response| async {
-        response
-            .headers_mut()
-            .insert(CONTENT_SECURITY_POLICY, POLICY);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=600"));
         response
     }))
 }

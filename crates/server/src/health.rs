@@ -31,6 +31,11 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(ready))
 }
 
+/// Whether the path is one of a probe, which asks by whatever address it knows.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(path, "/health" | "/health/live" | "/health/ready")
+}
+
 const OK: HealthResponse = HealthResponse {
     status: "ok",
     reason: None,

@@ -16,6 +16,7 @@ mod state;
 mod welcome;
 
 pub mod address;
+pub mod hosts;
 pub mod limits;
 pub mod middleware;
 pub mod serve;

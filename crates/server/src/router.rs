@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -15,15 +17,24 @@ use crate::{api, contract, documentation, health, login, welcome};
 /// The whole of a server with these services and settings.
 pub fn site(app: &App, settings: &Settings) -> Site {
     let (router, document) = routes(settings);
-    let templates = document.paths.paths.keys().map(String::as_str);
+    let documented = document.paths.paths.keys().map(String::as_str);
+    let pages = match settings.documentation {
+        true => documentation::PATHS,
+        false => &[],
+    };
     let edge = Edge {
         random: Arc::clone(&app.random),
         proxies: Arc::clone(&app.proxies),
         memory: Arc::clone(&app.memory),
-        access_log: settings.access_log.then(|| templates.collect()),
+        hosts: settings.hosts.clone(),
+        templates: documented.chain(pages.iter().copied()).collect(),
+        access_log: settings.access_log,
     };
     let router = match settings.documentation {
-        true => router.merge(documentation::routes(document)),
+        true => {
+            let pages = documentation::routes(document);
+            router.merge(pages.method_not_allowed_fallback(other_method::<Problem>))
+        }
         false => router,
     };
     Site::new(router.fallback(not_found).with_state(app.clone()), edge)
@@ -71,6 +82,15 @@ fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
     (all.router, all.document)
 }
 
+/// The answer where a path is known and no route of it takes the method: to `OPTIONS` which ones there are (RFC 9110
+/// §9.3.7), else 405 in the shape of `S`. The router adds `Allow`. There is no header of CORS, so browsers go no further.
+async fn other_method<S: Shape>(method: Method) -> Response {
+    match method {
+        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        _ => method_not_allowed::<S>().await.into_response(),
+    }
+}
+
 struct Assembly {
     router: Router<App>,
     document: OpenApi,
@@ -83,7 +103,7 @@ impl Assembly {
             return;
         }
         let (router, document) = routes.split_for_parts();
-        let router = router.method_not_allowed_fallback(method_not_allowed::<S>);
+        let router = router.method_not_allowed_fallback(other_method::<S>);
         self.router = std::mem::take(&mut self.router).merge(router);
         self.document.merge(document);
     }

@@ -15,6 +15,7 @@ use keyward_core::tokens::Tokens;
 use keyward_core::tokens::notary::Notary;
 
 use crate::address::TrustedProxies;
+use crate::hosts::Hosts;
 use crate::limits::Limits;
 
 /// The services behind the router, shared: axum clones its state for every request, and one clone is
@@ -120,6 +121,8 @@ pub struct Settings {
     pub documentation: bool,
     /// Whether each request is logged.
     pub access_log: bool,
+    /// Which hosts are answered for.
+    pub hosts: Hosts,
     /// The largest body of an upload, in bytes, with room for the other parts of its form.
     pub largest_upload: u64,
 }

@@ -229,6 +229,12 @@ impl Files {
         }
     }
 
+    /// The present moment, by the clock that dates the files.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The file of that owner and name, in whichever Unicode normalization form the name is given.
     ///
     /// # Errors

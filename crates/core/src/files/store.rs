@@ -101,6 +101,9 @@ pub trait Store: Send + Sync {
     /// Makes a file visible, if its session is still open and its account enabled. It takes the place of the first
     /// file that is stored under one of its spellings, which must be allowed by `overwrite`; what the owner's files
     /// take stays within `room`, whatever finishes at once.
+    ///
+    /// The times of a file and of the one that it replaces lie in different seconds, if need be ahead of the clock, so
+    /// that a date in seconds names one of them (RFC 9110 §8.8.2.2).
     async fn finish_upload(
         &self,
         file: NewFile,

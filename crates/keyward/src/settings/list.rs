@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use keyward_core::secret::SecretText;
 use keyward_jose::Algorithm;
 use keyward_server::address::TrustedProxies;
+use keyward_server::hosts::HostList;
 
 use super::declare::settings;
 use super::value::{Budget, Count, Database, LogFilter, LogFormat, Size, Span};
@@ -135,6 +136,9 @@ settings! {
         memory_budget: Budget = "64MiB";
         /// The proxies whose X-Forwarded-For is believed, as addresses or networks: ["10.0.0.0/8", "::1"].
         trusted_proxies: TrustedProxies = [];
+        /// The hosts that requests may name, without ports: ["keyward.example.org", "*.example.org"]. ["*"]: any. Empty:
+        /// any, but on a loopback address only its names and addresses, and any that a trusted proxy passes on.
+        hosts: HostList = [];
         /// Whether each request is logged: method, route, status and time, never what was sent.
         access_log: bool = true;
         /// Whether Swagger UI and the OpenAPI document are served.

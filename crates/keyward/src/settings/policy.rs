@@ -105,6 +105,7 @@ impl Settings {
                 contracts: contracts_of(&contracts),
                 documentation: http.docs,
                 access_log: http.access_log,
+                hosts: http.hosts.on(place.listen.ip()),
                 largest_upload: files.max_size.0.saturating_add(FORM_ROOM),
             },
             log: Log {

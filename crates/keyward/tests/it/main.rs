@@ -19,6 +19,7 @@ mod doctor;
 mod faults;
 mod full_disk;
 mod idle;
+mod leaving;
 mod load;
 mod nodes;
 mod on_postgres;

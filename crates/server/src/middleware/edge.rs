@@ -10,20 +10,21 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use keyward_core::memory::Account;
 use tower::Service;
 
 use super::id::{RequestId, X_REQUEST_ID};
 use super::log::Entry;
-use super::{Edge, Site};
+use super::path::without_needless_escapes;
+use super::{Edge, Malformed, Site};
 use crate::address::{ClientAddress, client_address, peer_address};
 use crate::error::{Cause, Failure, Problem, Shaped};
+use crate::health;
 use crate::memory::{account, hold, is_large};
-use crate::serve::Malformed;
 
 impl Service<Request> for Site {
     type Response = Response;
@@ -34,46 +35,94 @@ impl Service<Request> for Site {
         Service::<Request>::poll_ready(&mut self.router, context)
     }
 
-    fn call(&mut self, mut request: Request) -> Passing {
+    fn call(&mut self, request: Request) -> Passing {
+        self.pass(request, None)
+    }
+}
+
+impl Site {
+    /// Passes a request to its route, unless it is `malformed` or an answer of the server itself is due.
+    pub(crate) fn pass(&mut self, mut request: Request, malformed: Option<Malformed>) -> Passing {
         let Edge {
             random,
             proxies,
             memory,
+            hosts,
+            templates,
             access_log,
         } = &*self.edge;
         let peer = peer_address(request.extensions().get());
         let address = client_address(peer, request.headers(), proxies);
-        let sent = proxies.contains(peer);
-        let sent = sent.then(|| RequestId::sent(request.headers())).flatten();
+        let vouched = proxies.contains(peer);
+        let sent = vouched
+            .then(|| RequestId::sent(request.headers()))
+            .flatten();
         let id = sent.unwrap_or_else(|| RequestId::new(&**random));
-        let entry = access_log.as_ref();
-        let entry = entry.map(|templates| Entry::new(&request, address, templates));
+        if let Some(uri) = without_needless_escapes(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        let entry = Entry::new(&request, address, templates);
         // Without it the extractor takes the peer's.
         if address != peer {
             request.extensions_mut().insert(ClientAddress(address));
         }
-        let answer = match request.extensions_mut().remove::<Malformed>() {
-            None => Ok(self.router.call(request)),
-            Some(malformed) => Err(malformed),
+        let included = hosts.include(request.uri(), request.headers(), vouched);
+        let answer = if let Some(malformed) = malformed {
+            Step::Answered(Some(refuse(malformed)))
+        } else if !included && !health::is_probe(request.uri().path()) {
+            Step::Answered(Some(misdirected()))
+        } else if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            // It asks the server, not a path (RFC 9110 §9.3.7).
+            Step::Answered(Some(StatusCode::NO_CONTENT.into_response()))
+        } else {
+            Step::Routed(self.router.call(request))
         };
         Passing {
             answer,
             id: Some(id),
             entry,
             account: account(memory, proxies, address),
+            is_logged: *access_log,
+            has_client: true,
         }
     }
 }
 
-/// A request on its way through.
+/// Where the answer comes from.
+enum Step {
+    /// From a route.
+    Routed(RouteFuture<Infallible>),
+    /// It is there, until it is taken: the request reaches no route.
+    Answered(Option<Response>),
+}
+
+/// A request on its way through. Its line in the access log is written when the answer is there, or when it is
+/// dropped before that.
 pub struct Passing {
-    /// From the route, unless the request cannot be routed.
-    answer: Result<RouteFuture<Infallible>, Malformed>,
+    answer: Step,
     /// Taken when the answer is there.
     id: Option<RequestId>,
-    entry: Option<Entry>,
+    entry: Entry,
+    is_logged: bool,
+    /// Whether somebody waits for the answer.
+    has_client: bool,
     /// Who pays for the answer while it is not taken.
     account: Account,
+}
+
+impl Passing {
+    /// Notes that the client has gone; the answer is for the log alone.
+    pub(crate) fn lose_client(&mut self) {
+        self.has_client = false;
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let (Some(id), true) = (&self.id, self.is_logged) {
+            self.entry.write(None, false, id);
+        }
+    }
 }
 
 impl Future for Passing {
@@ -83,8 +132,13 @@ impl Future for Passing {
         let this = &mut *self;
         // A future that panicked is not polled again, so nobody sees what it left half done.
         let polled = catch_unwind(AssertUnwindSafe(|| match &mut this.answer {
-            Ok(routed) => Pin::new(routed).poll(context),
-            Err(malformed) => Poll::Ready(Ok(refuse(*malformed))),
+            Step::Routed(routed) => Pin::new(routed).poll(context),
+            Step::Answered(response) => {
+                let response = response.take();
+                Poll::Ready(Ok(
+                    response.unwrap_or_else(|| unreachable!("polled after its answer"))
+                ))
+            }
         }));
         let caught = match polled {
             Ok(answer) => Ok(ready!(answer)?),
@@ -102,11 +156,13 @@ impl Future for Passing {
         if let Some(Cause(cause)) = response.extensions().get() {
             tracing::error!(id = id.as_str(), cause, "a request failed");
         }
-        if let Some(entry) = &this.entry {
-            entry.write(response.status(), &id);
+        if this.is_logged {
+            this.entry
+                .write(Some(response.status()), this.has_client, &id);
         }
         let headers = response.headers_mut();
         protect(headers);
+        keep_from_caches(headers);
         headers.insert(X_REQUEST_ID, id.into_header());
         Poll::Ready(Ok(response))
     }
@@ -124,6 +180,28 @@ fn protect(headers: &mut HeaderMap) {
         headers.insert(CONTENT_SECURITY_POLICY, NOT_FRAMED);
         headers.entry(X_FRAME_OPTIONS).or_insert(DENY);
     }
+}
+
+/// Lets no cache keep what may be somebody's: a shared one may, where the token is not in `Authorization` (RFC 9111
+/// §3.5). Whoever made the answer says otherwise where it is for everybody. One with an entity tag may be kept by the
+/// client itself, who must ask each time whether it still holds.
+fn keep_from_caches(headers: &mut HeaderMap) {
+    if headers.contains_key(CACHE_CONTROL) {
+        return;
+    }
+    let value = match headers.contains_key(ETAG) {
+        true => HeaderValue::from_static("private, no-cache"),
+        false => HeaderValue::from_static("no-store"),
+    };
+    headers.insert(CACHE_CONTROL, value);
+}
+
+/// 421 (RFC 9110 §15.5.20): the request is for another host.
+fn misdirected() -> Response {
+    let message = "this server does not answer for the host that the request names: list it in the setting \
+        http.hosts, or, if a proxy sent the request, name the proxy in http.trusted_proxies";
+    let failure = Failure::new(StatusCode::MISDIRECTED_REQUEST, message);
+    Shaped::<Problem>::from(failure).into_response()
 }
 
 fn refuse(malformed: Malformed) -> Response {

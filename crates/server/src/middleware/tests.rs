@@ -8,7 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderValue, StatusCode};
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Method, StatusCode};
 use keyward_core::memory::Budget;
 use keyward_core::random::SeededRandom;
 use tower::ServiceExt;
@@ -18,7 +19,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
 use crate::address::{ClientAddress, Peer};
-use crate::serve::Malformed;
+use crate::hosts::Hosts;
 
 fn site(access_log: bool) -> Site {
     let routes = Router::new()
@@ -35,13 +36,23 @@ fn site(access_log: bool) -> Site {
             get(|| async { ([("content-security-policy", "default-src 'self'")], "") }),
         )
         .route("/panic", get(panics))
+        .route("/tagged", get(|| async { ([("etag", "\"1\"")], "") }))
+        .route(
+            "/public",
+            get(|| async { ([("cache-control", "max-age=600")], "") }),
+        )
+        .route("/held", get(std::future::pending::<()>))
         .fallback(|| async { StatusCode::NOT_FOUND });
     let proxies = Arc::new(TrustedProxies::parse(["10.0.0.1"]).unwrap());
     let edge = Edge {
         random: Arc::new(SeededRandom::new(7)),
         proxies,
         memory: Budget::new(64 << 20),
-        access_log: access_log.then(|| ["/", "/customers/{id}", "/panic"].into_iter().collect()),
+        hosts: Hosts::Any,
+        templates: ["/", "/customers/{id}", "/panic", "/held"]
+            .into_iter()
+            .collect(),
+        access_log,
     };
     Site::new(routes, edge)
 }
@@ -52,10 +63,7 @@ async fn panics() {
 
 /// Sends `GET path` from `peer` with headers `name: value`.
 async fn send(site: &Site, peer: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-    send_request(site, request(peer, path, headers)).await
-}
-
-async fn send_request(site: &Site, request: Request) -> Response {
+    let request = request(peer, path, headers);
     site.clone().oneshot(request).await.unwrap()
 }
 
@@ -219,9 +227,8 @@ async fn a_malformed_request_is_refused_with_an_id_and_a_line_in_the_log_and_rea
     let _guard = tracing::subscriber::set_default(log.clone());
     let site = site(true);
     for malformed in [Malformed::Host, Malformed::Coding] {
-        let mut request = request("203.0.113.9", "/panic", &[]);
-        request.extensions_mut().insert(malformed);
-        let answer = send_request(&site, request).await;
+        let request = request("203.0.113.9", "/panic", &[]);
+        let answer = site.clone().pass(request, Some(malformed)).await.unwrap();
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
         let id = id(&answer);
@@ -232,6 +239,121 @@ async fn a_malformed_request_is_refused_with_an_id_and_a_line_in_the_log_and_rea
             line.contains(&id) && line.contains("/panic") && line.contains("status=400"),
             "{line}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_before_its_answer_has_a_line_too() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let held = site(true).pass(request("203.0.113.9", "/held", &[]), None);
+    assert!(held.now_or_never().is_none());
+    let lines = log.0.lock().unwrap();
+    let [line] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    let parts = [
+        "path=/held status=- ",
+        "address=203.0.113.9 method=GET ",
+        " client=left",
+        " id=",
+    ];
+    assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+}
+
+#[tokio::test]
+async fn an_answer_whose_client_has_left_says_so_in_its_line() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let mut site = site(true);
+    let mut left = site.pass(request("203.0.113.9", "/", &[]), None);
+    left.lose_client();
+    left.await.unwrap();
+    site.pass(request("203.0.113.9", "/", &[]), None)
+        .await
+        .unwrap();
+    let lines = log.0.lock().unwrap();
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| line.contains("status=200") && line.contains("client=left"))
+        .collect();
+    assert_eq!(said, [true, false], "{lines:?}");
+}
+
+#[tokio::test]
+async fn no_cache_keeps_an_answer_unless_it_is_for_everybody() {
+    let site = site(false);
+    for (path, expected) in [
+        ("/", "no-store"),
+        ("/nowhere", "no-store"),
+        ("/panic", "no-store"),
+        ("/tagged", "private, no-cache"),
+        ("/public", "max-age=600"),
+    ] {
+        let answer = send(&site, "203.0.113.9", path, &[]).await;
+        let all: Vec<_> = answer.headers().get_all("cache-control").iter().collect();
+        assert_eq!(all, [expected], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_escaped_letter_is_the_letter_to_the_routes_and_to_the_log() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let site = site(true);
+    for (path, expected) in [
+        ("/%63ustomers/%61", "a"),
+        ("/customers/%2541", "%41"),
+        ("/customers/%25%34%31", "%41"),
+        ("/customers/a%2Fb", "a/b"),
+        ("/customers/%2e%2E", ".."),
+    ] {
+        assert_eq!(
+            text(send(&site, "203.0.113.9", path, &[]).await).await,
+            expected,
+            "{path}"
+        );
+        let line = log.0.lock().unwrap().pop().unwrap();
+        assert!(line.contains("path=/customers/{id} "), "{line}");
+    }
+    let climbing = send(&site, "203.0.113.9", "/customers/%2e%2e/panic", &[]).await;
+    assert_eq!(climbing.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_request_for_a_host_that_is_not_this_servers_reaches_no_handler() {
+    let mut site = site(false);
+    let edge = Arc::get_mut(&mut site.edge).unwrap();
+    edge.hosts = Hosts::Loopback;
+    let rebound = [("host", "evil.example")];
+    let refused = send(&site, "127.0.0.1", "/", &rebound).await;
+    assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST);
+    let body = text(refused).await;
+    for setting in ["http.hosts", "http.trusted_proxies"] {
+        assert!(body.contains(setting) && !body.contains("evil"), "{body}");
+    }
+    // No route has the path here: a probe is let through to the router.
+    let probe = send(&site, "127.0.0.1", "/health/live", &rebound).await;
+    assert_eq!(probe.status(), StatusCode::NOT_FOUND);
+    let vouched = send(&site, "10.0.0.1", "/", &rebound).await;
+    assert_eq!(vouched.status(), StatusCode::OK);
+    for host in ["localhost:5000", "[::1]"] {
+        let here = send(&site, "127.0.0.1", "/", &[("host", host)]).await;
+        assert_eq!(here.status(), StatusCode::OK, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn options_for_the_server_itself_is_answered() {
+    for (method, expected) in [
+        (Method::OPTIONS, StatusCode::NO_CONTENT),
+        (Method::GET, StatusCode::NOT_FOUND),
+    ] {
+        let mut asked = request("203.0.113.9", "*", &[]);
+        *asked.method_mut() = method;
+        let answer = site(false).pass(asked, None).await.unwrap();
+        assert_eq!(answer.status(), expected);
+        assert!(answer.headers().contains_key("x-request-id"));
     }
 }
 

@@ -62,6 +62,7 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return Body::empty();
         }
+        pulse.open_body();
         Body::new(Self {
             incoming,
             ended: false,
@@ -83,6 +84,9 @@ impl RequestBody {
                 self.pulse.leave_body_unread();
             }
             Poll::Pending => {}
+        }
+        if self.ended {
+            self.pulse.close_body();
         }
         received
     }
@@ -142,6 +146,7 @@ impl Drop for RequestBody {
         }
         if !self.ended {
             self.pulse.leave_body_unread();
+            self.pulse.close_body();
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,13 +18,12 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
-use tower::Service;
 
 use super::Settings;
 use super::body::{RequestBody, ResponseBody};
 use super::io::Noted;
 use super::pulse::{Pulse, Wait, Watch};
-use super::strict::Malformed;
+use super::strict::find_malformed;
 use crate::address::Peer;
 use crate::middleware::{Passing, Site};
 
@@ -60,18 +59,24 @@ pub(super) enum Ending {
     Overdue(Wait),
 }
 
-/// Runs a connection to its end and gives the stream back for closing.
+/// Runs a connection to its end and gives the stream back for closing, with the request that was under way when the
+/// client left.
+///
+/// Whatever it asked for has perhaps begun: the caller carries it to its end, so that an effect, its line in the log
+/// and the budgets that it is counted on never depend on how long a client waits. One whose body was still being read
+/// is given up: nothing tells a body that was cut off from one that came whole.
 pub(super) async fn run<I>(
     stream: I,
     peer: Peer,
     site: Site,
     settings: &Settings,
     stop: &Stop,
-) -> (I, Ending)
+) -> (I, Ending, Option<Passing>)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let pulse = Arc::new(Pulse::default());
+    let requests = Arc::new(Requests::new(Arc::clone(&pulse)));
     let io = TokioIo::new(Noted::new(
         stream,
         Arc::clone(&pulse),
@@ -83,7 +88,7 @@ where
         site,
         peer,
         body_timeout: settings.body_timeout,
-        pulse: Arc::clone(&pulse),
+        requests: Arc::clone(&requests),
     };
     let mut connection = builder(settings).serve_connection(io, to_site);
     let mut watch = Watch::new(Arc::clone(&pulse), settings);
@@ -117,7 +122,8 @@ where
         }
     })
     .await;
-    (connection.into_parts().io.into_inner().into_inner(), ending)
+    let stream = connection.into_parts().io.into_inner().into_inner();
+    (stream, ending, requests.take_left())
 }
 
 /// How large the buffer of a connection may become: a head of the largest size, and what is read with it.
@@ -138,12 +144,43 @@ fn builder(settings: &Settings) -> http1::Builder {
     builder
 }
 
+/// The requests of a connection, one at a time.
+pub(super) struct Requests {
+    pulse: Arc<Pulse>,
+    /// The one whose client left.
+    left: Mutex<Option<Passing>>,
+}
+
+impl Requests {
+    pub(super) fn new(pulse: Arc<Pulse>) -> Self {
+        Self {
+            pulse,
+            left: Mutex::default(),
+        }
+    }
+
+    /// Keeps a request whose client has left, unless more of its body was to come.
+    pub(super) fn keep(&self, mut routed: Passing) {
+        if !self.pulse.is_body_open() {
+            routed.lose_client();
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(routed);
+        }
+    }
+
+    pub(super) fn take_left(&self) -> Option<Passing> {
+        self.left
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
 /// The site, as hyper calls it.
 struct ToSite {
     site: Site,
     peer: Peer,
     body_timeout: Duration,
-    pulse: Arc<Pulse>,
+    requests: Arc<Requests>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for ToSite {
@@ -152,42 +189,53 @@ impl hyper::service::Service<Request<Incoming>> for ToSite {
     type Future = Answer;
 
     fn call(&self, request: Request<Incoming>) -> Answer {
-        self.pulse.begin_request();
-        let malformed = Malformed::find(&request);
-        let mut request =
-            request.map(|body| RequestBody::wrap(body, &self.pulse, self.body_timeout));
+        let pulse = &self.requests.pulse;
+        pulse.begin_request();
+        let malformed = find_malformed(&request);
+        let mut request = request.map(|body| RequestBody::wrap(body, pulse, self.body_timeout));
         request.extensions_mut().insert(self.peer);
-        if let Some(malformed) = malformed {
-            request.extensions_mut().insert(malformed);
-        }
         Answer {
-            routed: self.site.clone().call(request),
+            routed: Some(self.site.clone().pass(request, malformed)),
             is_last: malformed.is_some(),
-            pulse: Arc::clone(&self.pulse),
+            requests: Arc::clone(&self.requests),
         }
     }
 }
 
 /// The answer to come.
 struct Answer {
-    routed: Passing,
+    /// Taken when the answer is there.
+    routed: Option<Passing>,
     /// Whether the connection is closed after it in any case.
     is_last: bool,
-    pulse: Arc<Pulse>,
+    requests: Arc<Requests>,
 }
 
 impl Future for Answer {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(Pin::new(&mut self.routed).poll(context))?;
-        if self.is_last || self.pulse.is_finishing() || self.pulse.is_body_unread() {
+        let Some(routed) = &mut self.routed else {
+            unreachable!("polled after its answer")
+        };
+        let mut response = ready!(Pin::new(routed).poll(context))?;
+        self.routed = None;
+        let pulse = &self.requests.pulse;
+        if self.is_last || pulse.is_finishing() || pulse.is_body_unread() {
             // The client's next request would be lost if it were not told. Of the body hyper does not say it.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
         Poll::Ready(Ok(
-            response.map(|body| ResponseBody::new(body, Arc::clone(&self.pulse)))
+            response.map(|body| ResponseBody::new(body, Arc::clone(pulse)))
         ))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(routed) = self.routed.take() {
+            self.requests.keep(routed);
+        }
     }
 }

@@ -29,7 +29,6 @@ pub(crate) use self::body::is_caused_by;
 use self::connection::{Ending, Stop};
 use self::pulse::Wait;
 use self::slots::{Slot, Slots};
-pub(crate) use self::strict::Malformed;
 use crate::address::{Peer, TrustedProxies};
 use crate::middleware::Site;
 
@@ -200,22 +199,30 @@ impl Server {
         // Only a connection already broken refuses the option.
         let _ = stream.set_nodelay(true);
         let site = self.site.clone();
-        let (mut stream, ending) =
+        let (stream, ending, left) =
             connection::run(stream, Peer(peer), site, &self.settings, &self.stop).await;
-        match ending {
-            Ending::Finished { unread: true } => linger(stream).await,
-            Ending::Finished { unread: false } => {}
-            Ending::OutOfMemory => {
-                tracing::debug!(%peer, "a request's head was refused: there is no memory for it");
-                let _ = stream.write_all(OUT_OF_MEMORY).await;
-                linger(stream).await;
-            }
-            Ending::Overdue(wait) => {
-                tracing::debug!(%peer, ?wait, "connection closed: the client took too long");
-                if wait == Wait::Write {
-                    // What the client does not take need not stay in the system's buffers either.
-                    let _ = stream.set_zero_linger();
-                }
+        let closed = close(stream, ending, peer);
+        match left {
+            Some(left) => drop(tokio::join!(closed, left)),
+            None => closed.await,
+        }
+    }
+}
+
+async fn close(mut stream: TcpStream, ending: Ending, peer: SocketAddr) {
+    match ending {
+        Ending::Finished { unread: true } => linger(stream).await,
+        Ending::Finished { unread: false } => {}
+        Ending::OutOfMemory => {
+            tracing::debug!(%peer, "a request's head was refused: there is no memory for it");
+            let _ = stream.write_all(OUT_OF_MEMORY).await;
+            linger(stream).await;
+        }
+        Ending::Overdue(wait) => {
+            tracing::debug!(%peer, ?wait, "connection closed: the client took too long");
+            if wait == Wait::Write {
+                // What the client does not take need not stay in the system's buffers either.
+                let _ = stream.set_zero_linger();
             }
         }
     }

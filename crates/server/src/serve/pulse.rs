@@ -47,6 +47,8 @@ pub(super) struct Pulse {
     out_of_memory: AtomicBool,
     /// Whether the request's body has an end that nobody will read.
     body_unread: AtomicBool,
+    /// Whether somebody may still read more of the request's body.
+    body_open: AtomicBool,
     finishing: AtomicBool,
 }
 
@@ -80,6 +82,7 @@ impl Pulse {
         self.end(Wait::Head);
         self.body_late.store(false, Ordering::Relaxed);
         self.body_unread.store(false, Ordering::Relaxed);
+        self.body_open.store(false, Ordering::Relaxed);
     }
 
     /// Begins the wait for the body, which may last for `left`, on behalf of a task that need not be the
@@ -126,6 +129,19 @@ impl Pulse {
 
     pub(super) fn is_body_unread(&self) -> bool {
         self.body_unread.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn open_body(&self) {
+        self.body_open.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing more is read of the request's body: it has come to its end, has failed, or nobody wants it.
+    pub(super) fn close_body(&self) {
+        self.body_open.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_body_open(&self) -> bool {
+        self.body_open.load(Ordering::Relaxed)
     }
 
     /// From here on each answer is the connection's last.

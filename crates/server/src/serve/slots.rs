@@ -1,12 +1,16 @@
-//! How many connections there may be, in all and from one address.
+//! How many connections there may be, in all, from one address and from one site.
 //!
-//! Only addresses with a connection are remembered, so the map is as bounded as the connections.
+//! Only networks with a connection are remembered, so the map is as bounded as the connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::address::{TrustedProxies, networks};
+
+/// How many times as many connections as from one address there may be from one IPv6 site: else somebody with a /48
+/// could take 65,536 times as many.
+const ADDRESSES_PER_SITE: usize = 4;
 
 /// The places for connections.
 #[derive(Debug)]
@@ -17,17 +21,24 @@ pub(super) struct Slots {
     taken: Mutex<Taken>,
 }
 
+/// A network whose connections are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Network {
+    Address(IpAddr),
+    Site(IpAddr),
+}
+
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_network: HashMap<Network, usize>,
 }
 
 /// A connection's place, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
-    address: Option<IpAddr>,
+    networks: [Option<Network>; 2],
 }
 
 impl Slots {
@@ -42,39 +53,49 @@ impl Slots {
 
     /// A place for a connection from `address`, if there is one left.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
-        let address = (!self.proxies.contains(address)).then(|| networks(address).0);
+        let networks = match self.proxies.contains(address) {
+            true => [None, None],
+            false => {
+                let (address, site) = networks(address);
+                [Some(Network::Address(address)), site.map(Network::Site)]
+            }
+        };
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.all >= self.most {
+        let has_room = |network: &Network| {
+            let most = match network {
+                Network::Address(_) => self.most_per_address,
+                Network::Site(_) => self.most_per_address.saturating_mul(ADDRESSES_PER_SITE),
+            };
+            taken
+                .by_network
+                .get(network)
+                .is_none_or(|&count| count < most)
+        };
+        if taken.all >= self.most || !networks.iter().flatten().all(has_room) {
             return None;
         }
-        if let Some(address) = address {
-            let of_address = taken.by_address.get(&address).copied().unwrap_or_default();
-            if of_address >= self.most_per_address {
-                return None;
-            }
-            taken.by_address.insert(address, of_address + 1);
-        }
         taken.all += 1;
+        for network in networks.into_iter().flatten() {
+            *taken.by_network.entry(network).or_default() += 1;
+        }
         Some(Slot {
             slots: Arc::clone(self),
-            address,
+            networks,
         })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self
-            .slots
-            .taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let taken = self.slots.taken.lock();
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
         taken.all -= 1;
-        let Some(address) = self.address else { return };
-        if let Some(of_address) = taken.by_address.get_mut(&address) {
-            *of_address -= 1;
-            if *of_address == 0 {
-                taken.by_address.remove(&address);
+        for network in self.networks.into_iter().flatten() {
+            if let Some(count) = taken.by_network.get_mut(&network) {
+                *count -= 1;
+                if *count == 0 {
+                    taken.by_network.remove(&network);
+                }
             }
         }
     }
@@ -103,7 +124,7 @@ mod tests {
         drop(first);
         assert!(slots.take(address("203.0.113.9")).is_some());
         drop(second);
-        assert!(slots.taken.lock().unwrap().by_address.is_empty());
+        assert!(slots.taken.lock().unwrap().by_network.is_empty());
         assert_eq!(slots.taken.lock().unwrap().all, 0);
     }
 
@@ -113,6 +134,21 @@ mod tests {
         let _held = slots.take(address("2001:db8::1")).unwrap();
         assert!(slots.take(address("2001:db8::2")).is_none());
         assert!(slots.take(address("2001:db8:0:1::1")).is_some());
+    }
+
+    #[test]
+    fn an_ipv6_site_has_four_times_the_places_of_an_address() {
+        let slots = slots(10, 1);
+        let take = |network: u16| {
+            slots.take(std::net::Ipv6Addr::new(0x2001, 0xdb8, 1, network, 0, 0, 0, 1).into())
+        };
+        let mut held: Vec<_> = (0..4).map(|network| take(network).unwrap()).collect();
+        assert!(take(4).is_none());
+        assert!(slots.take(address("2001:db8:2::1")).is_some());
+        held.pop();
+        assert!(take(4).is_some());
+        held.clear();
+        assert!(slots.taken.lock().unwrap().by_network.is_empty());
     }
 
     #[test]

@@ -5,35 +5,26 @@ use http::{HeaderMap, HeaderName, Request, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-/// Why a request must not be routed: the middleware answers 400 in its place, and the connection is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Malformed {
-    /// Without exactly one `Host` (RFC 9112 §3.2).
-    Host,
-    /// With a transfer coding other than `chunked` alone, which would be handed on undecoded (RFC 9112 §6.1).
-    Coding,
-}
+use crate::hosts::is_authority;
+use crate::middleware::Malformed;
 
-impl Malformed {
-    /// What is wrong with `request`, if anything is.
-    pub(super) fn find(request: &Request<Incoming>) -> Option<Self> {
-        let headers = request.headers();
-        if request.version() >= Version::HTTP_11 && only(headers, &HOST).is_none() {
-            return Some(Self::Host);
-        }
-        let plain = request.body().size_hint().exact().is_some()
-            || only(headers, &TRANSFER_ENCODING)
-                .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-        (!plain).then_some(Self::Coding)
+/// What is wrong with `request`, if anything is.
+pub(super) fn find_malformed(request: &Request<Incoming>) -> Option<Malformed> {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(HOST).into_iter();
+    let named = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_authority(host.as_bytes()),
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    };
+    let target = request.uri().authority();
+    if !named || target.is_some_and(|target| !is_authority(target.as_str().as_bytes())) {
+        return Some(Malformed::Host);
     }
-
-    /// What to tell the client.
-    pub(crate) fn message(self) -> &'static str {
-        match self {
-            Self::Host => "a request has exactly one Host header",
-            Self::Coding => "a body's only transfer coding is chunked",
-        }
-    }
+    let plain = request.body().size_hint().exact().is_some()
+        || only(headers, &TRANSFER_ENCODING)
+            .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    (!plain).then_some(Malformed::Coding)
 }
 
 /// The field `name`, if there is one and only one.

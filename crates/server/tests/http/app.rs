@@ -24,6 +24,7 @@ use keyward_core::tokens::notary::Notary;
 use keyward_core::tokens::{self, Tokens};
 use keyward_jose::Algorithm;
 use keyward_server::address::{Peer, TrustedProxies};
+use keyward_server::hosts::Hosts;
 use keyward_server::limits::{self, Limits};
 use keyward_server::middleware::Site;
 use keyward_server::{App, Contracts, Services, Settings, document, site};
@@ -55,6 +56,7 @@ pub(crate) struct Options {
     pub(crate) documentation: bool,
     pub(crate) memory: u64,
     pub(crate) proxies: Vec<&'static str>,
+    pub(crate) hosts: Hosts,
     /// Differs from start to start of one folder, as the system's randomness does.
     pub(crate) seed: u64,
 }
@@ -86,6 +88,7 @@ impl Default for Options {
             documentation: true,
             memory: 64 << 20,
             proxies: Vec::new(),
+            hosts: Hosts::Any,
             seed: 1,
         }
     }
@@ -198,6 +201,7 @@ impl TestApp {
             contracts: options.contracts,
             documentation: options.documentation,
             access_log: false,
+            hosts: options.hosts.clone(),
             largest_upload: options.largest_file + 1024 * 1024,
         };
         let site = site(&app, &settings);

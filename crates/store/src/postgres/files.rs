@@ -32,8 +32,10 @@ const FIND_SPELLED: &str = "
 const MEASURE: &str = "
     SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM files WHERE owner = $1";
 
+// The two files' times lie in different seconds, as `Store::finish_upload` promises.
 const REPLACE: &str = "
-    UPDATE files SET size = $3, sha256 = $4, content_type = $5, uploaded_at = $6, blob = $7
+    UPDATE files SET size = $3, sha256 = $4, content_type = $5, blob = $7,
+        uploaded_at = greatest($6, (uploaded_at / 1000000 + 1) * 1000000)
     WHERE owner = $1 AND name = $2";
 
 const FIND: &str = "

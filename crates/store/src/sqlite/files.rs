@@ -17,8 +17,10 @@ const INSERT: &str = "
     INSERT INTO files (owner, name, size, sha256, content_type, uploaded_at, blob)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
+// The two files' times lie in different seconds, as `Store::finish_upload` promises.
 const REPLACE: &str = "
-    UPDATE files SET size = ?3, sha256 = ?4, content_type = ?5, uploaded_at = ?6, blob = ?7
+    UPDATE files SET size = ?3, sha256 = ?4, content_type = ?5, blob = ?7,
+        uploaded_at = max(?6, (uploaded_at / 1000000 + 1) * 1000000)
     WHERE owner = ?1 AND name = ?2";
 
 const FIND: &str = "

@@ -100,10 +100,20 @@ pub(crate) async fn a_name_is_taken_unless_it_is_overwritten(backend: &Backend) 
     );
     let replaced = finish(ada, 4, true).await.expect("the store");
     assert_eq!(replaced, stored(Some(blob(1))));
-    assert_eq!(
-        find(&rows, ada, "a.txt").await,
-        Some(new_file(ada, "a.txt", 4).file)
-    );
+    let mut expected = new_file(ada, "a.txt", 4).file;
+    expected.uploaded_at = at(4);
+    assert_eq!(find(&rows, ada, "a.txt").await, Some(expected));
+    let mut later = new_file(ada, "a.txt", 5);
+    for (uploaded_at, shown) in [(at(3), at(5)), (at(9), at(9))] {
+        later.file.uploaded_at = uploaded_at;
+        let finished = rows.finish_upload(later.clone(), true, MANY).await;
+        assert!(matches!(
+            finished.expect("the store"),
+            Finished::Stored { .. }
+        ));
+        let found = find(&rows, ada, "a.txt").await.expect("a file");
+        assert_eq!(found.uploaded_at, shown);
+    }
     assert_eq!(
         find(&rows, eve, "a.txt").await,
         Some(new_file(eve, "a.txt", 3).file)

@@ -250,6 +250,7 @@ fn a_refused_value_names_its_key_its_source_and_what_is_allowed() {
     file("listen = \"localhost\"").refused_for(&["keyward.toml:1", "127.0.0.1:5000"]);
     file("[tokens]\nalgorithm = \"none\"").refused_for(&["\"HS256\""]);
     file("[limits]\nenabled = \"yes\"").refused_for(&["limits.enabled", "true or false"]);
+    file("[http]\nhosts = [\"http://a\"]").refused_for(&["http.hosts", "keyward.example.org"]);
     file("[http]\ntrusted_proxies = [\"a\"]").refused_for(&["http.trusted_proxies", "10.0.0.0/8"]);
     file("database = \"postgres://u@h:port/d\"").refused_for(&["database", "percent-encoded"]);
     file("listen = 1\n[tokens").refused_for(&["keyward.toml:2: is not TOML"]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use keyward_core::secret::SecretText;
 use keyward_jose::Algorithm;
 use keyward_server::address::TrustedProxies;
+use keyward_server::hosts::HostList;
 use keyward_store::postgres;
 use tracing_subscriber::EnvFilter;
 
@@ -311,6 +312,19 @@ impl Value for Database {
 impl Value for TrustedProxies {
     fn expected() -> String {
         "a list of IP addresses and networks, such as [\"10.0.0.0/8\", \"::1\"]".into()
+    }
+
+    fn read(raw: &Raw) -> Option<Self> {
+        match raw {
+            Raw::List(items) => Self::parse(items).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Value for HostList {
+    fn expected() -> String {
+        "a list of hosts without ports, such as [\"keyward.example.org\", \"*.example.org\"]".into()
     }
 
     fn read(raw: &Raw) -> Option<Self> {

@@ -14,6 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use keyward_core::accounts::{Realm, names};
+use keyward_core::clock::Timestamp;
 use keyward_core::error::{Code, Fault};
 use keyward_core::files::{self, File, Files};
 use keyward_core::id::AccountId;
@@ -140,7 +141,7 @@ async fn send(
     };
     match evaluate(method, headers, &current) {
         Verdict::Proceed => {}
-        Verdict::NotModified => return Ok(not_modified(file, &current)),
+        Verdict::NotModified => return Ok(not_modified(file, &current, files.now())),
         Verdict::Failed => return Ok(stale()),
     }
     let (status, range) = match select(method, headers, &current, file.size) {
@@ -155,7 +156,7 @@ async fn send(
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    validate(headers, &current);
+    validate(headers, &current, files.now());
     describe(headers, file);
     headers.insert(CONTENT_LENGTH, length.into());
     if status == StatusCode::PARTIAL_CONTENT {
@@ -188,10 +189,15 @@ async fn bytes(
     Ok(Body::from_stream(chunks))
 }
 
-/// What is sent however the file is sent.
-fn validate(headers: &mut HeaderMap, current: &Validators) {
+/// What is sent however the file is sent. A file that replaced one of the same second was modified in the next, which
+/// is not said before it has begun (RFC 9110 §8.8.2.1).
+fn validate(headers: &mut HeaderMap, current: &Validators, now: Timestamp) {
     headers.insert(ETAG, current.tag.to_header());
-    put(headers, LAST_MODIFIED, &http_date(current.modified));
+    put(
+        headers,
+        LAST_MODIFIED,
+        &http_date(current.modified.min(now)),
+    );
     // It may be replaced, and a token closed, at any time.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 }
@@ -210,9 +216,9 @@ fn describe(headers: &mut HeaderMap, file: &File) {
     );
 }
 
-fn not_modified(file: &File, current: &Validators) -> Response {
+fn not_modified(file: &File, current: &Validators, now: Timestamp) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
-    validate(response.headers_mut(), current);
+    validate(response.headers_mut(), current, now);
     // That of the whole file is the only length that may be told here (RFC 9110 §8.6).
     response
         .headers_mut()

@@ -1,5 +1,6 @@
 //! Waits, on in-memory streams and paused time; stop, caps and bad requests, on loopback sockets.
 
+mod leaving;
 mod memory;
 mod requests;
 mod stopping;
@@ -15,7 +16,8 @@ use keyward_core::random::SeededRandom;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::middleware::Edge;
+use crate::hosts::Hosts;
+use crate::middleware::{Edge, Templates};
 
 /// `GET /` says hello; `POST /` says how much it was sent, or why it was not.
 fn router() -> Router {
@@ -35,7 +37,9 @@ fn site_within(memory: &Arc<Budget>, router: Router) -> Site {
         random: Arc::new(SeededRandom::new(7)),
         proxies: Arc::default(),
         memory: Arc::clone(memory),
-        access_log: None,
+        hosts: Hosts::Any,
+        templates: Templates::default(),
+        access_log: false,
     };
     Site::new(router, edge)
 }

@@ -81,6 +81,33 @@ const MALFORMED: &[(&str, &str)] = &[
     ("no host", "GET / HTTP/1.1\r\n\r\n"),
     ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
     (
+        "two hosts in HTTP/1.0",
+        "GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n",
+    ),
+    ("a host that is none", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
+    (
+        "a host that is none in HTTP/1.0",
+        "GET / HTTP/1.0\r\nHost: a/b\r\n\r\n",
+    ),
+    ("a list of hosts", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"),
+    (
+        "a host with a port that is none",
+        "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+    ),
+    (
+        "an address without brackets",
+        "GET / HTTP/1.1\r\nHost: ::1\r\n\r\n",
+    ),
+    ("a user in the host", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"),
+    (
+        "a host that is none beside a target that has one",
+        "GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n",
+    ),
+    (
+        "a user in the target's host",
+        "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    ),
+    (
         "another coding before chunked",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ),
@@ -101,7 +128,8 @@ async fn ambiguous_or_malformed_requests_are_answered_400_and_the_connection_clo
     let server = Running::start(router(), Settings::default()).await;
     for (what, request) in MALFORMED {
         let answers = exchange(&server, request.as_bytes()).await;
-        assert!(answers.starts_with("HTTP/1.1 400 "), "{what}: {answers}");
+        let answered = ["HTTP/1.1 400 ", "HTTP/1.0 400 "].map(|it| answers.starts_with(it));
+        assert!(answered.contains(&true), "{what}: {answers}");
         assert_eq!(answers.matches("HTTP/1.").count(), 1, "{what}: {answers}");
     }
 }
@@ -111,6 +139,7 @@ async fn what_hyper_lets_pass_is_refused_with_an_id_and_the_reason() {
     let server = Running::start(router(), Settings::default()).await;
     for (head, reason) in [
         ("GET / HTTP/1.1\r\n\r\n", "exactly one Host"),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "exactly one Host"),
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n",
             "only transfer coding",
@@ -121,6 +150,28 @@ async fn what_hyper_lets_pass_is_refused_with_an_id_and_the_reason() {
         for part in ["x-request-id: ", "connection: close", reason] {
             assert!(answer.contains(part), "{part}: {answer}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_one_is_served_and_http_1_0_needs_none() {
+    let server = Running::start(router(), Settings::default()).await;
+    for head in [
+        "GET / HTTP/1.1\r\nHost: a.example:80\r\n",
+        "GET / HTTP/1.1\r\nHost:\t[::1]:80 \r\n",
+        "GET / HTTP/1.1\r\nHost:\r\n",
+        "GET http://a:80/ HTTP/1.1\r\nHost: b\r\n",
+        "GET / HTTP/1.0\r\nHost: a\r\n",
+        "GET / HTTP/1.0\r\n",
+    ] {
+        let mut client = server.connect().await;
+        let request = format!("{head}Connection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let answer = rest(&mut client).await;
+        assert!(
+            answer.contains(" 200 ") && answer.ends_with("hello"),
+            "{head}: {answer}"
+        );
     }
 }
 

@@ -28,7 +28,7 @@ fn connect_until(
     let ended = tokio::spawn(async move {
         let peer = Peer(SocketAddr::from(([127, 0, 0, 1], 1)));
         let settings = Settings::default();
-        let (_, ending) = connection::run(server, peer, site(router), &settings, &stop).await;
+        let (_, ending, _) = connection::run(server, peer, site(router), &settings, &stop).await;
         (ending, start.elapsed())
     });
     (client, ended)

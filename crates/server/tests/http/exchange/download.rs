@@ -250,6 +250,37 @@ fn not_modified(answer: &Answer) {
     assert_eq!(answer.header("content-type"), "");
 }
 
+/// RFC 9110 §8.8.2.2, §13.1.5: only while a date in seconds names one file is it a strong validator.
+#[tokio::test]
+async fn a_date_never_resumes_a_download_into_the_file_that_replaced_it() {
+    let exchange = hello().await;
+    let range = ("range", "bytes=1-3");
+    let dated = |answer: &Answer| answer.header("last-modified").to_owned();
+    let first = dated(&exchange.get(&[]).send().await);
+    for (seconds, content) in [(0, "jello"), (0, "cello"), (1, "bello"), (0, "fello")] {
+        exchange.app.clock.advance(Duration::from_secs(seconds));
+        let headers = "Content-Disposition: form-data; name=\"request_file\"; filename=\"a.txt\"";
+        let body = form(&[part(headers, content.as_bytes())]);
+        let answer = exchange.upload_to("/ops/upload?overwrite=true", body).await;
+        answer.expect(StatusCode::CREATED);
+    }
+    let resumed = exchange.get(&[range, ("if-range", &first)]).send().await;
+    assert_eq!(resumed.expect(StatusCode::OK).text(), "fello");
+    let known = exchange.get(&[("if-modified-since", &first)]).send().await;
+    assert_eq!(known.expect(StatusCode::OK).text(), "fello");
+    // Its own time is ahead of the clock, so the clock's is sent.
+    let now = "Thu, 01 Jan 2026 00:00:01 GMT";
+    assert_eq!(dated(&exchange.get(&[]).send().await), now);
+    let resumed = exchange.get(&[range, ("if-range", now)]).send().await;
+    assert_eq!(resumed.expect(StatusCode::OK).text(), "fello");
+    exchange.app.clock.advance(Duration::from_secs(60));
+    let last = dated(&exchange.get(&[]).send().await);
+    let resumed = exchange.get(&[range, ("if-range", &last)]).send().await;
+    assert_eq!(resumed.expect(StatusCode::PARTIAL_CONTENT).text(), "ell");
+    let known = exchange.get(&[("if-modified-since", &last)]).send().await;
+    known.expect(StatusCode::NOT_MODIFIED);
+}
+
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 async fn ranges_are_those_of_rfc_9110() {
