@@ -122,6 +122,23 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The challenge (RFC 6750 §3). It names an error only where a token was sent: clients refresh a token only where
+    /// they are told that it is bad.
+    fn challenge(&self) -> Option<&'static str> {
+        match (self.status, self.code) {
+            (StatusCode::UNAUTHORIZED, Code::InvalidToken) => {
+                Some(r#"Bearer error="invalid_token""#)
+            }
+            (StatusCode::UNAUTHORIZED, _) => Some("Bearer"),
+            (StatusCode::FORBIDDEN, Code::WrongRealm) => {
+                Some(r#"Bearer error="insufficient_scope""#)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The status of each code.
 fn status_of(code: Code) -> StatusCode {
     match code {
@@ -229,8 +246,8 @@ impl<S: Shape> IntoResponse for Shaped<S> {
         if let Some(wait) = self.0.retry_after {
             headers.insert(RETRY_AFTER, retry_after_seconds(wait).into());
         }
-        if self.0.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = self.0.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.0.headers);

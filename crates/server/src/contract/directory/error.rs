@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use keyward_core::accounts;
+use keyward_core::error::Code;
 
 use super::wire::{EmailAndPassword, ErrorResponse, LoginResponse};
 use crate::error::{Failure, Shape, Shaped};
@@ -49,10 +50,12 @@ pub(super) fn verification_failed(email: String) -> Response {
 }
 
 pub(super) fn refused(refused: Refused) -> Failure {
-    let message = match refused {
+    let (code, message) = match refused {
         Refused::Failed(failure) => return failure,
-        Refused::Missing => "auth failed - token is missing",
-        Refused::Invalid | Refused::OtherRealm(_) => "auth failed - token is invalid",
+        Refused::Missing => (Code::MissingToken, "auth failed - token is missing"),
+        Refused::Invalid | Refused::OtherRealm(_) => {
+            (Code::InvalidToken, "auth failed - token is invalid")
+        }
     };
-    Failure::new(StatusCode::UNAUTHORIZED, message)
+    Failure::coded(code, message)
 }

@@ -1,7 +1,7 @@
 //! The shape of contract 4's errors: `{"message": …}`.
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use keyward_core::error::Code;
 use keyward_core::{accounts, tokens};
 
 use super::wire::MessageResponse;
@@ -46,10 +46,10 @@ pub(super) fn login_error(error: tokens::Error) -> Failure {
 }
 
 pub(super) fn refused(refused: Refused) -> Failure {
-    let message = match refused {
+    let (code, message) = match refused {
         Refused::Failed(failure) => return failure,
-        Refused::Missing => "Token is missing",
-        Refused::Invalid | Refused::OtherRealm(_) => "Token is invalid",
+        Refused::Missing => (Code::MissingToken, "Token is missing"),
+        Refused::Invalid | Refused::OtherRealm(_) => (Code::InvalidToken, "Token is invalid"),
     };
-    Failure::new(StatusCode::UNAUTHORIZED, message)
+    Failure::coded(code, message)
 }

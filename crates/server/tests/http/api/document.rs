@@ -90,6 +90,15 @@ async fn every_guarded_operation_refuses_an_anonymous_caller() {
                     StatusCode::UNAUTHORIZED,
                     "{method} {template}"
                 );
+                let challenge = match garbage {
+                    true => r#"Bearer error="invalid_token""#,
+                    false => "Bearer",
+                };
+                assert_eq!(
+                    answer.header("www-authenticate"),
+                    challenge,
+                    "{method} {template}"
+                );
             }
             let documented = operation["responses"].as_object().expect("responses");
             assert!(documented.contains_key("401"), "{method} {template}");

@@ -42,7 +42,7 @@ const MALFORMED: &[(&str, &str)] = &[
         r#"{"name":"A","dob":"2000-01-01","updated_at":NaN}"#,
         "not good JSON",
     ),
-    ("\u{feff}{}", "not good JSON"),
+    ("\u{feff}{}", "name is missing"),
     ("", "not good JSON"),
     ("name=A&dob=2000-01-01", "not good JSON"),
     ("null", "must be a JSON object"),

@@ -136,7 +136,11 @@ async fn every_call_wants_an_access_token_of_realm_default() {
                 .send()
                 .await
                 .expect_problem(StatusCode::UNAUTHORIZED, part);
-            assert_eq!(answer.header("www-authenticate"), "Bearer");
+            let challenge = match token {
+                Some(_) => r#"Bearer error="invalid_token""#,
+                None => "Bearer",
+            };
+            assert_eq!(answer.header("www-authenticate"), challenge);
         }
     }
     let answer = app.get(CUSTOMERS).bearer(&token).send().await;

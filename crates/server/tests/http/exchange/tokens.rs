@@ -89,9 +89,17 @@ async fn a_token_opens_only_what_its_realm_and_purpose_are_for() {
         for ((method, path, _), status) in PATHS.into_iter().zip(expected) {
             let answer = call(app, method, path, token).await;
             assert_eq!(answer.status.as_u16(), status, "{who}: {method} {path}");
-            if status == 401 {
-                assert_eq!(answer.header("www-authenticate"), "Bearer", "{who}: {path}");
-            }
+            let challenge = match (status, token) {
+                (401, "") => "Bearer",
+                (401, _) => r#"Bearer error="invalid_token""#,
+                (403, _) => r#"Bearer error="insufficient_scope""#,
+                _ => "",
+            };
+            assert_eq!(
+                answer.header("www-authenticate"),
+                challenge,
+                "{who}: {path}"
+            );
             if status > 400 && method != "HEAD" {
                 answer.expect_problem(StatusCode::from_u16(status).expect("status"), "");
             }
