@@ -9,6 +9,7 @@ pub mod customers;
 pub mod error;
 pub mod files;
 pub mod health;
+pub mod hex;
 pub mod id;
 pub mod keys;
 pub mod memory;

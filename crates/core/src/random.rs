@@ -51,17 +51,7 @@ impl Random for SeededRandom {
 pub fn hex<const N: usize>(random: &dyn Random) -> String {
     let mut bytes = [0_u8; N];
     random.fill(&mut bytes);
-    encode_hex(&bytes)
-}
-
-/// `bytes` as lower-case hex.
-#[must_use]
-pub fn encode_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let pair = |byte: &u8| [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
-    let text: Vec<[u8; 2]> = bytes.iter().map(pair).collect();
-    // Digits are text.
-    String::from_utf8(text.into_flattened()).unwrap_or_default()
+    crate::hex::encode(&bytes)
 }
 
 #[cfg(test)]
@@ -75,6 +65,5 @@ mod tests {
             hex::<16>(&SeededRandom::new(7))
         );
         assert_ne!(hex::<16>(&SystemRandom), hex::<16>(&SystemRandom));
-        assert_eq!(encode_hex(&[0, 15, 255]), "000fff");
     }
 }

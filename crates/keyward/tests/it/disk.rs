@@ -88,6 +88,6 @@ fn spawn(live: &Path, mount: &Path, order: &str, seed: u64) -> io::Result<Child>
 }
 
 /// Says it past the capture of the test's output.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     writeln!(io::stderr(), "{text}").expect("stderr");
 }

@@ -3,7 +3,6 @@
 //! The tests fail on a build whose uploads take the last of the disk, which the database shares.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +11,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::disk::say;
 use crate::server::{Server, keyward};
 
 const MIB: u64 = 1 << 20;
@@ -28,11 +28,7 @@ impl SmallDisk {
     /// `None`, with a word about it, where nobody may mount.
     fn mount() -> Option<Self> {
         if !may_mount() {
-            writeln!(
-                io::stderr(),
-                "not possible here: a disk of 24 MiB: nobody may mount one"
-            )
-            .unwrap();
+            say("not possible here: a disk of 24 MiB: nobody may mount one");
             return None;
         }
         let folder = TempDir::new().unwrap();

@@ -7,6 +7,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
+use keyward_core::hex;
 
 use super::Error;
 
@@ -201,9 +202,7 @@ fn parse(block: &[u8; BLOCK]) -> Option<Entry> {
 
 fn sum_entry(name: &str, digest: &Digest) -> io::Result<Vec<u8>> {
     let mut bytes = header(name, SUM)?.as_bytes().to_vec();
-    for byte in digest.as_ref() {
-        write!(bytes, "{byte:02x}")?;
-    }
+    bytes.extend_from_slice(hex::encode(digest.as_ref()).as_bytes());
     bytes.push(b'\n');
     bytes.resize(2 * BLOCK, 0);
     Ok(bytes)

@@ -17,6 +17,7 @@ use keyward_core::accounts::{Realm, names};
 use keyward_core::clock::Timestamp;
 use keyward_core::error::{Code, Fault};
 use keyward_core::files::{self, File, Files};
+use keyward_core::hex;
 use keyward_core::id::AccountId;
 use keyward_core::memory::{Account, FREE};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +25,7 @@ use utoipa_axum::routes;
 
 use super::disposition::attachment;
 use super::error::{Error, refused};
-use super::wire::{FILES, FilesResponse, hex};
+use super::wire::{FILES, FilesResponse};
 use crate::conditional::{EntityTag, Selection, Validators, Verdict, evaluate, http_date, select};
 use crate::error::{Failure, PROBLEM, ProblemDocument};
 use crate::extract::bearer::{Refused, bearer, count, require};
@@ -136,7 +137,7 @@ async fn send(
     account: &Account,
 ) -> Result<Response, files::Error> {
     let current = Validators {
-        tag: EntityTag::strong(hex(&file.sha256)),
+        tag: EntityTag::strong(hex::encode(&file.sha256)),
         modified: file.uploaded_at,
     };
     match evaluate(method, headers, &current) {

@@ -8,7 +8,6 @@ mod credentials;
 mod disposition;
 mod download;
 mod error;
-mod form;
 mod upload;
 mod wire;
 

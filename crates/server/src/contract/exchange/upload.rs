@@ -11,10 +11,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{Error, refused, upload_error};
-use super::form::{self, Form, Part};
 use super::wire::{UploadForm, UploadedResponse};
 use crate::error::{Failure, PROBLEM, ProblemDocument};
 use crate::extract::bearer::{bearer, guard};
+use crate::extract::form::multipart::{self, Form, Part};
 use crate::extract::query::Query;
 use crate::memory::Payer;
 use crate::state::App;
@@ -64,7 +64,7 @@ async fn upload(
     let overwrite = query.flag("overwrite")?;
     let (parts, body) = request.into_parts();
     let form = Form::read(&parts.headers, body, largest)?;
-    let _parser = memory.reserve_soon(form::MEMORY).await?;
+    let _parser = memory.reserve_soon(multipart::MEMORY).await?;
     let target = Target {
         uploader,
         overwrite,
@@ -128,8 +128,7 @@ async fn receive(files: &Files, target: &Target, mut form: Form) -> Result<Uploa
 }
 
 fn parse(part: &Part, target: &Target) -> Result<UploadRequest, Failure> {
-    let name = FileName::parse(part.file_name().unwrap_or_default())
-        .map_err(|error| Failure::bad_request(error.to_string()))?;
+    let name = file_name(part.file_names())?;
     let declared = part
         .content_type()
         .filter(|text| text.len() <= LONGEST_TYPE);
@@ -142,4 +141,17 @@ fn parse(part: &Part, target: &Target) -> Result<UploadRequest, Failure> {
         overwrite: target.overwrite,
         memory: target.memory.clone(),
     })
+}
+
+/// The first of the names that can be used: an unusable `filename*` beside a good `filename` is ignored.
+fn file_name(given: &[String]) -> Result<FileName, Failure> {
+    let mut refused = None;
+    for name in given {
+        match FileName::parse(name) {
+            Ok(name) => return Ok(name),
+            Err(bad) => refused = refused.or(Some(bad.to_string())),
+        }
+    }
+    let unnamed = || "the file needs a name".to_owned();
+    Err(Failure::bad_request(refused.unwrap_or_else(unnamed)))
 }

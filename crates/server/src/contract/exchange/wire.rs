@@ -1,8 +1,7 @@
 //! The names of contract 3 on the wire.
 
-use std::fmt::Write as _;
-
 use keyward_core::files::File;
+use keyward_core::hex;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -78,7 +77,7 @@ impl From<File> for UploadedResponse {
         Self {
             message: "the file is stored",
             size: file.size,
-            sha256: hex(&file.sha256),
+            sha256: hex::encode(&file.sha256),
             file_name: file.name,
             content_type: file.content_type,
         }
@@ -135,21 +134,10 @@ impl From<File> for FileEntry {
     fn from(file: File) -> Self {
         Self {
             size: file.size,
-            sha256: hex(&file.sha256),
+            sha256: hex::encode(&file.sha256),
             uploaded_at: file.uploaded_at.rfc3339_millis(),
             name: file.name,
             content_type: file.content_type,
         }
     }
-}
-
-/// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -11,6 +11,8 @@ use super::{BOUNDARY, Exchange, content_type, field, file, form, part};
 use crate::app::Options;
 
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
+/// What the headers of the file begin with.
+const DISPOSITION: &str = "Content-Disposition: form-data; name=\"request_file\"";
 
 impl Exchange {
     /// Uploads that body and asserts the failure, and that nothing is left of it.
@@ -257,4 +259,150 @@ async fn what_has_no_end_is_refused_before_it_is_kept() {
     exchange
         .refuses(form(&[long]), BAD, "headers of a part")
         .await;
+}
+
+#[tokio::test]
+async fn a_type_is_read_with_the_white_space_and_the_case_that_its_grammar_allows() {
+    let exchange = Exchange::start().await;
+    for (index, content_type) in [
+        "multipart/form-data ; boundary=7f3a-b0undary",
+        "multipart/form-data; boundary=7f3a-b0undary ;",
+        "multipart/form-data;\tboundary=7f3a-b0undary\t",
+        "Multipart/Form-Data; BOUNDARY=\"7f3a-b0undary\"",
+        "multipart/form-data; charset=\"a;b\"; boundary=7f3a-b0undary",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = form(&[file(&index.to_string(), b"hello")]);
+        let request = exchange.app.post("/ops/upload").bearer(&exchange.ops);
+        let answer = request.body(content_type, body).send().await;
+        answer.expect(StatusCode::CREATED);
+    }
+    for content_type in [
+        "multipart/form-data; boundary",
+        "multipart/form-data; boundary=7f3a-b0undary; boundary=7f3a-b0undary",
+        "multipart/form-data; boundary=7f3a-b0undary; Boundary=other",
+        "multipart/form-data; boundary=\"7f3a-b0undary",
+    ] {
+        let body = form(&[file("bad", b"hello")]);
+        let request = exchange.app.post("/ops/upload").bearer(&exchange.ops);
+        let answer = request.body(content_type, body).send().await;
+        answer.expect_problem(BAD, "boundary");
+    }
+    assert_eq!(exchange.stored(), 5);
+}
+
+#[tokio::test]
+async fn a_part_is_described_as_its_client_means_it() {
+    let exchange = Exchange::start().await;
+    let octets = "application/octet-stream";
+    let latin = "filename=\"fb.txt\"; filename*=iso-8859-1''na%EFve.txt";
+    for (rest, name, kept) in [
+        (
+            "filename=a; ;\r\nContent-Type: text/plain ; charset=utf-8",
+            "a",
+            "text/plain ; charset=utf-8",
+        ),
+        ("filename=b\r\nContent-Type: text/", "b", octets),
+        ("filename=c\r\nContent-Type: /plain", "c", octets),
+        (
+            "filename=d\r\nContent-Type: text/plain; charset",
+            "d",
+            octets,
+        ),
+        (
+            "filename=e\r\nContent-Type: text/plain;",
+            "e",
+            "text/plain;",
+        ),
+        (
+            "filename=f\r\nContent-Type: text/plain, text/html",
+            "f",
+            octets,
+        ),
+        (latin, "fb.txt", octets),
+        (
+            "filename=\"g.txt\"; filename*=UTF-8''..%2Fg",
+            "g.txt",
+            octets,
+        ),
+        ("filename*=UTF-8''; filename=\"h.txt\"", "h.txt", octets),
+        ("filename*=UTF-8''%C3%A9; filename=\"i.txt\"", "é", octets),
+        (
+            "filename=j\r\nContent-Transfer-Encoding: Binary",
+            "j",
+            octets,
+        ),
+        (
+            "filename=k\r\nContent-Transfer-Encoding: 8bit ",
+            "k",
+            octets,
+        ),
+    ] {
+        let headers = format!("{DISPOSITION}; {rest}");
+        let answer = exchange
+            .upload_body(form(&[part(&headers, b"hello")]))
+            .await;
+        let answer = answer.expect(StatusCode::CREATED);
+        let found = (
+            answer.text_at("/file_name"),
+            answer.text_at("/content_type"),
+        );
+        assert_eq!(found, (name.to_owned(), kept.to_owned()), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_could_be_meant_in_two_ways_is_refused() {
+    let exchange = Exchange::start().await;
+    for (rest, why) in [
+        ("filename*=iso-8859-1''na%EFve.txt", "Content-Disposition"),
+        (
+            "filename=\"../a\"; filename*=UTF-8''..%2Fg",
+            "must not be a path",
+        ),
+        (
+            "filename=a; filename*=UTF-8''b; filename*=UTF-8''b",
+            "Content-Disposition",
+        ),
+        (
+            "filename=a\r\nContent-Transfer-Encoding: base64",
+            "Content-Transfer-Encoding: base64",
+        ),
+        (
+            "filename=a\r\nContent-Transfer-Encoding: Quoted-Printable",
+            "Quoted-Printable",
+        ),
+        (
+            "filename=a\r\nContent-Transfer-Encoding: ",
+            "Content-Transfer-Encoding",
+        ),
+        ("filename=a\r\n ;x=y", "over several lines"),
+    ] {
+        let headers = format!("{DISPOSITION}; {rest}");
+        let answer = exchange
+            .upload_body(form(&[part(&headers, b"hello")]))
+            .await;
+        answer.expect_problem(BAD, why);
+    }
+    let lines = String::from_utf8(form(&[file("lf", b"hello")])).expect("text");
+    let answer = exchange.upload_body(lines.replace("\r\n", "\n")).await;
+    answer.expect_problem(BAD, "CR LF");
+    assert_eq!(exchange.stored(), 0);
+}
+
+#[tokio::test]
+async fn a_form_may_arrive_a_byte_at_a_time() {
+    let exchange = Exchange::start().await;
+    let headers = format!(
+        "X-Long: {}\r\nContent-Disposition: form-data; name=request_file; filename=a",
+        "x".repeat(5_000)
+    );
+    let content: Vec<u8> = (0..20_000_u32).map(|index| (index % 251) as u8).collect();
+    let body = form(&[field("x", b"y"), part(&headers, &content), field("z", b"")]);
+    let bytes = stream::iter(body).map(|byte| Ok::<_, std::io::Error>(Bytes::from(vec![byte])));
+    let answer = exchange.upload_body(Body::from_stream(bytes)).await;
+    answer.expect(StatusCode::CREATED);
+    assert!(exchange.fetch("a").await.body == content);
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::{digest, hmac};
 use base64_simd::STANDARD as BASE64;
 use zeroize::Zeroizing;
 
-use crate::random::encode_hex;
+use crate::hex;
 
 /// How many bytes of a key bcrypt looks at.
 const LONGEST: usize = 72;
@@ -65,7 +65,7 @@ impl Key {
         Zeroizing::new(match self {
             Self::Password => password.to_vec(),
             Self::HexSha256 => {
-                encode_hex(digest::digest(&digest::SHA256, password).as_ref()).into_bytes()
+                hex::encode(digest::digest(&digest::SHA256, password).as_ref()).into_bytes()
             }
             Self::Base64HmacSha256(salt) => {
                 let salt = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());

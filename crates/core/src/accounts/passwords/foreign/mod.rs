@@ -49,20 +49,5 @@ impl Stored {
     }
 }
 
-/// Decodes lower-case hex; upper case is refused, as the services compare the text.
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let decoded = pairs
-        .iter()
-        .map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?))
-        .collect();
-    if rest.is_empty() { decoded } else { None }
-}
-
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,10 @@
 //! separated by `$`.
 
 use super::super::format::number;
+use super::Kind;
 use super::derived::{self, Derived};
 use super::digest::Digest;
-use super::{Kind, decode_hex};
+use crate::hex;
 
 /// Bytes of a scrypt key: the default of Python's `hashlib.scrypt`.
 const SCRYPT_KEY: usize = 64;
@@ -15,8 +16,8 @@ const SCRYPT_COSTS: &str = "32768:8:1";
 /// default changes from version to version, are refused.
 pub(super) fn read(stored: &str) -> Option<Kind> {
     let (method, rest) = stored.split_once('$')?;
-    let (salt, hex) = rest.split_once('$')?;
-    let value = decode_hex(hex)?;
+    let (salt, digest) = rest.split_once('$')?;
+    let value = hex::decode(digest)?;
     let (name, costs) = method.split_once(':').unwrap_or((method, ""));
     match name {
         "scrypt" | "pbkdf2" if salt.is_empty() => None,

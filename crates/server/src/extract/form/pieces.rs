@@ -1,0 +1,190 @@
+//! A body as the parser of multipart forms gets it.
+//!
+//! The parser takes whatever is ready, keeps it until it understands it, and searches all of it again whenever more
+//! comes. Invariant: it is fed no more than [`MOST_AHEAD`] bytes between two results, so that its memory is bounded; and
+//! each piece is at least half as long as what it has kept, so that its work is linear in the body, however small
+//! the pieces are in which that arrives.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, BodyDataStream};
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use http::StatusCode;
+
+use crate::error::Failure;
+
+/// What the parser is fed at once, in bytes.
+const PIECE: usize = 32 * 1024;
+/// What the parser may take without a result, in bytes: so long may the headers of a part be.
+const MOST_AHEAD: usize = 64 * 1024;
+/// What the parser and the pieces before it take of memory, in bytes.
+pub(crate) const MEMORY: u64 = (MOST_AHEAD + 2 * PIECE) as u64;
+
+/// Why the parser is fed no further.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// There is more of it than may be.
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    /// The parser has no result yet.
+    #[error("the headers of a part are larger than allowed")]
+    TooFarAhead,
+    /// It broke off, or came too slowly.
+    #[error("the body cannot be read to its end")]
+    Body(#[source] axum::Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TooFarAhead => StatusCode::BAD_REQUEST,
+            Refusal::Body(error) => return Self::of_body(&error),
+        };
+        Self::new(status, refusal.to_string())
+    }
+}
+
+/// How many bytes the parser has taken since its last result.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ahead(Arc<AtomicUsize>);
+
+impl Ahead {
+    /// Notes a result.
+    pub(super) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The pieces of a body, at most one each time it is polled.
+pub(super) struct Pieces {
+    body: BodyDataStream,
+    ready: BytesMut,
+    left: u64,
+    ahead: Ahead,
+    resting: bool,
+    ended: bool,
+}
+
+impl Pieces {
+    /// The pieces of a body of at most `largest` bytes.
+    pub(super) fn new(body: Body, largest: u64) -> (Self, Ahead) {
+        let ahead = Ahead::default();
+        let pieces = Self {
+            body: body.into_data_stream(),
+            ready: BytesMut::new(),
+            left: largest,
+            ahead: ahead.clone(),
+            resting: false,
+            ended: false,
+        };
+        (pieces, ahead)
+    }
+
+    fn take(&mut self, chunk: Bytes) -> Result<(), Refusal> {
+        let left = self.left.checked_sub(chunk.len() as u64);
+        self.left = left.ok_or(Refusal::TooLarge)?;
+        if self.ready.is_empty() {
+            // Without a copy where nobody else holds the chunk.
+            self.ready = BytesMut::from(chunk);
+        } else {
+            self.ready.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, Refusal>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // The parser polls until nothing is ready; let it look at what it has first.
+        if std::mem::take(&mut self.resting) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let ahead = self.ahead.0.load(Ordering::Relaxed);
+        let wanted = (ahead / 2).clamp(1, PIECE);
+        while self.ready.len() < wanted && !self.ended {
+            match ready!(Pin::new(&mut self.body).poll_next(context)) {
+                None => self.ended = true,
+                Some(Err(error)) => return Poll::Ready(Some(Err(Refusal::Body(error)))),
+                Some(Ok(chunk)) => {
+                    if let Err(refusal) = self.take(chunk) {
+                        return Poll::Ready(Some(Err(refusal)));
+                    }
+                }
+            }
+        }
+        if self.ready.is_empty() {
+            return Poll::Ready(None);
+        }
+        if ahead >= MOST_AHEAD {
+            return Poll::Ready(Some(Err(Refusal::TooFarAhead)));
+        }
+        let length = self.ready.len().min(PIECE);
+        self.ahead.0.fetch_add(length, Ordering::Relaxed);
+        self.resting = true;
+        Poll::Ready(Some(Ok(self.ready.split_to(length).freeze())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    /// How many bytes a parser searches that has no result, over a body of `length` bytes that come one by one.
+    async fn searched(length: usize) -> u64 {
+        let bytes = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(b"x")));
+        let (mut pieces, _ahead) = Pieces::new(Body::from_stream(bytes.take(length)), u64::MAX);
+        let (mut kept, mut searched) = (0, 0);
+        while let Some(piece) = pieces.next().await {
+            kept += piece.expect("a piece").len() as u64;
+            searched += kept;
+        }
+        assert_eq!(kept, length as u64);
+        searched
+    }
+
+    #[tokio::test]
+    async fn the_work_of_the_parser_grows_no_faster_than_the_body_however_that_arrives() {
+        let mut before = searched(1_000).await;
+        for length in [8_000, 64_000] {
+            let work = searched(length).await;
+            assert!(work <= 12 * before, "{length} bytes: {work} after {before}");
+            assert!(work <= 8 * length as u64, "{length} bytes: {work}");
+            before = work;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_no_end_is_fed_no_further() {
+        let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 10_000]));
+        let (mut pieces, ahead) =
+            Pieces::new(Body::from_stream(stream::repeat_with(chunk)), 200_000);
+        let mut taken = 0;
+        let mut refused = None;
+        while refused.is_none() {
+            match pieces.next().await.expect("it has no end") {
+                Ok(piece) => taken += piece.len(),
+                Err(refusal) => refused = Some(refusal),
+            }
+        }
+        assert!(matches!(refused, Some(Refusal::TooFarAhead)), "{refused:?}");
+        assert!(taken < MOST_AHEAD + PIECE, "{taken}");
+        // With results in between it is fed until the body is too large.
+        let refused = loop {
+            ahead.clear();
+            if let Err(refusal) = pieces.next().await.expect("it has no end") {
+                break refusal;
+            }
+        };
+        assert!(matches!(refused, Refusal::TooLarge), "{refused:?}");
+    }
+}
