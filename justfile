@@ -21,3 +21,7 @@ run:
 # Fuzz the token codec: `just fuzz parse 60` (needs cargo-fuzz).
 fuzz target seconds="60":
     cd crates/jose && RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# Mutation testing of the codec with its own tests (needs cargo-mutants): `just mutants`, or a part of it, `just mutants --shard 0/4`.
+mutants *arguments:
+    nice cargo mutants --package keyward-jose --jobs 1 {{arguments}}

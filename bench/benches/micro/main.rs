@@ -21,7 +21,7 @@ use keyward_core::vectors;
 use keyward_jose::claims::Registered;
 use keyward_jose::hmac::HmacKey;
 use keyward_jose::jws::{self, Compact, EncodedHeader, Limits};
-use keyward_jose::{Algorithm, ForeignKey, base64url};
+use keyward_jose::{Algorithm, SuppliedKey, base64url};
 use keyward_store::sqlite::{Options, Sqlite};
 
 const CLAIMS: &str = r#"{"sub":"42","email":"ada@example.com","iat":1594212949,"exp":1594213549,"jti":"0123456789abcdef0123456789abcdef","sid":7}"#;
@@ -101,14 +101,14 @@ fn verify_raw(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-/// A token of contract 1 by a key that its caller names: what `verifyToken` does beside HTTP.
+/// A notary's token and a key that its caller supplies: what `verifyToken` does beside HTTP.
 #[divan::bench(args = ALGORITHMS)]
 fn judge(bencher: Bencher<'_, '_>, name: &str) {
     let signer = Signer::new(name);
     let secret = "k".repeat(64);
     bencher.bench_local(|| {
         let token = Compact::parse(black_box(&signer.token), &Limits::default()).unwrap();
-        ForeignKey::parse(black_box(&secret))
+        SuppliedKey::parse(black_box(&secret))
             .unwrap()
             .verifies(&token)
     });

@@ -1,4 +1,4 @@
-//! The asymmetric algorithms of contract 1 beside aws-lc-rs alone with a key that it has parsed.
+//! The notary's asymmetric algorithms beside aws-lc-rs alone with a key that it has parsed.
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, Par
 use aws_lc_rs::signature::{RsaEncoding, VerificationAlgorithm};
 use divan::{Bencher, black_box};
 use keyward_jose::jws::{Compact, Limits};
-use keyward_jose::{ForeignKey, base64url};
+use keyward_jose::{SuppliedKey, base64url};
 
 const ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 
@@ -94,7 +94,7 @@ fn ed25519(message: &str) -> Parts {
 #[divan::bench(args = ALGORITHMS)]
 fn judge_kept_key(bencher: Bencher<'_, '_>, name: &str) {
     let signed = Signed::new(name);
-    let key = ForeignKey::parse(&signed.pem).unwrap();
+    let key = SuppliedKey::parse(&signed.pem).unwrap();
     bencher.bench_local(|| {
         let token = Compact::parse(black_box(&signed.token), &Limits::default()).unwrap();
         assert!(key.verifies(&token));
@@ -107,7 +107,7 @@ fn judge_new_key(bencher: Bencher<'_, '_>, name: &str) {
     let signed = Signed::new(name);
     bencher.bench_local(|| {
         let token = Compact::parse(black_box(&signed.token), &Limits::default()).unwrap();
-        let key = ForeignKey::parse(black_box(&signed.pem)).unwrap();
+        let key = SuppliedKey::parse(black_box(&signed.pem)).unwrap();
         assert!(key.verifies(&token));
     });
 }

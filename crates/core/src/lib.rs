@@ -1,7 +1,7 @@
 //! The rules of Keyward, a folder a capability: no HTTP, no SQL, no environment, no file system.
 //!
 //! Capabilities form a line and import leftwards only:
-//! `keys ← accounts ← sessions ← tokens ← files, customers, vectors`.
+//! `keys ← accounts ← sessions ← tokens ← notary, files, customers, vectors`.
 
 pub mod accounts;
 pub mod clock;
@@ -13,6 +13,7 @@ pub mod hex;
 pub mod id;
 pub mod keys;
 pub mod memory;
+pub mod notary;
 pub mod page;
 pub mod random;
 pub mod secret;

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use keyward_jose::claims::{Expected, Registered};
 use keyward_jose::hmac::HmacKey;
 use keyward_jose::jws::{self, Compact, EncodedHeader, Limits};
-use keyward_jose::{Algorithm, ForeignKey, base64url, json};
+use keyward_jose::{Algorithm, SuppliedKey, base64url, json};
 
 const CLAIMS: &str = r#"{"sub":"42","email":"ada@example.com","iat":1594212949,"exp":1594213549,"jti":"0123456789abcdef0123456789abcdef","sid":7}"#;
 
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "verify" => jws::verify(black_box(&token), &key, &header, &limits).is_ok(),
             "hmac-sign" => !key.sign(black_box(message).as_bytes()).as_ref().is_empty(),
             "hmac-verify" => key.verifies(black_box(message).as_bytes(), &tag),
-            "foreign-key" => ForeignKey::parse(black_box("a secret as long as any")).is_ok(),
+            "supplied-key" => SuppliedKey::parse(black_box("a secret as long as any")).is_ok(),
             "parse" => Compact::parse(black_box(&token), &limits).is_ok(),
             "json" => json::check_text(black_box(CLAIMS), 16).is_ok(),
             "claims" => {

@@ -1,4 +1,4 @@
-//! The signature algorithms of RFC 7518 §3 and RFC 8037 that Keyward knows.
+//! The signature algorithms of RFC 7518 §3, RFC 8037 and RFC 9864 that Keyward knows.
 //!
 //! A name is matched byte for byte; `none` and everything else unlisted has no value of this type.
 
@@ -31,11 +31,13 @@ pub enum Algorithm {
     ES512,
     /// EdDSA; Keyward knows the curve Ed25519 only.
     EdDSA,
+    /// EdDSA on Ed25519, under the name of RFC 9864.
+    Ed25519,
 }
 
 impl Algorithm {
-    /// Every algorithm, in the order of RFC 7518 §3.1.
-    pub const ALL: [Self; 13] = [
+    /// Every algorithm, in the order of RFC 7518 §3.1, those of EdDSA last.
+    pub const ALL: [Self; 14] = [
         Self::HS256,
         Self::HS384,
         Self::HS512,
@@ -49,6 +51,7 @@ impl Algorithm {
         Self::ES384,
         Self::ES512,
         Self::EdDSA,
+        Self::Ed25519,
     ];
 
     /// The registered name, as it stands in a header.
@@ -67,6 +70,7 @@ impl Algorithm {
             Self::ES384 => "ES384",
             Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
+            Self::Ed25519 => "Ed25519",
         }
     }
 
@@ -97,7 +101,8 @@ mod tests {
     #[test]
     fn other_spellings_name_nothing() {
         for name in [
-            "", "none", "None", "hs256", "Hs256", "HS256 ", "HS2567", "ES521", "ES256K",
+            "", "none", "None", "hs256", "Hs256", "HS256 ", "HS2567", "ES521", "ES256K", "Ed448",
+            "ed25519", "EDDSA",
         ] {
             assert_eq!(Algorithm::from_name(name), None, "{name}");
         }

@@ -6,15 +6,12 @@
 mod algorithm;
 pub mod base64url;
 pub mod claims;
-mod foreign_key;
-pub mod hmac;
 pub mod json;
-mod jwk;
 pub mod jws;
-mod public_key;
-mod rsa;
+mod key;
 
 pub use algorithm::Algorithm;
-pub use foreign_key::{ForeignKey, Secret};
-pub use hmac::HmacKey;
-pub use public_key::{KeyError, PublicKey};
+pub use key::KeyError;
+pub use key::hmac::{self, HmacKey};
+pub use key::public::PublicKey;
+pub use key::supplied::{Secret, SuppliedKey};

@@ -13,7 +13,7 @@ use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WW
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyward_core::error::{Code, Fault, Kind, chain};
 use keyward_core::memory::Exhausted;
-use keyward_core::{accounts, customers, files, sessions, tokens};
+use keyward_core::{accounts, customers, files, notary, sessions, tokens};
 use serde::Serialize;
 
 use crate::limits::Exceeded;
@@ -201,7 +201,7 @@ failure_from!(
     files::Error,
     sessions::Error,
     tokens::Error,
-    tokens::notary::Error,
+    notary::Error,
 );
 
 impl From<Exhausted> for Failure {

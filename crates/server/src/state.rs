@@ -9,10 +9,10 @@ use keyward_core::customers::Customers;
 use keyward_core::files::Files;
 use keyward_core::health;
 use keyward_core::memory::Budget;
+use keyward_core::notary::Notary;
 use keyward_core::random::Random;
 use keyward_core::sessions::Sessions;
 use keyward_core::tokens::Tokens;
-use keyward_core::tokens::notary::Notary;
 
 use crate::address::TrustedProxies;
 use crate::hosts::Hosts;

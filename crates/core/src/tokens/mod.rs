@@ -6,8 +6,6 @@
 mod check;
 mod claims;
 mod login;
-mod named_keys;
-pub mod notary;
 mod refresh;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use keyward_jose::jws::{Compact, Envelope, Limits};
-use keyward_jose::{ForeignKey, base64url, json};
+use keyward_jose::{SuppliedKey, base64url, json};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -26,12 +26,12 @@ fuzz_target!(|bytes: &[u8]| {
         ];
         assert_eq!(segments.map(base64url::encode).join("."), text);
         let _header = envelope.header();
-        if let Ok(key) = ForeignKey::parse("a secret") {
+        if let Ok(key) = SuppliedKey::parse("a secret") {
             let _verdict = key.verifies(&envelope);
         }
     }
     if let Ok(compact) = Compact::parse(text, &limits) {
         assert!(json::check(compact.payload_json().as_bytes(), limits.depth).is_ok());
     }
-    let _key = ForeignKey::parse(text);
+    let _key = SuppliedKey::parse(text);
 });

@@ -1,16 +1,21 @@
 //! Compact JWS (RFC 7515 §7.1): the structure that shows any well-formed token, and the strict
 //! verification that login tokens go through.
 
-mod envelope;
+mod compact;
 mod header;
-mod login;
+mod sign;
+mod verify;
 
-pub use envelope::{Compact, Envelope};
+pub use compact::{Compact, Envelope};
 pub use header::{EncodedHeader, Header};
-pub use login::{Verified, peek, sign, verify};
+pub use sign::sign;
+pub use verify::{Verified, peek, verify};
 
 use crate::base64url::NotCanonical;
 use crate::{Algorithm, json};
+
+/// The longest HMAC tag, in bytes: that of HS512.
+const LONGEST_TAG: usize = 64;
 
 /// What a token may cost before it is known to be genuine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,40 +40,40 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The token is longer than [`Limits::token`]; it was not looked at.
-    #[error("token is longer than {limit} bytes")]
+    #[error("the token is longer than {limit} bytes")]
     TooLong {
         /// The limit, in bytes.
         limit: usize,
     },
     /// The token is not three segments with two dots between.
-    #[error("token is not three segments")]
+    #[error("the token is not three segments with dots between")]
     Segments,
     /// A segment is not canonical base64url.
-    #[error("segment is {0}")]
+    #[error("a segment cannot be decoded")]
     Base64(#[from] NotCanonical),
     /// The header is not strict JSON.
-    #[error("header is {0}")]
+    #[error("the header cannot be read")]
     HeaderJson(#[source] json::Error),
     /// The header is JSON, but not an object.
-    #[error("header is not an object")]
+    #[error("the header is not a JSON object")]
     HeaderShape,
     /// The payload is not strict JSON.
-    #[error("payload is {0}")]
+    #[error("the payload cannot be read")]
     PayloadJson(#[source] json::Error),
     /// The payload is JSON, but not an object.
-    #[error("payload is not an object")]
+    #[error("the payload is not a JSON object")]
     PayloadShape,
     /// A header parameter has a type it cannot have, or `crit` or `b64` is present.
-    #[error("header has a parameter that is not accepted")]
+    #[error("the header has a parameter that is not accepted")]
     HeaderParameter,
     /// The `alg` is not that of the key.
-    #[error("token is not signed with {}", .0.name())]
+    #[error("the token is not signed with {}", .0.name())]
     Algorithm(Algorithm),
     /// The `typ` is not the one expected.
-    #[error("token is of another type")]
+    #[error("the token is of another type")]
     Type,
     /// The signature is not that of the key.
-    #[error("signature does not verify")]
+    #[error("the signature does not verify")]
     Signature,
 }
 

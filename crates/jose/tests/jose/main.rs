@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test in every function")]
 
+mod algorithms;
 mod attacks;
 mod claims;
-mod foreign_keys;
+mod pairs;
 mod properties;
 mod rfc;
+mod spellings;
+mod supplied_keys;
 mod support;
+mod work;
 mod wycheproof;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use keyward_jose::json::{self, Error};
 use keyward_jose::jws::{Compact, Envelope, Limits, peek, sign, verify};
-use keyward_jose::{ForeignKey, base64url};
+use keyward_jose::{SuppliedKey, base64url};
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -136,9 +136,9 @@ proptest! {
         let _ = Envelope::parse(&text, &Limits::default());
         let _ = verify(&text, &key(), &header(), &Limits::default());
         let _ = peek(&text, &Limits::default(), |_| ());
-        let _ = ForeignKey::parse(&key_text);
-        let _ = ForeignKey::parse(&format!("-----BEGIN {key_text}"));
-        let _ = ForeignKey::parse(&format!("{{\"kty\":{key_text}"));
+        let _ = SuppliedKey::parse(&key_text);
+        let _ = SuppliedKey::parse(&format!("-----BEGIN {key_text}"));
+        let _ = SuppliedKey::parse(&format!("{{\"kty\":{key_text}"));
     }
 
     #[test]
@@ -151,7 +151,7 @@ proptest! {
         let token = format!("{input}.{}", base64url::encode(tag));
         if let Ok(envelope) = Envelope::parse(&token, &WIDE) {
             let _ = (envelope.header(), envelope.header_json(), envelope.payload());
-            prop_assert!(!ForeignKey::parse("a secret").unwrap().verifies(&envelope));
+            prop_assert!(!SuppliedKey::parse("a secret").unwrap().verifies(&envelope));
         }
         prop_assert!(verify(&token, &key(), &header(), &WIDE).is_err());
         let _ = verify(&tagged(&key(), &input), &key(), &header(), &WIDE);

@@ -1,7 +1,7 @@
-//! The examples printed in RFC 7515, 7520, 7797 and 8037, and the golden tokens of contract 1.
+//! The examples printed in RFC 7515, 7520, 7797 and 8037, and the notary's golden tokens.
 
 use keyward_jose::jws::{Compact, EncodedHeader, Envelope, Limits, sign, verify};
-use keyward_jose::{Algorithm, ForeignKey, HmacKey, KeyError, base64url};
+use keyward_jose::{Algorithm, HmacKey, KeyError, SuppliedKey, base64url};
 use serde_json::Value;
 
 use crate::support::{WIDE, list, shared, text, verifies};
@@ -22,7 +22,7 @@ fn compact_examples_verify_and_unsecured_ones_never_do() {
         return;
     };
     let (mut valid, mut refused) = (0, 0);
-    let secret = ForeignKey::parse("any secret").unwrap();
+    let secret = SuppliedKey::parse("any secret").unwrap();
     for example in list(&file, "examples") {
         let Some(token) = example["compact"].as_str() else {
             continue;
@@ -32,7 +32,7 @@ fn compact_examples_verify_and_unsecured_ones_never_do() {
             refused += 1;
             continue;
         }
-        let key = ForeignKey::parse(&public_half(&example["key"])).unwrap();
+        let key = SuppliedKey::parse(&public_half(&example["key"])).unwrap();
         assert!(verifies(&key, token), "{example}");
         let envelope = Envelope::parse(token, &WIDE).unwrap();
         assert_eq!(envelope.header().alg.as_deref(), example["alg"].as_str());
@@ -75,7 +75,7 @@ fn the_cookbook_signatures_verify() {
             return;
         };
         // RFC 7520 names its key of 4.2 PS384 in the header only; 4.1 and 4.4 need no change.
-        let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+        let key = SuppliedKey::parse(&public_half(&file["input"]["key"])).unwrap();
         assert!(verifies(&key, text(&file["output"], "compact")), "{name}");
     }
 }
@@ -85,9 +85,9 @@ fn the_cookbook_signature_on_p_521_verifies() {
     let Some(file) = shared("vectors/rfc7520-cookbook/jws/4_3.ecdsa_signature.json") else {
         return;
     };
-    let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+    let key = SuppliedKey::parse(&public_half(&file["input"]["key"])).unwrap();
     assert!(verifies(&key, text(&file["output"], "compact")));
-    let private = ForeignKey::parse(&file["input"]["key"].to_string());
+    let private = SuppliedKey::parse(&file["input"]["key"].to_string());
     assert_eq!(private.unwrap_err(), KeyError::Private);
 }
 
@@ -112,14 +112,14 @@ fn signing_gives_the_cookbooks_token_byte_for_byte() {
 fn detached_and_unencoded_payloads_do_not_verify() {
     let detached = "vectors/rfc7520-cookbook/jws/4_5.signature_with_detached_content.json";
     let Some(file) = shared(detached) else { return };
-    let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+    let key = SuppliedKey::parse(&public_half(&file["input"]["key"])).unwrap();
     assert!(!verifies(&key, text(&file["output"], "compact")));
 
     let unencoded = "vectors/rfc7520-cookbook/rfc7797/4.2.hmac-sha2_b64_false.json";
     let Some(file) = shared(unencoded) else {
         return;
     };
-    let key = ForeignKey::parse(&public_half(&file["input"]["key"])).unwrap();
+    let key = SuppliedKey::parse(&public_half(&file["input"]["key"])).unwrap();
     let (header, signature) = (
         text(&file["signing"], "protected_b64u"),
         text(&file["signing"], "sig"),
@@ -138,13 +138,13 @@ fn the_notarys_golden_tokens_verify_and_are_made_again() {
     };
     let notary = &file["notary"];
     let key_text = text(notary, "signing_key");
-    let foreign = ForeignKey::parse(key_text).unwrap();
+    let supplied = SuppliedKey::parse(key_text).unwrap();
     let own = HmacKey::new(Algorithm::HS512, key_text.as_bytes()).unwrap();
     let header = EncodedHeader::new(r#"{"typ":"JWT","alg":"HS512"}"#).unwrap();
     for example in list(notary, "valid") {
         let token = text(example, "token");
         let compact = Compact::parse(token, &Limits::default()).unwrap();
-        assert!(foreign.verifies(&compact));
+        assert!(supplied.verifies(&compact));
         assert_eq!(compact.header_json(), r#"{"typ":"JWT","alg":"HS512"}"#);
         let claims: Value = serde_json::from_str(compact.payload_json()).unwrap();
         assert_eq!(claims, example["claims"]);
@@ -153,7 +153,7 @@ fn the_notarys_golden_tokens_verify_and_are_made_again() {
         let verified = verify(token, &own, &header, &Limits::default()).unwrap();
         assert_eq!(verified.json(), compact.payload_json());
 
-        let other = ForeignKey::parse(&key_text[1..]).unwrap();
+        let other = SuppliedKey::parse(&key_text[1..]).unwrap();
         assert!(!other.verifies(&compact));
     }
 }
@@ -163,7 +163,7 @@ fn tokens_under_unknown_keys_are_well_formed_and_do_not_verify() {
     let Some(file) = shared("contracts/vectors.json") else {
         return;
     };
-    let key = ForeignKey::parse("a guess").unwrap();
+    let key = SuppliedKey::parse("a guess").unwrap();
     for contract in ["directory", "exchange"] {
         let token = text(&file[contract]["login_token"], "token");
         let compact = Compact::parse(token, &Limits::default()).unwrap();

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use keyward_jose::jws::{EncodedHeader, Envelope, Limits};
-use keyward_jose::{Algorithm, ForeignKey, HmacKey, base64url};
+use keyward_jose::{Algorithm, HmacKey, SuppliedKey, base64url};
 use serde_json::Value;
 
 /// The header of the login tokens in these tests.
@@ -48,7 +48,7 @@ pub(crate) fn tagged(key: &HmacKey, input: &str) -> String {
 }
 
 /// Whether a token is well-formed and the key signed it.
-pub(crate) fn verifies(key: &ForeignKey, token: &str) -> bool {
+pub(crate) fn verifies(key: &SuppliedKey, token: &str) -> bool {
     Envelope::parse(token, &WIDE).is_ok_and(|envelope| key.verifies(&envelope))
 }
 

@@ -1,6 +1,6 @@
 //! The JOSE and primitive vectors of C2SP/wycheproof, judged as a strict RFC 7515 verifier.
 
-use keyward_jose::{Algorithm, ForeignKey, HmacKey, KeyError, PublicKey};
+use keyward_jose::{Algorithm, HmacKey, KeyError, PublicKey, SuppliedKey};
 use serde_json::Value;
 
 use crate::support::{hex, list, shared, text, verifies};
@@ -29,7 +29,7 @@ fn every_jws_case_is_judged_as_expected() {
     };
     let mut ran = 0;
     for group in list(&file, "testGroups") {
-        let key = ForeignKey::parse(&key_of(group)).unwrap();
+        let key = SuppliedKey::parse(&key_of(group)).unwrap();
         for case in list(group, "tests") {
             let expected = corrected(case).unwrap_or_else(|| text(case, "result").to_owned());
             let got = verifies(&key, text(case, "jws"));
@@ -51,7 +51,7 @@ fn every_jwk_case_is_judged_as_expected() {
         let set: Value = serde_json::from_str(&key_of(group)).unwrap();
         // Key sets are not used as they are: a set verifies nothing, or holds a private key.
         for case in list(group, "tests") {
-            match ForeignKey::parse(&set.to_string()) {
+            match SuppliedKey::parse(&set.to_string()) {
                 Ok(key) => assert!(!verifies(&key, text(case, "jws")), "{case}"),
                 Err(error) => assert_eq!(error, KeyError::Private),
             }
@@ -62,7 +62,7 @@ fn every_jwk_case_is_judged_as_expected() {
             // A short secret may judge the tokens of others, but is no key of our own.
             let is_short = text(case, "comment") == "key_too_short";
             let expected = is_short || text(case, "result") == "valid";
-            let key = ForeignKey::parse(&key_text).unwrap();
+            let key = SuppliedKey::parse(&key_text).unwrap();
             assert_eq!(verifies(&key, text(case, "jws")), expected, "{case}");
             ran += 1;
         }
@@ -88,7 +88,7 @@ fn a_private_jwk_is_told_as_such() {
     {
         let private = &group["private"];
         for text in [private.to_string(), private["keys"][0].to_string()] {
-            assert_eq!(ForeignKey::parse(&text).unwrap_err(), KeyError::Private);
+            assert_eq!(SuppliedKey::parse(&text).unwrap_err(), KeyError::Private);
             ran += 1;
         }
     }

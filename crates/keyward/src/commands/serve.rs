@@ -12,7 +12,7 @@ use keyward_core::error::chain;
 use keyward_core::files::Files;
 use keyward_core::keys::Keys;
 use keyward_core::memory::Budget;
-use keyward_core::tokens::notary::Notary;
+use keyward_core::notary::Notary;
 use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
 use keyward_server::{App, serve, site};

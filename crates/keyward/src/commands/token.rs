@@ -224,7 +224,8 @@ async fn why_not(desk: &Desk, keys: &Keys, token: &str) -> anyhow::Result<String
 
 fn inspect(token: &str, json: bool) -> anyhow::Result<()> {
     let compact = Compact::parse(token, &LIMITS).map_err(|error| {
-        anyhow!("this is no well-formed JWT: {error}; give the three segments and nothing else")
+        let error = anyhow::Error::from(error);
+        anyhow!("this is no well-formed JWT: {error:#}. Give the three segments and nothing else")
     })?;
     output::remark("NOT VERIFIED: anyone can have written this. See `keyward token verify`.");
     let (header, claims) = (compact.header_json(), compact.payload_json());

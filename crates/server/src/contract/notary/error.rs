@@ -1,4 +1,4 @@
-//! The shape of contract 1's errors: `{"status": …, "description": …}`.
+//! The shape of the notary's errors: `{"status": …, "description": …}`.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::wire::ErrorResponse;
 use crate::error::{Failure, Shape, Shaped};
 
-/// Contract 1.
+/// The notary.
 pub(crate) struct Notary;
 
 pub(super) type Error = Shaped<Notary>;

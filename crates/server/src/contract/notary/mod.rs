@@ -1,8 +1,9 @@
-//! Contract 1, the token notary: `POST /generateToken`, `GET /verifyToken`.
+//! The token notary: `POST /generateToken`, `GET /verifyToken`.
 //!
-//! The errors that the original named have statuses in the 2xx range, and keep them.
+//! Errors that the contract names have statuses in the 2xx range.
 
 mod error;
+mod large;
 mod routes;
 mod wire;
 

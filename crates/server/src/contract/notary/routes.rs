@@ -1,9 +1,10 @@
-//! The calls of contract 1.
+//! The notary's operations.
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
+use keyward_core::notary::{self, LONGEST_DATA, Notary};
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,6 +12,7 @@ use utoipa_axum::routes;
 use super::error::{
     Error, content_coding, invalid_content_type, missing_signing_key, missing_token,
 };
+use super::large;
 use super::wire::{
     ErrorResponse, GenerateRequest, GenerateResponse, VerifyRequest, VerifyResponse,
     generate_response, verify_response,
@@ -18,7 +20,7 @@ use super::wire::{
 use crate::address::ClientAddress;
 use crate::answer;
 use crate::error::Failure;
-use crate::extract::json;
+use crate::extract::json::{self, Collected};
 use crate::extract::member::Member;
 use crate::limits::Limit;
 use crate::memory::{Payer, hold};
@@ -51,9 +53,10 @@ async fn generate(
     request: Request,
 ) -> Result<Response, Error> {
     app.limits.count(Limit::NotaryPerAddress, address).await?;
-    let body: GenerateRequest = read(&app, request).await?;
-    let token = app.notary.mint(&body.user_data.required("user_data")?)?;
-    Ok(hold(uncached(generate_response(&token)), &account)?)
+    let body = read(&app, request).await?;
+    let size = body.bytes.len();
+    let text = large::work(size, move || minted(&app.notary, &body.bytes)).await??;
+    Ok(hold(uncached(text), &account)?)
 }
 
 /// Shows a JWT's header and claims and whether the given key verifies it.
@@ -75,11 +78,10 @@ async fn verify(
     request: Request,
 ) -> Result<Response, Error> {
     app.limits.count(Limit::NotaryPerAddress, address).await?;
-    let body: VerifyRequest = read(&app, request).await?;
-    let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
-    let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
-    let judged = app.notary.judge(&token, &key)?;
-    Ok(hold(uncached(verify_response(&judged)), &account)?)
+    let body = read(&app, request).await?;
+    let size = body.bytes.len();
+    let text = large::work(size, move || verified(&app.notary, &body.bytes)).await??;
+    Ok(hold(uncached(text), &account)?)
 }
 
 /// As `GET /verifyToken`, for where a proxy drops the body of a GET.
@@ -103,6 +105,30 @@ async fn verify_by_post(
     verify(app, address, payer, request).await
 }
 
+fn minted(notary: &Notary, body: &[u8]) -> Result<String, Error> {
+    let body: GenerateRequest = parse(body)?;
+    let data = body.user_data.required("user_data")?;
+    let token = notary.mint(&data).map_err(mint_failure)?;
+    Ok(generate_response(&token))
+}
+
+fn verified(notary: &Notary, body: &[u8]) -> Result<String, Error> {
+    let body: VerifyRequest = parse(body)?;
+    let token = filled(body.token, "Token")?.ok_or_else(missing_token)?;
+    let key = filled(body.signing_key, "Signing_key")?.ok_or_else(missing_signing_key)?;
+    Ok(verify_response(&notary.verify_with(&key, &token)?))
+}
+
+/// A failure in the contract's words: core does not know the name `user_data`.
+fn mint_failure(error: notary::Error) -> Failure {
+    let is_too_large = matches!(error, notary::Error::TooLarge);
+    let failure = Failure::from(error);
+    if is_too_large {
+        return failure.with_message(format!("user_data must be at most {LONGEST_DATA} bytes"));
+    }
+    failure
+}
+
 fn uncached(text: String) -> Response {
     let mut response = answer::json(text);
     let no_store = HeaderValue::from_static("no-store");
@@ -110,19 +136,19 @@ fn uncached(text: String) -> Response {
     response
 }
 
-/// The body, once its declared type is right; an empty one counts as `{}`.
-async fn read<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Error> {
+/// The body, if its declared type is right.
+async fn read(app: &App, request: Request) -> Result<Collected, Error> {
     match json::is_json(request.headers()) {
         Ok(true) => {}
         Ok(false) => return Err(invalid_content_type()),
         Err(coded) => return Err(content_coding(coded)),
     }
-    let body = json::collect(request, LARGEST_BODY, app).await?;
-    let text: &[u8] = if body.bytes.is_empty() {
-        b"{}"
-    } else {
-        &body.bytes
-    };
+    Ok(json::collect(request, LARGEST_BODY, app).await?)
+}
+
+/// The members of a body; an empty one counts as `{}`.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let text = if body.is_empty() { b"{}" } else { body };
     Ok(json::parse(text)?)
 }
 

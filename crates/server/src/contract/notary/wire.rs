@@ -1,6 +1,6 @@
-//! The names of contract 1 on the wire.
+//! The notary's names on the wire.
 
-use keyward_core::tokens::notary::Judged;
+use keyward_core::notary::Verdict;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,7 +30,7 @@ pub(super) fn generate_response(token: &str) -> String {
     [r#"{"JWT Token":""#, token, r#""}"#].concat()
 }
 
-/// What is to be judged, and by which key.
+/// The token to verify, and the key to verify it with.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct VerifyRequest {
     /// A compact JWS.
@@ -43,7 +43,7 @@ pub(super) struct VerifyRequest {
     pub(super) signing_key: Member,
 }
 
-/// The token's own header and claims, untouched, and the verdict.
+/// The token's own header and claims, untouched, and whether its signature is good.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "`verify_response` writes it; this describes it")]
 pub(super) struct VerifyResponse {
@@ -60,15 +60,15 @@ pub(super) struct VerifyResponse {
 
 /// [`VerifyResponse`] as text. Header and claims were checked when the token was taken apart, so they go in
 /// as they stand; a serializer would read both once more.
-pub(super) fn verify_response(judged: &Judged) -> String {
-    let verdict = if judged.verified { "true" } else { "false" };
+pub(super) fn verify_response(verdict: &Verdict) -> String {
+    let verified = if verdict.verified { "true" } else { "false" };
     [
         r#"{"Header":"#,
-        &judged.header,
+        &verdict.header,
         r#","Claims":"#,
-        &judged.claims,
+        &verdict.claims,
         r#","Signature Verification":"#,
-        verdict,
+        verified,
         "}",
     ]
     .concat()

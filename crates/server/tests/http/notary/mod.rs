@@ -1,4 +1,4 @@
-//! Contract 1, the token notary.
+//! The token notary.
 
 use std::net::SocketAddr;
 

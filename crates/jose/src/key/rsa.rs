@@ -1,15 +1,15 @@
-//! RSA public keys: which of them are strong enough to believe.
+//! RSA public keys, and which of them are strong enough to verify with.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{ParsedPublicKey, RsaParameters};
-use x509_cert::der::Decode;
-use x509_cert::der::asn1::Uint;
+use spki::der::asn1::UintRef;
+use spki::der::{Decode as _, Reader as _, SliceReader};
 
-use crate::public_key::KeyError;
+use super::KeyError;
 
 /// The least length of a modulus, in bits (RFC 7518 §3.3).
 const LEAST_BITS: u32 = 2048;
-/// The longest modulus that is looked at: what aws-lc verifies with. Longer ones only cost time.
+/// The longest modulus, in bits: aws-lc verifies with no longer one.
 const MOST_BITS: u32 = 8_192;
 
 /// The least public exponent: the smaller ones have made forgeries easy.
@@ -21,10 +21,7 @@ pub(crate) struct RsaKey(PublicKeyComponents<Vec<u8>>);
 impl RsaKey {
     /// Reads an `RSAPublicKey` (RFC 8017 §A.1.1): a sequence of modulus and exponent.
     pub(crate) fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
-        let numbers = Vec::<Uint>::from_der(der).map_err(|_| KeyError::Malformed)?;
-        let [n, e] = &numbers[..] else {
-            return Err(KeyError::Malformed);
-        };
+        let (n, e) = numbers(der).map_err(|_| KeyError::Malformed)?;
         Self::new(n.as_bytes().to_vec(), e.as_bytes().to_vec())
     }
 
@@ -47,6 +44,15 @@ impl RsaKey {
     pub(crate) fn parsed(&self, scheme: &'static RsaParameters) -> Option<ParsedPublicKey> {
         self.0.to_parsed_public_key(scheme).ok()
     }
+}
+
+fn numbers(der: &[u8]) -> Result<(UintRef<'_>, UintRef<'_>), spki::der::Error> {
+    let mut reader = SliceReader::new(der)?;
+    let numbers = reader.sequence(|reader| {
+        Ok::<_, spki::der::Error>((UintRef::decode(reader)?, UintRef::decode(reader)?))
+    })?;
+    reader.finish()?;
+    Ok(numbers)
 }
 
 fn bits(big_endian: &[u8]) -> u32 {

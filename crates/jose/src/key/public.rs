@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, VerificationAlgorithm};
-use x509_cert::Certificate;
-use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::der::{Decode, Encode, pem};
-use x509_cert::spki::SubjectPublicKeyInfoRef;
+use spki::der::asn1::{AnyRef, BitStringRef};
+use spki::der::{self, Decode as _, Reader as _, SliceReader, Tag, Tagged as _};
+use spki::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
+use super::jwk::Jwk;
+use super::rsa::RsaKey;
+use super::{KeyError, pem};
 use crate::Algorithm;
-use crate::jwk::Jwk;
-use crate::rsa::RsaKey;
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -29,25 +29,11 @@ const RSA_ALGORITHMS: [Algorithm; 6] = [
     Algorithm::PS512,
 ];
 
-/// Why a text is no public key to verify with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// It holds a private key, which nobody should have sent.
-    #[error("this is a private key: only its public half belongs here")]
-    Private,
-    /// It is not a key in a form that can be read.
-    #[error("the key cannot be read")]
-    Malformed,
-    /// It is a key of a kind or on a curve that is not supported.
-    #[error("keys of this kind are not supported")]
-    Unsupported,
-    /// Its own `use`, `key_ops` or `alg` does not allow verifying, or not with such a key.
-    #[error("the key is meant for something else")]
-    OtherUse,
-    /// An RSA key under 2048 bits, with an exponent under 65537, or from a generator known broken.
-    #[error("the RSA key is too weak")]
-    WeakRsa,
-}
+/// The name of RFC 8037, and the one that RFC 9864 puts in its place.
+const ED25519_ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDSA, Algorithm::Ed25519];
+
+/// The length of an Ed25519 public key, in bytes.
+const ED25519_LENGTH: usize = 32;
 
 /// A public key and the algorithms it may verify.
 pub struct PublicKey {
@@ -66,29 +52,15 @@ impl PublicKey {
     /// Reads the first block of a PEM text (RFC 7468): `PUBLIC KEY`, `RSA PUBLIC KEY`, or a
     /// `CERTIFICATE`, of which only the key counts.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-        if text
-            .match_indices(PEM_BEGIN)
-            .any(|(at, _)| label(&text[at..]).contains("PRIVATE KEY"))
-        {
+        if pem::has_private_key(text) {
             return Err(KeyError::Private);
         }
-        let block = first_block(text).ok_or(KeyError::Malformed)?;
-        let mut der = Vec::new();
-        let mut decoder =
-            pem::Decoder::new_detect_wrap(block.as_bytes()).map_err(|_| KeyError::Malformed)?;
-        decoder
-            .decode_to_end(&mut der)
-            .map_err(|_| KeyError::Malformed)?;
-        match decoder.type_label() {
-            "PUBLIC KEY" => Self::from_spki_der(&der),
-            "RSA PUBLIC KEY" => Self::rsa(RsaKey::from_pkcs1_der(&der)?, None),
+        let block = pem::first_block(text)?;
+        match block.label {
+            "PUBLIC KEY" => Self::from_spki_der(&block.der),
+            "RSA PUBLIC KEY" => Self::rsa(RsaKey::from_pkcs1_der(&block.der)?, None),
             "CERTIFICATE" => {
-                let certificate = Certificate::from_der(&der).map_err(|_| KeyError::Malformed)?;
-                let key = certificate
-                    .tbs_certificate()
-                    .subject_public_key_info()
-                    .to_der();
-                Self::from_spki_der(&key.map_err(|_| KeyError::Malformed)?)
+                Self::of_info(&certified_key(&block.der).map_err(|_| KeyError::Malformed)?)
             }
             _ => Err(KeyError::Unsupported),
         }
@@ -97,13 +69,17 @@ impl PublicKey {
     /// Reads a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7).
     pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| KeyError::Malformed)?;
+        Self::of_info(&info)
+    }
+
+    fn of_info(info: &SubjectPublicKeyInfoRef<'_>) -> Result<Self, KeyError> {
         let key = info
             .subject_public_key
             .as_bytes()
             .ok_or(KeyError::Malformed)?;
         let algorithm = match info.algorithm.oid {
             RSA_ENCRYPTION => return Self::rsa(RsaKey::from_pkcs1_der(key)?, None),
-            ED25519 => Algorithm::EdDSA,
+            ED25519 => return Self::edwards(key.to_vec(), None),
             EC_PUBLIC_KEY => match info.algorithm.parameters_oid() {
                 Ok(P_256) => Algorithm::ES256,
                 Ok(P_384) => Algorithm::ES384,
@@ -112,7 +88,7 @@ impl PublicKey {
             },
             _ => return Err(KeyError::Unsupported),
         };
-        Self::point(algorithm, key.to_vec(), None)
+        Self::new(Numbers::Point(key.to_vec()), &[algorithm], None)
     }
 
     /// Reads a JWK (RFC 7517) of the kinds `RSA`, `EC` and `OKP`; its `use`, `key_ops` and `alg`
@@ -126,32 +102,26 @@ impl PublicKey {
             return Err(KeyError::Private);
         }
         let bound = jwk.bound_algorithm()?;
-        let curve = match &*jwk.text("kty")? {
+        let kty = jwk.text("kty")?;
+        let curve = match &*kty {
             "RSA" => return Self::rsa(RsaKey::new(jwk.bytes("n")?, jwk.bytes("e")?)?, bound),
             "EC" | "OKP" => jwk.text("crv")?,
             _ => return Err(KeyError::Unsupported),
         };
-        let (algorithm, length) = match &*curve {
-            "P-256" => (Algorithm::ES256, 32),
-            "P-384" => (Algorithm::ES384, 48),
-            "P-521" => (Algorithm::ES512, 66),
-            "Ed25519" => (Algorithm::EdDSA, 32),
+        let (algorithm, length) = match (&*kty, &*curve) {
+            ("EC", "P-256") => (Algorithm::ES256, 32),
+            ("EC", "P-384") => (Algorithm::ES384, 48),
+            ("EC", "P-521") => (Algorithm::ES512, 66),
+            ("OKP", "Ed25519") => return Self::edwards(jwk.bytes("x")?, bound),
             _ => return Err(KeyError::Unsupported),
         };
-        let is_edwards = algorithm == Algorithm::EdDSA;
-        let x = jwk.bytes("x")?;
-        if jwk.is("kty", "OKP") != is_edwards || x.len() != length {
-            return Err(KeyError::Malformed);
-        }
-        if is_edwards {
-            return Self::point(algorithm, x, bound);
-        }
-        let y = jwk.bytes("y")?;
-        if y.len() != length {
+        let (x, y) = (jwk.bytes("x")?, jwk.bytes("y")?);
+        if x.len() != length || y.len() != length {
             return Err(KeyError::Malformed);
         }
         // The uncompressed point of SEC 1 §2.3.3.
-        Self::point(algorithm, [&[4], &x[..], &y[..]].concat(), bound)
+        let point = [&[4], &x[..], &y[..]].concat();
+        Self::new(Numbers::Point(point), &[algorithm], bound)
     }
 
     /// The algorithms this key may verify.
@@ -169,12 +139,11 @@ impl PublicKey {
         Self::new(Numbers::Rsa(key), &RSA_ALGORITHMS, bound)
     }
 
-    fn point(
-        algorithm: Algorithm,
-        point: Vec<u8>,
-        bound: Option<Algorithm>,
-    ) -> Result<Self, KeyError> {
-        Self::new(Numbers::Point(point), &[algorithm], bound)
+    fn edwards(point: Vec<u8>, bound: Option<Algorithm>) -> Result<Self, KeyError> {
+        if point.len() != ED25519_LENGTH {
+            return Err(KeyError::Malformed);
+        }
+        Self::new(Numbers::Point(point), &ED25519_ALGORITHMS, bound)
     }
 
     fn new(
@@ -215,21 +184,38 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// What every PEM block begins with.
-pub(crate) const PEM_BEGIN: &str = "-----BEGIN";
-
-fn first_block(text: &str) -> Option<&str> {
-    let block = &text[text.find(PEM_BEGIN)?..];
-    let end = block.find("-----END")?;
-    let length = block[end..]
-        .find('\n')
-        .map_or(block.len(), |line| end + line);
-    Some(block[..length].trim_end())
-}
-
-/// The rest of the first line, which names what the block holds.
-fn label(block: &str) -> &str {
-    block.lines().next().unwrap_or_default()
+/// The key of a certificate (RFC 5280 §4.1). Names and extensions are skipped unread, so that their number
+/// costs nothing.
+fn certified_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfoRef<'_>, der::Error> {
+    /// Serial number, signature algorithm, issuer, validity, subject.
+    const BEFORE_KEY: [Tag; 5] = [
+        Tag::Integer,
+        Tag::Sequence,
+        Tag::Sequence,
+        Tag::Sequence,
+        Tag::Sequence,
+    ];
+    let mut reader = SliceReader::new(certificate)?;
+    let key = reader.sequence(|certificate| {
+        let key = certificate.sequence(|signed| {
+            if Tag::peek(signed)?.is_context_specific() {
+                signed.tlv_bytes()?;
+            }
+            for tag in BEFORE_KEY {
+                AnyRef::decode(signed)?.tag().assert_eq(tag)?;
+            }
+            let key = SubjectPublicKeyInfoRef::decode(signed)?;
+            while !signed.is_finished() {
+                signed.tlv_bytes()?;
+            }
+            Ok::<_, der::Error>(key)
+        })?;
+        AlgorithmIdentifierRef::decode(certificate)?;
+        BitStringRef::decode(certificate)?;
+        Ok::<_, der::Error>(key)
+    })?;
+    reader.finish()?;
+    Ok(key)
 }
 
 fn rsa_scheme(algorithm: Algorithm) -> Option<&'static RsaParameters> {
@@ -249,7 +235,7 @@ fn curve_scheme(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorit
         Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
         Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
         Algorithm::ES512 => &signature::ECDSA_P521_SHA512_FIXED,
-        Algorithm::EdDSA => &signature::ED25519,
+        Algorithm::EdDSA | Algorithm::Ed25519 => &signature::ED25519,
         _ => return None,
     })
 }

@@ -1,13 +1,15 @@
-//! The notary (contract 1): signs a string into a JWT, and judges a JWT by a key the caller names.
+//! The notary: signs a text into a JWT, and verifies any JWT with a key that the caller supplies.
 //!
-//! Invariant: it signs with a key of its own, and nothing it mints is accepted as a login.
+//! Invariant: it signs with a key of its own, and no token it signs is accepted as a login.
+
+mod supplied_keys;
 
 use std::sync::Arc;
 
 use keyward_jose::jws::{self, Compact, EncodedHeader, Limits};
 use serde::Serialize;
 
-use super::named_keys::NamedKeys;
+use self::supplied_keys::SuppliedKeys;
 use crate::clock::Clock;
 use crate::error::{Code, Fault, Kind};
 use crate::keys::Keys;
@@ -16,23 +18,27 @@ use crate::random::{self, Random};
 /// The longest text that is signed, in bytes.
 pub const LONGEST_DATA: usize = 64 * 1024;
 
-/// The bounds of a token that is judged: the longest that is minted, escaped and encoded, and more.
+/// The bounds of a token that is verified: room for the longest one that is signed, escaped and encoded.
 const LIMITS: Limits = Limits {
     token: 1024 * 1024,
     depth: 64,
 };
 
-/// Why something is not signed or judged.
+/// Why a text is not signed, or a token not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text to sign is longer than [`LONGEST_DATA`].
-    #[error("user_data must be at most 65536 bytes")]
+    #[error("the text to sign must be at most {LONGEST_DATA} bytes")]
     TooLarge,
     /// The token is not well formed.
-    #[error("the token is not three base64url segments of a JSON object, a JSON object and bytes")]
+    #[error(
+        "the token is not a JWT: it must be three base64url segments, of which the first two are JSON objects"
+    )]
     Malformed(#[source] jws::Error),
     /// A private key was sent where a secret or a public key belongs.
-    #[error("the signing key is a private key: send the public one, and replace this pair")]
+    #[error(
+        "the signing key is a private key. Send the public key, and replace this key pair: it is compromised."
+    )]
     PrivateKey,
     /// The claims could not be written.
     #[error(transparent)]
@@ -58,14 +64,14 @@ impl Error {
     }
 }
 
-/// A judged token: its header and claims, untouched, and whether the signature is that of the key.
+/// A token that was taken apart: its header and claims, untouched, and whether its signature is the key's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct Verdict {
     /// The header's JSON text.
     pub header: String,
     /// The claims' JSON text.
     pub claims: String,
-    /// Whether the key verifies the signature; `exp` and the rest are not looked at.
+    /// Whether the key verifies the signature. `exp` and the other claims are not checked.
     pub verified: bool,
 }
 
@@ -75,7 +81,7 @@ pub struct Notary {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     header: EncodedHeader,
-    named: NamedKeys,
+    supplied: SuppliedKeys,
 }
 
 #[derive(Serialize)]
@@ -107,7 +113,7 @@ impl Notary {
             clock,
             random,
             header,
-            named: NamedKeys::default(),
+            supplied: SuppliedKeys::default(),
         })
     }
 
@@ -132,14 +138,15 @@ impl Notary {
         Ok(jws::sign(self.keys.notary(), &self.header, &claims))
     }
 
-    /// Judges any well-formed JWT by the key whose text is given: a secret, a PEM or a JWK.
+    /// Verifies the signature of any well-formed JWT with the key whose text is given: a secret, a PEM or a
+    /// JWK.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::PrivateKey`].
-    pub fn judge(&self, token: &str, key: &str) -> Result<Judged, Error> {
+    pub fn verify_with(&self, key: &str, token: &str) -> Result<Verdict, Error> {
         let token = Compact::parse(token, &LIMITS).map_err(Error::Malformed)?;
-        let key = self.named.key(key).map_err(|_| Error::PrivateKey)?;
-        Ok(Judged {
+        let key = self.supplied.key(key).map_err(|_| Error::PrivateKey)?;
+        Ok(Verdict {
             verified: key.verifies(&token),
             header: token.header_json().to_owned(),
             claims: token.payload_json().to_owned(),

@@ -1,16 +1,23 @@
 //! JSON Web Keys (RFC 7517): members read strictly, and the uses a key limits itself to.
+//!
+//! Invariant: of however many members, only those named here are kept.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
+use super::KeyError;
 use crate::json::{self, Shape};
-use crate::public_key::KeyError;
 use crate::{Algorithm, base64url};
 
 /// How deep a JWK may nest.
 const DEPTH: usize = 16;
+
+/// The members that are read.
+const MEMBERS: [&str; 18] = [
+    "kty", "use", "key_ops", "alg", "crv", "x", "y", "n", "e", "k", "keys", "d", "p", "q", "dp",
+    "dq", "qi", "oth",
+];
 
 /// The members that hold private numbers of RSA, EC and OKP keys (RFC 7518 §6.2.2, §6.3.2).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
@@ -29,20 +36,29 @@ const OPERATIONS: [&str; 8] = [
 
 /// One key, still as JSON.
 pub(crate) struct Jwk<'t> {
-    members: HashMap<String, &'t str>,
+    /// The values of [`MEMBERS`], as they are spelled.
+    values: [Option<&'t str>; MEMBERS.len()],
 }
 
 impl<'t> Jwk<'t> {
     /// Reads one JSON object with unique members.
     pub(crate) fn parse(text: &'t str) -> Result<Self, KeyError> {
-        let mut members = HashMap::new();
+        let mut values = [None; MEMBERS.len()];
         let shape = json::visit_members(text, DEPTH, |name, value| {
-            members.insert(name.to_owned(), value);
+            if let Some(index) = MEMBERS.iter().position(|member| *member == name) {
+                values[index] = Some(value);
+            }
         });
         match shape {
-            Ok(Shape::Object) => Ok(Self { members }),
+            Ok(Shape::Object) => Ok(Self { values }),
             _ => Err(KeyError::Malformed),
         }
+    }
+
+    /// Whether its members are those of a key or a set of keys, complete or not.
+    pub(crate) fn is_key(&self) -> bool {
+        let has = |name| self.has(name);
+        has("kty") || has("keys") || has("crv") || has("n") && has("e")
     }
 
     /// Whether this is anything but a secret and holds private numbers.
@@ -52,17 +68,15 @@ impl<'t> Jwk<'t> {
 
     /// Whether this is a key set in which some key holds private numbers.
     pub(crate) fn has_private_key_in_set(&self) -> bool {
-        let keys = self
-            .members
-            .get("keys")
-            .and_then(|keys| serde_json::from_str(keys).ok());
+        let keys = self.value("keys");
+        let keys = keys.and_then(|keys| serde_json::from_str(keys).ok());
         let keys: Vec<&RawValue> = keys.unwrap_or_default();
         keys.iter()
             .any(|key| Self::parse(key.get()).is_ok_and(|key| key.is_private()))
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
+        self.value(name).is_some()
     }
 
     pub(crate) fn is(&self, name: &str, value: &str) -> bool {
@@ -70,7 +84,7 @@ impl<'t> Jwk<'t> {
     }
 
     pub(crate) fn text(&self, name: &str) -> Result<Cow<'t, str>, KeyError> {
-        let value = self.members.get(name).ok_or(KeyError::Malformed)?;
+        let value = self.value(name).ok_or(KeyError::Malformed)?;
         json::string(value).ok_or(KeyError::Malformed)
     }
 
@@ -85,7 +99,7 @@ impl<'t> Jwk<'t> {
         if self.has("use") && !self.is("use", "sig") {
             return Err(KeyError::OtherUse);
         }
-        if let Some(operations) = self.members.get("key_ops") {
+        if let Some(operations) = self.value("key_ops") {
             let operations: Vec<Cow<'_, str>> =
                 serde_json::from_str(operations).map_err(|_| KeyError::Malformed)?;
             let known = operations
@@ -101,5 +115,10 @@ impl<'t> Jwk<'t> {
         Algorithm::from_name(&self.text("alg")?)
             .map(Some)
             .ok_or(KeyError::OtherUse)
+    }
+
+    fn value(&self, name: &str) -> Option<&'t str> {
+        let index = MEMBERS.iter().position(|member| *member == name)?;
+        self.values[index]
     }
 }

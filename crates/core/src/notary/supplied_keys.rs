@@ -1,52 +1,51 @@
-//! The keys that callers of the notary named lately, prepared, so that one named again is neither parsed
-//! nor prepared again.
+//! The keys that callers of the notary supplied lately, prepared, so that a key supplied again is neither
+//! parsed nor prepared again.
 //!
-//! Invariant: how long a look-up takes tells nothing of a kept key but whether it is the very one asked
-//! for. Entries are found by a hash under a secret of the process, and compared in constant time; what is
-//! dropped is wiped.
+//! Invariant: the time of a look-up shows only whether a key is kept. Entries are found by a hash under a
+//! secret of the process and compared in constant time. The text of a dropped entry is wiped from memory.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use keyward_jose::{ForeignKey, KeyError};
+use keyward_jose::{KeyError, SuppliedKey};
 use zeroize::Zeroizing;
 
-/// How many keys are kept; the oldest goes first.
+/// How many keys are kept. The oldest is dropped first.
 const KEPT: usize = 16;
-/// A longer text is not kept, so that all of them have a bound.
+/// The longest text that is kept, in bytes.
 const LONGEST: usize = 8 * 1024;
 
 #[derive(Default)]
-pub(super) struct NamedKeys {
+pub(super) struct SuppliedKeys {
     secret: RandomState,
-    kept: Mutex<VecDeque<Named>>,
+    kept: Mutex<VecDeque<Kept>>,
 }
 
-struct Named {
+struct Kept {
     hash: u64,
     text: Zeroizing<Vec<u8>>,
-    key: Arc<ForeignKey>,
+    key: Arc<SuppliedKey>,
 }
 
-impl NamedKeys {
-    /// The key that `text` names.
-    pub(super) fn key(&self, text: &str) -> Result<Arc<ForeignKey>, KeyError> {
+impl SuppliedKeys {
+    /// The key that `text` is.
+    pub(super) fn key(&self, text: &str) -> Result<Arc<SuppliedKey>, KeyError> {
         let hash = self.secret.hash_one(text);
-        let is_it = |named: &&Named| {
-            named.hash == hash && verify_slices_are_equal(&named.text, text.as_bytes()).is_ok()
+        let is_it = |kept: &&Kept| {
+            kept.hash == hash && verify_slices_are_equal(&kept.text, text.as_bytes()).is_ok()
         };
-        if let Some(named) = self.kept().iter().find(is_it) {
-            return Ok(Arc::clone(&named.key));
+        if let Some(kept) = self.kept().iter().find(is_it) {
+            return Ok(Arc::clone(&kept.key));
         }
-        let key = Arc::new(ForeignKey::parse(text)?);
+        let key = Arc::new(SuppliedKey::parse(text)?);
         if text.len() <= LONGEST {
             let mut kept = self.kept();
             if kept.len() == KEPT {
                 kept.pop_front();
             }
-            kept.push_back(Named {
+            kept.push_back(Kept {
                 hash,
                 text: Zeroizing::new(text.as_bytes().to_vec()),
                 key: Arc::clone(&key),
@@ -55,7 +54,7 @@ impl NamedKeys {
         Ok(key)
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Named>> {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,8 +64,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_named_again_is_the_same_until_enough_others_were_named() {
-        let keys = NamedKeys::default();
+    fn a_key_supplied_again_is_the_same_until_enough_others_were_supplied() {
+        let keys = SuppliedKeys::default();
         let key = |text: &str| keys.key(text).expect("a secret");
         let first = key("first");
         assert!(Arc::ptr_eq(&first, &key("first")));

@@ -1,35 +1,12 @@
-//! Tokens that Keyward itself signed: made in one pass, and verified before anything is decoded.
+//! Verifies tokens that Keyward itself signed.
+//!
+//! Invariant: the payload is decoded only after the signature has verified.
 
 use std::fmt;
 
-use super::{EncodedHeader, Error, Header, Limits, Segments};
-use crate::hmac::HmacKey;
-use crate::json::{self, Shape};
-use crate::{base64url, json::utf8};
-
-/// The longest HMAC tag, in bytes: that of HS512.
-const LONGEST_TAG: usize = 64;
-
-/// Signs claims, byte for byte as they stand, under a prepared header.
-///
-/// The header's algorithm must be the key's: under another, the token verifies nowhere.
-pub fn sign(key: &HmacKey, header: &EncodedHeader, claims_json: &[u8]) -> String {
-    debug_assert_eq!(
-        key.algorithm(),
-        header.algorithm(),
-        "header of another algorithm"
-    );
-    let header = header.segment();
-    let length = header.len() + (claims_json.len() + LONGEST_TAG) * 4 / 3 + 6;
-    let mut token = String::with_capacity(length);
-    token.push_str(header);
-    token.push('.');
-    base64url::encode_onto(&mut token, claims_json);
-    let tag = key.sign(token.as_bytes());
-    token.push('.');
-    base64url::encode_onto(&mut token, tag.as_ref());
-    token
-}
+use super::{EncodedHeader, Error, Header, LONGEST_TAG, Limits, Segments};
+use crate::json::{self, Shape, utf8};
+use crate::{HmacKey, base64url};
 
 /// The claims of a token whose signature was verified.
 pub struct Verified {

@@ -1,28 +1,31 @@
-//! A key as a caller names it, in one text: a secret, a PEM or a JWK (contract 1, `Signing_key`).
+//! A key that a caller supplies as one text: a secret, a PEM or a JWK.
 //!
-//! What looks like a public key is never taken for a secret, however malformed it is.
+//! Invariant: a public key is never taken for a secret, however it is spelled.
 
 use std::fmt;
 use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use crate::hmac::HmacKey;
-use crate::jwk::Jwk;
+use super::hmac::HmacKey;
+use super::jwk::Jwk;
+use super::public::PublicKey;
+use super::public_spelling::{self, Spelled};
+use super::{KeyError, pem};
+use crate::Algorithm;
 use crate::jws::Envelope;
-use crate::public_key::PEM_BEGIN;
-use crate::{Algorithm, KeyError, PublicKey};
 
 const HMAC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// A key to judge others' tokens with.
+/// A key that verifies the tokens of others.
 #[derive(Debug)]
-pub enum ForeignKey {
+pub enum SuppliedKey {
     /// A shared secret: verifies HS256, HS384 and HS512.
     Secret(Secret),
     /// A public key: verifies the asymmetric algorithms it is made for.
     Public(PublicKey),
-    /// A PEM or JWK that is malformed, unsupported or too weak: verifies nothing.
+    /// A public key that is malformed, unsupported, too weak or spelled otherwise than as a PEM or a JWK:
+    /// verifies nothing.
     Unusable,
 }
 
@@ -34,23 +37,28 @@ pub struct Secret {
     prepared: [OnceLock<Option<Box<HmacKey>>>; HMAC.len()],
 }
 
-impl ForeignKey {
+impl SuppliedKey {
     /// Reads a key; the only error is [`KeyError::Private`].
     ///
-    /// A text with `-----BEGIN` is a PEM; a JSON object with `kty` or `keys` is a JWK, of which
-    /// `oct` is the secret in its `k`; of any other text the UTF-8 bytes are the secret. Key sets
-    /// are not used.
+    /// A text with `-----BEGIN` is a PEM; a JSON object with the members of a key is a JWK, of which
+    /// `oct` is the secret in its `k`; of any other text the UTF-8 bytes are the secret, unless they spell a
+    /// public key. Key sets are not used.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        if text.contains(PEM_BEGIN) {
+        if text.contains(pem::BEGIN) {
             return Self::public(PublicKey::from_pem(text));
         }
-        if let Some(jwk) = looks_like_jwk(text) {
-            return Self::of_jwk(jwk);
+        let json = text.trim_start_matches('\u{feff}').trim();
+        if json.starts_with('{')
+            && let Ok(jwk) = Jwk::parse(json)
+            && jwk.is_key()
+        {
+            return Self::of_jwk(&jwk);
         }
-        if is_bare_public_key(text) {
-            return Ok(Self::Unusable);
+        match public_spelling::find(text) {
+            Some(Spelled::Private) => Err(KeyError::Private),
+            Some(Spelled::Public) => Ok(Self::Unusable),
+            None => Ok(Self::Secret(Secret::new(text.as_bytes().to_vec(), None))),
         }
-        Ok(Self::Secret(Secret::new(text.as_bytes().to_vec(), None)))
     }
 
     /// Whether this key signed the token, under an algorithm that is the key's to verify.
@@ -74,10 +82,7 @@ impl ForeignKey {
         }
     }
 
-    fn of_jwk(text: &str) -> Result<Self, KeyError> {
-        let Ok(jwk) = Jwk::parse(text) else {
-            return Ok(Self::Unusable);
-        };
+    fn of_jwk(jwk: &Jwk<'_>) -> Result<Self, KeyError> {
         if jwk.has("keys") {
             return if jwk.has_private_key_in_set() {
                 Err(KeyError::Private)
@@ -86,9 +91,9 @@ impl ForeignKey {
             };
         }
         if !jwk.is("kty", "oct") {
-            return Self::public(PublicKey::of_jwk(&jwk));
+            return Self::public(PublicKey::of_jwk(jwk));
         }
-        Ok(Secret::of_jwk(&jwk).map_or(Self::Unusable, Self::Secret))
+        Ok(Secret::of_jwk(jwk).map_or(Self::Unusable, Self::Secret))
     }
 }
 
@@ -132,30 +137,5 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Secret").finish_non_exhaustive()
-    }
-}
-
-/// The text, trimmed, when it is or was meant to be a JWK or a set of them.
-fn looks_like_jwk(text: &str) -> Option<&str> {
-    let text = text.trim();
-    if !text.starts_with(['{', '[']) {
-        return None;
-    }
-    let spelled = text.contains("\"kty\"") || text.contains("\"keys\"");
-    let escaped = || Jwk::parse(text).is_ok_and(|jwk| jwk.has("kty") || jwk.has("keys"));
-    (spelled || escaped()).then_some(text)
-}
-
-/// Whether the text is a public key without its PEM frame, or as OpenSSH writes it.
-fn is_bare_public_key(text: &str) -> bool {
-    if text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") {
-        return true;
-    }
-    // A `SubjectPublicKeyInfo` is a DER sequence, so its base64 begins with M.
-    text.trim_start().starts_with('M') && {
-        let base64: String = text.split_ascii_whitespace().collect();
-        base64_simd::STANDARD
-            .decode_to_vec(base64)
-            .is_ok_and(|der| !matches!(PublicKey::from_spki_der(&der), Err(KeyError::Malformed)))
     }
 }
