@@ -12,6 +12,7 @@ mod big_file;
 mod bucket;
 mod bucket_backup;
 mod commands;
+mod costly;
 mod crash;
 mod demo;
 mod disk;
