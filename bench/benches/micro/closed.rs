@@ -13,9 +13,9 @@ use keyward_core::error::Fault;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::random::SystemRandom;
-use keyward_core::secret::SecretText;
 use keyward_core::sessions::{
-    Closures, Forgotten, NewSession, Reason, Rotate, Rotation, Session, Sessions, Store,
+    Closures, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session, Sessions,
+    Store,
 };
 use keyward_store::sqlite::{Options, Sqlite};
 
@@ -143,9 +143,7 @@ impl Store for Feed {
 
     async fn change_password(
         &self,
-        _: AccountId,
-        _: SecretText,
-        _: Option<SessionId>,
+        _: PasswordChange,
         _: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, Fault> {
         only_the_feed()

@@ -16,6 +16,7 @@ use keyward_core::memory::Exhausted;
 use keyward_core::{accounts, customers, files, notary, sessions, tokens};
 use serde::Serialize;
 
+use crate::extract::guard::GuardError;
 use crate::limits::Exceeded;
 use crate::serve::{BodyTimeout, is_caused_by};
 
@@ -220,8 +221,21 @@ impl From<Exceeded> for Failure {
     }
 }
 
+impl From<GuardError> for Failure {
+    fn from(error: GuardError) -> Self {
+        let missing = "send a token: Authorization: Bearer …";
+        error.in_words(missing, "the token is not valid")
+    }
+}
+
 /// How a contract words a failure.
 pub(crate) trait Shape: Send + Sync + 'static {
+    /// What is said to a request that does not get past the guard. A realm is never told where the contract has no
+    /// words for it.
+    fn refuse(error: GuardError) -> Failure {
+        error.into()
+    }
+
     /// The answer without the headers that all shapes share.
     fn render(failure: &Failure) -> Response;
 }

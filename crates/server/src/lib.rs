@@ -11,6 +11,7 @@ mod health;
 mod list;
 mod login;
 mod memory;
+mod password_login;
 mod router;
 mod state;
 mod welcome;

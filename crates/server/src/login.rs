@@ -1,6 +1,5 @@
-//! `POST /login`, which two contracts share: a body with `email` is contract 2's, one with `username` is
-//! contract 4's. What belongs to neither is answered in contract 2's shape, which has all that
-//! contract 4's has.
+//! `POST /login`, which two contracts share: a body with `email` is the directory's, one with `username` is the
+//! vectors'. What belongs to neither is answered in the directory's shape, which has all members of the other.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -65,10 +64,10 @@ async fn log_in(
         password,
     } = body;
     match (email.is_present(), username.is_present()) {
-        (true, false) => directory::log_in(&app, &client, email, password)
+        (true, false) => directory::log_in(&app, client, email, password)
             .await
             .into_response(),
-        (false, true) => vectors::log_in(&app, &client, username, password)
+        (false, true) => vectors::log_in(&app, client, username, password)
             .await
             .into_response(),
         _ => {

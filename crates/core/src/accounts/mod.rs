@@ -179,29 +179,36 @@ impl Accounts {
         Ok(self.store.create_account(account).await?)
     }
 
-    /// The account that `password` opens, found by username or e-mail address alike, with the hash it is kept under.
+    /// What a password is checked against for the account whose username or e-mail address is `name`.
     ///
-    /// An unknown name costs the same hash as a wrong password. A hash of another format or with
-    /// weaker parameters is replaced once it has been matched.
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn find_credentials(
+        &self,
+        realm: Realm,
+        name: &Name,
+    ) -> Result<Option<Credentials>, Error> {
+        Ok(self.store.find_credentials(realm, &name.key).await?)
+    }
+
+    /// Checks a password against the credentials that were found, and returns them with the hash that is kept now.
+    ///
+    /// An unknown name costs what a wrong password does. A hash of another format or of other costs than the policy's
+    /// is replaced once it has been matched.
     ///
     /// # Errors
     /// [`Error::BadCredentials`] for unknown, wrong and disabled alike; [`Error::Busy`], [`Error::Store`].
-    pub async fn authenticate(
+    pub(crate) async fn authenticate(
         &self,
-        realm: Realm,
-        name: Option<&Name>,
+        found: Option<Credentials>,
         password: Password,
     ) -> Result<Credentials, Error> {
-        let found = match name {
-            Some(name) => self.store.find_credentials(realm, &name.key).await?,
-            None => None,
-        };
         let Some(Credentials {
             account,
             password_hash,
         }) = found
         else {
-            self.passwords.burn(password).await?;
+            self.passwords.hash_dummy(password).await?;
             return Err(Error::BadCredentials);
         };
         let verdict = self
@@ -221,7 +228,7 @@ impl Accounts {
         })
     }
 
-    /// Replaces the hash `old` of a password that it has just matched, and gives the one that is kept then.
+    /// Replaces the hash `old` of a password that it has just matched, and returns the one that is kept then.
     async fn renew(
         &self,
         id: AccountId,
@@ -229,11 +236,8 @@ impl Accounts {
         old: SecretText,
     ) -> Result<SecretText, Error> {
         let renewed = self.passwords.hash(password.clone()).await?;
-        self.store
-            .renew_password_hash(id, old, renewed.clone())
-            .await?;
-        let kept = self.store.find_password_hash(id).await?;
-        let kept = kept.ok_or(Error::BadCredentials)?;
+        let renewing = self.store.renew_password_hash(id, old, renewed.clone());
+        let kept = renewing.await?.ok_or(Error::BadCredentials)?;
         // Another login of the same account may have renewed it first; or the password was changed.
         if kept != renewed && self.passwords.verify(password, kept.clone()).await? == Verdict::Wrong
         {
@@ -242,26 +246,34 @@ impl Accounts {
         Ok(kept)
     }
 
-    /// Whether an account's password is still kept under that hash.
+    /// The hash of an account's password.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn is_current(&self, id: AccountId, hash: &SecretText) -> Result<bool, Error> {
-        Ok(self.store.find_password_hash(id).await?.as_ref() == Some(hash))
+    pub(crate) async fn find_password_hash(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<SecretText>, Error> {
+        Ok(self.store.find_password_hash(id).await?)
     }
 
-    /// Checks the password of an account that is already known, as before it is changed.
+    /// Checks the password of an account that is already known, as before it is changed. Returns the hash that it
+    /// matched.
     ///
     /// # Errors
     /// [`Error::BadCredentials`], [`Error::Busy`], [`Error::Store`].
-    pub async fn confirm(&self, id: AccountId, password: Password) -> Result<(), Error> {
+    pub(crate) async fn confirm(
+        &self,
+        id: AccountId,
+        password: Password,
+    ) -> Result<SecretText, Error> {
         let Some(hash) = self.store.find_password_hash(id).await? else {
-            self.passwords.burn(password).await?;
+            self.passwords.hash_dummy(password).await?;
             return Err(Error::BadCredentials);
         };
-        match self.passwords.verify(password, hash).await? {
+        match self.passwords.verify(password, hash.clone()).await? {
             Verdict::Wrong => Err(Error::BadCredentials),
-            Verdict::Right | Verdict::Outdated => Ok(()),
+            Verdict::Right | Verdict::Outdated => Ok(hash),
         }
     }
 

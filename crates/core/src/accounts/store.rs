@@ -95,13 +95,14 @@ pub trait Store: Send + Sync {
     /// The accounts of realm `default` that have an e-mail address, by id.
     async fn list_accounts_with_email(&self, page: Page) -> Result<Vec<Account>, Fault>;
 
-    /// Replaces `old` by `new`, the same password hashed anew; nothing when it is not `old` any more.
+    /// Replaces `old` by `new`, the same password hashed again, unless the hash is not `old` any more. Returns the hash
+    /// that is kept then; `None` when there is no such account.
     async fn renew_password_hash(
         &self,
         id: AccountId,
         old: SecretText,
         new: SecretText,
-    ) -> Result<(), Fault>;
+    ) -> Result<Option<SecretText>, Fault>;
 
     /// Removes the mark of a disabled account; `false` when there is no such account.
     async fn enable_account(&self, id: AccountId) -> Result<bool, Fault>;

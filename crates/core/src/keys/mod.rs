@@ -101,7 +101,7 @@ impl Keys {
 
     /// The key of access tokens.
     #[must_use]
-    pub fn login(&self) -> &HmacKey {
+    pub fn access_token_key(&self) -> &HmacKey {
         &self.login
     }
 

@@ -7,6 +7,8 @@ mod closed;
 mod epoch;
 mod forget;
 mod freshness;
+mod login;
+mod password;
 mod reason;
 mod store;
 
@@ -15,15 +17,18 @@ use std::time::Duration;
 
 pub use self::closed::ClosedSessions;
 pub use self::epoch::epoch_at;
-use self::freshness::{Freshness, Reading};
+use self::freshness::Freshness;
+pub(crate) use self::freshness::Reading;
+pub use self::login::{Lifetime, LogIn};
+pub use self::password::{Confirmed, PasswordChange};
 pub use self::reason::Reason;
 pub use self::store::{Closures, Forgotten, Rotate, Rotation, Store};
-use crate::accounts::{self, Account, Accounts};
+use crate::accounts::{self, Accounts};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind};
 use crate::id::{AccountId, SessionId};
 use crate::page::{Listed, Page};
-use crate::secret::Password;
+use crate::secret::SecretText;
 
 /// A login and what it leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,9 @@ pub struct Session {
 pub struct NewSession {
     /// Whose it is.
     pub account: AccountId,
+    /// The hash that the password was checked against, which must still be the account's; `None` where no password
+    /// was asked for.
+    pub password_hash: Option<SecretText>,
     /// The time of the login.
     pub created_at: Timestamp,
     /// When the first tokens end.
@@ -72,6 +80,9 @@ pub enum Error {
     /// There is no such open session, or it is another account's.
     #[error("there is no such session")]
     Unknown,
+    /// The session was closed while it was in use.
+    #[error("the session has ended")]
+    Ended,
     /// What accounts refuse.
     #[error(transparent)]
     Account(#[from] accounts::Error),
@@ -88,6 +99,7 @@ impl Error {
             // Never told apart from a wrong password.
             Self::AccountUnavailable => Code::BadCredentials,
             Self::Unknown => Code::UnknownSession,
+            Self::Ended => Code::InvalidToken,
             Self::Account(error) => error.code(),
             Self::Store(fault) => fault.code(),
         }
@@ -181,13 +193,13 @@ impl Sessions {
 
     /// Whether a session that was not in the set of closed ones, of which `reading` was taken before, stands, for a
     /// token that ends at `expires_at`: by the set alone while that is fresh and cannot have forgotten it, else by
-    /// the store.
+    /// the store, which also compares the `owner` where the token names one by its id.
     ///
     /// # Errors
     /// The store's; then nobody can tell.
     pub(crate) async fn stands(
         &self,
-        id: SessionId,
+        (id, owner): (SessionId, Option<AccountId>),
         expires_at: Timestamp,
         reading: Reading,
     ) -> Result<bool, Fault> {
@@ -196,40 +208,15 @@ impl Sessions {
             return Ok(true);
         }
         let session = self.store.find_session(id).await?;
-        Ok(session.is_some_and(|session| session.closed_at.is_none()))
+        Ok(session.is_some_and(|session| {
+            session.closed_at.is_none() && owner.is_none_or(|owner| session.account == owner)
+        }))
     }
 
     /// The set that every token check consults.
     #[must_use]
     pub fn closed(&self) -> &ClosedSessions {
         &self.closed
-    }
-
-    /// Opens a session whose first tokens live `ttl` and which ends after `span` at the latest.
-    ///
-    /// # Errors
-    /// [`Error::AccountUnavailable`], [`Error::Store`].
-    pub async fn open(
-        &self,
-        account: AccountId,
-        ttl: Duration,
-        span: Duration,
-        user_agent: Option<String>,
-    ) -> Result<Session, Error> {
-        let created_at = self.clock.now();
-        let ends_at = created_at.plus(span.max(ttl));
-        let expires_at = created_at.plus(ttl);
-        let session = NewSession {
-            account,
-            created_at,
-            expires_at,
-            ends_at,
-            user_agent,
-        };
-        self.store
-            .open_session(session)
-            .await?
-            .ok_or(Error::AccountUnavailable)
     }
 
     /// Trades a refresh token; a replay has closed its session when this returns.
@@ -316,65 +303,10 @@ impl Sessions {
         }))
     }
 
-    /// Changes a password after checking the present one, and closes every other session of the account.
-    ///
-    /// # Errors
-    /// [`Error::Account`] with bad credentials or busy, [`Error::Unknown`], [`Error::Store`].
-    pub async fn change_password(
-        &self,
-        account: AccountId,
-        current: Password,
-        new: Password,
-        keep: SessionId,
-    ) -> Result<(), Error> {
-        self.accounts.confirm(account, current).await?;
-        self.replace_password(account, new, Some(keep)).await
-    }
-
-    /// Sets a password without asking for the present one, and closes every session of the account.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] when there is no such account, [`Error::Account`] when busy, [`Error::Store`].
-    pub async fn set_password(&self, account: AccountId, new: Password) -> Result<(), Error> {
-        self.replace_password(account, new, None).await
-    }
-
-    /// Disables an account and closes its sessions; tells how many were open.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] when there is no such account, [`Error::Store`].
-    pub async fn disable_account(&self, account: &Account) -> Result<usize, Error> {
-        let closed = self
-            .store
-            .disable_account(account.id, self.clock.now())
-            .await?;
-        self.ended(closed)
-    }
-
     async fn learn_epoch(&self) -> Result<(), Fault> {
         if let Some(epoch) = self.store.find_epoch().await? {
             self.closed.raise_epoch(epoch);
         }
         Ok(())
-    }
-
-    async fn replace_password(
-        &self,
-        account: AccountId,
-        new: Password,
-        keep: Option<SessionId>,
-    ) -> Result<(), Error> {
-        let hash = self.accounts.hash(new).await?;
-        let closed = self
-            .store
-            .change_password(account, hash, keep, self.clock.now())
-            .await?;
-        self.ended(closed).map(drop)
-    }
-
-    fn ended(&self, closed: Option<Vec<SessionId>>) -> Result<usize, Error> {
-        let closed = closed.ok_or(Error::Unknown)?;
-        self.closed.insert(&closed);
-        Ok(closed.len())
     }
 }

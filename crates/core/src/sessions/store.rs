@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{NewSession, Reason, Session};
+use super::{NewSession, PasswordChange, Reason, Session};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::id::{AccountId, SessionId};
 use crate::page::Page;
-use crate::secret::SecretText;
 
 /// A refresh token presented for rotation.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +59,8 @@ pub struct Forgotten {
 /// Sessions at rest.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Opens a session of an account; `None` when the account is gone or disabled at that instant.
+    /// Opens a session of an account; `None` when the account is gone or disabled, or has another password hash than
+    /// the one named, at that instant.
     async fn open_session(&self, session: NewSession) -> Result<Option<Session>, Fault>;
 
     /// Trades a refresh token in one conditional update: of any number at once, one is `Rotated`.
@@ -88,13 +88,12 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, Fault>;
 
-    /// Replaces an account's password hash and closes its sessions but `keep`, in one commit. Tells which it
-    /// closed; `None` when there is no such account.
+    /// Replaces an account's password hash and closes its sessions, in one commit. An owner's change keeps the session
+    /// that asks for it. Returns the sessions it closed; `None`, with nothing changed, when there is no such account or
+    /// when what an owner's change rests on does not hold.
     async fn change_password(
         &self,
-        account: AccountId,
-        hash: SecretText,
-        keep: Option<SessionId>,
+        change: PasswordChange,
         now: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, Fault>;
 

@@ -1,41 +1,41 @@
-//! Tokens: logging in, checking, refreshing and logging out.
+//! Tokens: issued for a session, verified, refreshed and revoked.
 //!
 //! Invariant: a token is good only for the realm and purpose it was issued for, while its session
 //! stands; checking an access token touches no database while the closed sessions are known.
 
-mod check;
 mod claims;
-mod login;
+mod issue;
+mod principal;
 mod refresh;
+mod revoke;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_jose::jws::{self, EncodedHeader};
 
-use crate::accounts::names::Name;
-use crate::accounts::{self, Account, Accounts, Realm};
+pub use self::principal::{Principal, Subject};
+use crate::accounts::{self, Account, Accounts};
 use crate::clock::Clock;
 use crate::error::{Code, Fault, Kind};
-use crate::id::{AccountId, SessionId};
 use crate::keys::Keys;
 use crate::random::Random;
-use crate::secret::Password;
 use crate::sessions::{self, Sessions};
 
 /// How long tokens live and whom they name.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The life of an access token that a refresh token accompanies (contract 5).
+    /// The life of an access token that comes with a refresh token (customers).
     pub access_ttl: Duration,
     /// The life of a refresh token, renewed at each rotation.
     pub refresh_ttl: Duration,
     /// The life of a session however often it is refreshed.
-    pub session_span: Duration,
-    /// The life of the single access token of contracts 2 and 4.
-    pub single_ttl: Duration,
-    /// The life of a file exchange token (contract 3).
-    pub exchange_ttl: Duration,
+    pub session_max_lifetime: Duration,
+    /// The life of an access token without a refresh token (directory, vectors).
+    pub standalone_access_ttl: Duration,
+    /// The life of an access token of the file exchange.
+    pub exchange_access_ttl: Duration,
     /// How long a refresh token's successor is handed out again; zero is never.
     pub refresh_grace: Duration,
     /// How far clocks may be apart.
@@ -44,28 +44,13 @@ pub struct Policy {
     pub issuer: String,
 }
 
-/// What a login is to yield.
+/// Which tokens a session is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grant {
+pub enum TokenSet {
     /// One access token that lives as long as its session.
-    Single,
+    Access,
     /// A short access token and a refresh token.
-    Pair,
-}
-
-/// An attempt to log in.
-#[derive(Clone, Debug)]
-pub struct LogIn {
-    /// Where the account lives.
-    pub realm: Realm,
-    /// The prepared name; `None` for what cannot be a name, which costs a hash all the same.
-    pub name: Option<Name>,
-    /// The password.
-    pub password: Password,
-    /// What to issue.
-    pub grant: Grant,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
+    AccessAndRefresh,
 }
 
 /// What was issued.
@@ -75,21 +60,10 @@ pub struct Issued {
     pub access_token: String,
     /// How long it lives.
     pub expires_in: Duration,
-    /// The refresh token, with [`Grant::Pair`].
+    /// The refresh token, with [`TokenSet::AccessAndRefresh`].
     pub refresh_token: Option<String>,
     /// Whose they are.
     pub account: Account,
-}
-
-/// Who presents a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// The realm it was issued for.
-    pub realm: Realm,
-    /// The account's id in realm `default`, its username in the others.
-    pub subject: String,
-    /// The session it belongs to.
-    pub session: SessionId,
 }
 
 /// Why a token is refused or not issued.
@@ -98,10 +72,7 @@ pub enum Error {
     /// Malformed, forged, expired, closed, replayed or meant for something else: never told apart.
     #[error("the token is not valid")]
     Invalid,
-    /// A good token of another realm.
-    #[error("the token is for the realm {}", .0.name())]
-    OtherRealm(Realm),
-    /// The login failed.
+    /// The account could not be read.
     #[error(transparent)]
     Account(#[from] accounts::Error),
     /// The session could not be opened, refreshed or closed.
@@ -114,8 +85,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            // Where it is forbidden rather than unauthenticated, the contract says so.
-            Self::Invalid | Self::OtherRealm(_) => Code::InvalidToken,
+            Self::Invalid => Code::InvalidToken,
             Self::Account(error) => error.code(),
             Self::Session(error) => error.code(),
         }
@@ -145,7 +115,7 @@ const ACCESS_TYPE: &str = "JWT";
 /// The `typ` of refresh tokens, so that neither passes for the other (RFC 8725 §3.11).
 const REFRESH_TYPE: &str = "rt+jwt";
 
-/// Issues, checks, refreshes and ends tokens.
+/// Issues, verifies, refreshes and revokes tokens.
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
 
@@ -177,7 +147,7 @@ impl Tokens {
             EncodedHeader::new(&format!(r#"{{"alg":"{algorithm}","typ":"{typ}"}}"#))
         };
         Ok(Self(Arc::new(Inner {
-            access_header: header(keys.login().algorithm().name(), ACCESS_TYPE)?,
+            access_header: header(keys.access_token_key().algorithm().name(), ACCESS_TYPE)?,
             refresh_header: header(keys.refresh().algorithm().name(), REFRESH_TYPE)?,
             keys,
             policy,
@@ -186,16 +156,5 @@ impl Tokens {
             clock,
             random,
         })))
-    }
-}
-
-impl Principal {
-    /// The account's id, which only tokens of realm `default` carry.
-    #[must_use]
-    pub fn account_id(&self) -> Option<AccountId> {
-        match self.realm {
-            Realm::Default => self.subject.parse().ok().map(AccountId),
-            Realm::Ops | Realm::Client => None,
-        }
     }
 }

@@ -1,8 +1,8 @@
-//! Trading refresh tokens and ending sessions.
+//! Trading a refresh token for new tokens.
 
-use super::{Error, Grant, Issued, Tokens};
-use crate::id::SessionId;
-use crate::sessions::{Reason, Rotate, Rotation};
+use super::verify::enabled;
+use super::{Error, Issued, TokenSet, Tokens};
+use crate::sessions::{Rotate, Rotation};
 
 impl Tokens {
     /// Trades a refresh token for a new pair; presented again, it is a replay and ends its session
@@ -22,44 +22,10 @@ impl Tokens {
         };
         match self.0.sessions.rotate(rotate).await? {
             Rotation::Rotated(session) | Rotation::Repeated(session) => {
-                let account = self
-                    .0
-                    .accounts
-                    .find(session.account)
-                    .await?
-                    .ok_or(Error::Invalid)?;
-                self.issue(account, &session, Grant::Pair)
+                let account = enabled(self.0.accounts.find(session.account).await?)?;
+                self.issue(account, &session, TokenSet::AccessAndRefresh)
             }
             Rotation::Replayed(_) | Rotation::Refused => Err(Error::Invalid),
-        }
-    }
-
-    /// Closes the session of an access token of any realm.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`]; the store's.
-    pub async fn log_out(&self, token: &str) -> Result<(), Error> {
-        let (principal, _) = self.check(token)?;
-        self.close(principal.session).await
-    }
-
-    /// Closes the session of an access or a refresh token.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`]; the store's.
-    pub async fn log_out_by_either(&self, token: &str) -> Result<(), Error> {
-        let session = match self.check(token) {
-            Ok((principal, _)) => principal.session,
-            Err(_) => self.verify_refresh(token)?.0,
-        };
-        self.close(session).await
-    }
-
-    /// Closes a session that stood when its token was checked; of two at once, the later finds it gone.
-    async fn close(&self, session: SessionId) -> Result<(), Error> {
-        match self.0.sessions.close(session, Reason::Logout).await? {
-            true => Ok(()),
-            false => Err(Error::Invalid),
         }
     }
 }

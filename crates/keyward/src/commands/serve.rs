@@ -159,7 +159,9 @@ fn limits(settings: &Settings, keys: &Keys, clock: Arc<dyn Clock>) -> anyhow::Re
         return Ok(limits);
     };
     // The servers of one Redis have the login key in common, and Redis must not know it.
-    let secret = keys.login().sign(b"keyward shared limits key v1");
+    let secret = keys
+        .access_token_key()
+        .sign(b"keyward shared limits key v1");
     let shared = Shared::start(&shared::Settings::new(url.expose(), secret.as_ref()))
         .context("limits.redis cannot be used: see docs/operations.md")?;
     Ok(limits.shared_by(shared))

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use keyward_core::clock::Timestamp;
 use keyward_core::id::SessionId;
 use keyward_core::keys::Keys;
-use keyward_core::tokens::{Grant, Principal};
+use keyward_core::tokens::{Principal, TokenSet};
 use keyward_jose::jws::{Compact, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -118,12 +118,14 @@ async fn mint(
     }
     let mut policy = desk.settings.tokens.clone();
     if let Some(Span(ttl)) = ttl {
-        (policy.single_ttl, policy.exchange_ttl) = (ttl, ttl);
+        (policy.standalone_access_ttl, policy.exchange_access_ttl) = (ttl, ttl);
     }
     let keys = services.keys(&desk.data, &desk.settings).await?;
     let tokens = services.tokens(keys, policy)?;
     let agent = Some("keyward token mint".to_owned());
-    let issued = tokens.issue_for(account, Grant::Single, agent).await?;
+    let lifetime = tokens.lifetime(account.realm, TokenSet::Access);
+    let session = services.sessions.open(account.id, lifetime, agent).await?;
+    let issued = tokens.issue(account, &session, TokenSet::Access)?;
     if !json {
         return Ok(output::line(&issued.access_token)?);
     }
@@ -139,33 +141,30 @@ async fn verify(desk: &Desk, token: &str, json: bool) -> anyhow::Result<()> {
     let tokens = desk
         .services
         .tokens(keys.clone(), desk.settings.tokens.clone())?;
-    let verdict = match tokens.verify_any(token).await {
+    let verdict = match tokens.verify(token).await {
         Ok(principal) => Ok(principal),
         Err(_) => Err(why_not(desk, &keys, token).await?),
     };
     match (verdict, json) {
         (
             Ok(Principal {
-                realm,
-                subject,
-                session,
+                subject, session, ..
             }),
             false,
         ) => {
-            let realm = realm.name();
+            let realm = subject.realm().name();
             Ok(output::line(&format!(
                 "valid: realm {realm}, subject {subject}, session {session}"
             ))?)
         }
         (
             Ok(Principal {
-                realm,
-                subject,
-                session,
+                subject, session, ..
             }),
             true,
         ) => output::json(&json!({
-            "valid": true, "realm": realm.name(), "subject": subject, "session": session.0,
+            "valid": true, "realm": subject.realm().name(), "subject": subject.to_string(),
+            "session": session.0,
         })),
         (Err(why), false) => Err(anyhow!("the token is not valid: {why}")),
         (Err(why), true) => {
@@ -197,7 +196,7 @@ async fn why_not(desk: &Desk, keys: &Keys, token: &str) -> anyhow::Result<String
     if signed_by(keys.notary()) {
         return Ok("it is a token of the notary, not a login".to_owned());
     }
-    if !signed_by(keys.login()) {
+    if !signed_by(keys.access_token_key()) {
         return Ok("it was not signed by this server's login key, or was changed since".to_owned());
     }
     let Ok(claims) = serde_json::from_str::<Claims>(compact.payload_json()) else {

@@ -165,9 +165,9 @@ fn tokens_of(tokens: list::Tokens) -> tokens::Policy {
     tokens::Policy {
         access_ttl: tokens.access_ttl.0,
         refresh_ttl: tokens.refresh_ttl.0,
-        session_span: tokens.session_span.0,
-        single_ttl: tokens.single_ttl.0,
-        exchange_ttl: tokens.exchange_ttl.0,
+        session_max_lifetime: tokens.session_span.0,
+        standalone_access_ttl: tokens.single_ttl.0,
+        exchange_access_ttl: tokens.exchange_ttl.0,
         refresh_grace: tokens.refresh_grace.0,
         leeway: tokens.leeway.0,
         issuer: tokens.issuer,

@@ -15,6 +15,7 @@ use super::Error;
 use super::caller::Caller;
 use super::wire::{AccountResponse, PasswordRequest};
 use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
+use crate::extract::guard::GuardError;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::limits::{Limit, Limits};
@@ -58,11 +59,11 @@ async fn show(caller: Caller) -> axum::Json<AccountResponse> {
     ),
 )]
 async fn change_password(
-    Caller { account, session }: Caller,
     State(sessions): State<Sessions>,
     State(limits): State<Arc<Limits>>,
-    Json(body, ..): Json<PasswordRequest, Problem>,
+    caller: Caller<(), Json<PasswordRequest, Problem>>,
 ) -> Result<StatusCode, Error> {
+    let (Json(body, ..), account, session) = (caller.body, caller.account, caller.session);
     let current = password(body.current_password, "current_password")?;
     let new = password(body.new_password, "new_password")?;
     // As a login, so that a stolen token gives no further guesses.
@@ -81,6 +82,7 @@ fn change_error(error: sessions::Error) -> Failure {
             Failure::new(StatusCode::FORBIDDEN, "current_password is wrong")
                 .with_code(Code::BadCredentials)
         }
+        sessions::Error::Ended => GuardError::Invalid.into(),
         error => error.into(),
     }
 }

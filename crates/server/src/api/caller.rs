@@ -1,35 +1,49 @@
 //! Whoever calls the native API: a good access token of any realm, and the account behind it.
 
-use axum::extract::FromRequestParts;
-use http::request::Parts;
-use keyward_core::accounts::Account;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::Response;
+use keyward_core::accounts::{Account, Realm};
 use keyward_core::id::SessionId;
 
-use super::Error;
-use crate::extract::bearer::{Refused, bearer, count, require};
+use crate::error::Problem;
+use crate::extract::guard::{Authorized, NoBody, Scope, refuse};
 use crate::state::App;
 
-/// The account that calls. As the first extractor it comes before any look at the rest of the
-/// request.
-pub(super) struct Caller {
+/// Every account, of whichever realm.
+pub(super) struct Native;
+
+impl Scope for Native {
+    type Shape = Problem;
+    const REALMS: &'static [Realm] = &Realm::ALL;
+}
+
+/// The account that calls, read once the body is there, with what was extracted from the request's head and body.
+pub(super) struct Caller<P = (), B = NoBody> {
     /// Who it is.
     pub(super) account: Account,
     /// The session of the token presented.
     pub(super) session: SessionId,
+    /// What was extracted from the head.
+    pub(super) head: P,
+    /// What was extracted from the body.
+    pub(super) body: B,
 }
 
-impl FromRequestParts<App> for Caller {
-    type Rejection = Error;
+impl<P, B> FromRequest<App> for Caller<P, B>
+where
+    P: FromRequestParts<App> + Send,
+    B: FromRequest<App> + Send,
+{
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let credential = bearer(&parts.headers);
-        let verified = app.tokens.verify_any(require(&credential)?).await;
-        let principal = verified.map_err(Refused::from)?;
-        count(&principal, &app.limits).await?;
-        let account = app.tokens.account(&principal).await?;
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let authorized = Authorized::<Native, P, B>::from_request(request, app).await?;
+        let account = app.tokens.account(&authorized.principal).await;
         Ok(Self {
-            account,
-            session: principal.session,
+            account: account.map_err(|error| refuse::<Native>(error.into()))?,
+            session: authorized.principal.session,
+            head: authorized.head,
+            body: authorized.body,
         })
     }
 }

@@ -43,12 +43,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     ),
 )]
 async fn list(
-    caller: Caller,
     State(sessions): State<Sessions>,
     Payer(account): Payer,
-    query: Query,
+    caller: Caller<Query>,
 ) -> Result<Response, Error> {
-    let page = query.page()?;
+    let page = caller.head.page()?;
     let listed = sessions.list(Some(caller.account.id), page).await?;
     let shown = |session| SessionResponse::new(session, caller.session);
     let shown: Vec<SessionResponse> = listed.items.into_iter().map(shown).collect();
@@ -78,10 +77,10 @@ async fn list(
     ),
 )]
 async fn close(
-    caller: Caller,
     State(sessions): State<Sessions>,
-    PathId(id): PathId,
+    caller: Caller<PathId>,
 ) -> Result<StatusCode, Error> {
+    let PathId(id) = caller.head;
     sessions.close_own(caller.account.id, SessionId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

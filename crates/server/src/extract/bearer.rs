@@ -2,14 +2,8 @@
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
-use keyward_core::accounts::Realm;
-use keyward_core::error::Code;
-use keyward_core::tokens::{self, Principal, Tokens};
 
-use crate::error::Failure;
-use crate::limits::{Limit, Limits};
-
-/// The header of contract 2's clients.
+/// The header of the directory's clients.
 pub(crate) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-access-token");
 
 /// What a request presents.
@@ -21,44 +15,6 @@ pub(crate) enum Credential<'h> {
     Malformed,
     /// A token, not yet looked at.
     Token(&'h str),
-}
-
-/// Why a request does not get past the guard.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// No credential.
-    Missing,
-    /// One that is not good, for whatever reason.
-    Invalid,
-    /// A good one of another realm.
-    OtherRealm(Realm),
-    /// Too many requests of this account, or nobody can tell now whether the session stands.
-    Failed(Failure),
-}
-
-impl From<Refused> for Failure {
-    /// As it is answered where no contract has words of its own: a realm is never told.
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Failed(failure) => failure,
-            Refused::Missing => {
-                Self::coded(Code::MissingToken, "send a token: Authorization: Bearer …")
-            }
-            Refused::Invalid | Refused::OtherRealm(_) => {
-                Self::coded(Code::InvalidToken, "the token is not valid")
-            }
-        }
-    }
-}
-
-impl From<tokens::Error> for Refused {
-    fn from(error: tokens::Error) -> Self {
-        match error {
-            tokens::Error::OtherRealm(realm) => Self::OtherRealm(realm),
-            tokens::Error::Session(error) => Self::Failed(error.into()),
-            _ => Self::Invalid,
-        }
-    }
 }
 
 /// The token in `Authorization: Bearer`.
@@ -73,45 +29,29 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Credential<'_> {
     }
 }
 
-/// The token in `x-access-token` or in `Authorization: Bearer`; in both, they must be the same.
+/// The token in `x-access-token` or in `Authorization: Bearer`; in both, they must be the same. Beside
+/// `x-access-token`, an `Authorization` of another scheme is somebody else's, a proxy's for one, and is ignored.
 pub(crate) fn access_token_or_bearer(headers: &HeaderMap) -> Credential<'_> {
     match (single(headers, &ACCESS_TOKEN), bearer(headers)) {
         (Credential::Missing, other) | (other, Credential::Missing) => other,
+        (one, Credential::Malformed) if is_of_another_scheme(headers) => one,
         (one, other) if one == other => one,
         _ => Credential::Malformed,
     }
 }
 
-/// Whoever presents a good access token of `realm`, counted against the account's limit.
-pub(crate) async fn guard(
-    credential: &Credential<'_>,
-    realm: Realm,
-    tokens: &Tokens,
-    limits: &Limits,
-) -> Result<Principal, Refused> {
-    let principal = tokens.verify(require(credential)?, realm).await?;
-    count(&principal, limits).await?;
-    Ok(principal)
-}
-
-/// The token itself.
-pub(crate) fn require<'h>(credential: &Credential<'h>) -> Result<&'h str, Refused> {
-    match credential {
-        Credential::Missing => Err(Refused::Missing),
-        Credential::Malformed => Err(Refused::Invalid),
-        Credential::Token(token) => Ok(token),
-    }
-}
-
-/// Counts a request of `principal` against its account's limit.
-pub(crate) async fn count(principal: &Principal, limits: &Limits) -> Result<(), Refused> {
-    limits
-        .count(
-            Limit::GuardedPerAccount,
-            (principal.realm, &*principal.subject),
-        )
-        .await
-        .map_err(|exceeded| Refused::Failed(exceeded.into()))
+/// Whether there is one `Authorization`, whose scheme is not `Bearer` (RFC 9110 §11.6.2).
+fn is_of_another_scheme(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    // A scheme is a token, and more follows it: what has no blank may be the token itself, without its scheme.
+    value
+        .to_str()
+        .ok()
+        .and_then(|value| value.trim_start().split_once(' '))
+        .is_some_and(|(scheme, _)| !scheme.eq_ignore_ascii_case("bearer"))
 }
 
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Credential<'h> {
@@ -164,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn contract_2_takes_either_header_but_not_two_tokens() {
+    fn the_directory_takes_either_header_but_not_two_tokens() {
         for (pairs, expected) in [
             (&[("x-access-token", "a")][..], Credential::Token("a")),
             (&[("x-access-token", " ")], Credential::Missing),
@@ -175,6 +115,35 @@ mod tests {
             ),
             (
                 &[("x-access-token", "a"), ("authorization", "Bearer b")],
+                Credential::Malformed,
+            ),
+            (
+                &[("x-access-token", "a"), ("authorization", "Basic YTpi")],
+                Credential::Token("a"),
+            ),
+            (
+                &[("x-access-token", "a"), ("authorization", "digest x=1")],
+                Credential::Token("a"),
+            ),
+            (&[("authorization", "Basic YTpi")], Credential::Malformed),
+            (
+                &[("x-access-token", "a"), ("authorization", "b")],
+                Credential::Malformed,
+            ),
+            (
+                &[
+                    ("x-access-token", "a"),
+                    ("authorization", "Basic YTpi"),
+                    ("authorization", "Bearer b"),
+                ],
+                Credential::Malformed,
+            ),
+            (
+                &[
+                    ("x-access-token", "a"),
+                    ("x-access-token", "b"),
+                    ("authorization", "Basic YTpi"),
+                ],
                 Credential::Malformed,
             ),
         ] {

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod bearer;
 pub(crate) mod client;
 pub(crate) mod form;
+pub(crate) mod guard;
 pub(crate) mod id;
 pub(crate) mod json;
 pub(crate) mod media_type;

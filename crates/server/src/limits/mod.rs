@@ -5,7 +5,6 @@
 //! Where limits are shared, a request passes when both this server and all servers together allow it.
 
 mod list;
-pub(crate) mod logins;
 pub mod shared;
 mod table;
 
@@ -21,6 +20,7 @@ use governor::{Quota, RateLimiter};
 use keyward_core::accounts::Realm;
 use keyward_core::clock::Clock;
 use keyward_core::id::AccountId;
+use keyward_core::tokens::Subject;
 
 pub use self::list::{Limit, Policy, Scope};
 use self::shared::Shared;
@@ -142,8 +142,10 @@ pub enum Key<'k> {
     Address(IpAddr),
     /// An account, by any of its names.
     Account(AccountId),
-    /// A realm, and a canonical name or a subject in it.
+    /// A realm, and a canonical name in it.
     Name(Realm, &'k str),
+    /// The account of a token.
+    Subject(&'k Subject),
 }
 
 impl From<IpAddr> for Key<'_> {
@@ -155,6 +157,12 @@ impl From<IpAddr> for Key<'_> {
 impl From<AccountId> for Key<'_> {
     fn from(id: AccountId) -> Self {
         Self::Account(id)
+    }
+}
+
+impl<'k> From<&'k Subject> for Key<'k> {
+    fn from(subject: &'k Subject) -> Self {
+        Self::Subject(subject)
     }
 }
 

@@ -110,9 +110,9 @@ fn token_policy() -> tokens::Policy {
     tokens::Policy {
         access_ttl: Duration::from_secs(600),
         refresh_ttl: days(30),
-        session_span: days(365),
-        single_ttl: days(1),
-        exchange_ttl: days(365),
+        session_max_lifetime: days(365),
+        standalone_access_ttl: days(1),
+        exchange_access_ttl: days(365),
         refresh_grace: Duration::ZERO,
         leeway: Duration::from_secs(5),
         issuer: "EzWorks".to_owned(),
@@ -137,6 +137,7 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<Sqlite>,
     pub(crate) folder: Arc<TempDir>,
     pub(crate) passwords: passwords::Passwords,
+    pub(crate) keys: Arc<Keys>,
     /// The OpenAPI document, which every answer is held against.
     pub(crate) document: Value,
     login_key: Option<SecretText>,
@@ -186,7 +187,9 @@ impl TestApp {
                 random.clone(),
             )
             .expect("tokens"),
-            notary: Arc::new(Notary::new(keys, clock.clone(), random.clone()).expect("notary")),
+            notary: Arc::new(
+                Notary::new(keys.clone(), clock.clone(), random.clone()).expect("notary"),
+            ),
             files: Files::new(store.clone(), blobs, clock.clone(), random.clone(), policy),
             customers: Customers::new(store.clone(), clock.clone()),
             limits: Arc::new(Limits::new(&options.limits, clock)),
@@ -213,6 +216,7 @@ impl TestApp {
             store,
             folder,
             passwords,
+            keys,
             document,
             login_key: options.login_key,
             seed: options.seed,

@@ -10,6 +10,7 @@ mod app;
 mod clock;
 mod customers;
 mod directory;
+mod effects;
 mod effort;
 mod exchange;
 mod memory;

@@ -1,9 +1,13 @@
 //! A token for one purpose or realm is refused at every other: all pairs of token and guarded path.
 
 use http::{Method, StatusCode};
+use keyward_core::clock::Timestamp;
+use keyward_core::id::AccountId;
+use keyward_core::sessions::Store;
+use keyward_jose::{HmacKey, base64url};
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, TestRequest};
+use crate::app::{START, TestApp, TestRequest};
 
 /// What a token was issued for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +194,130 @@ async fn a_closed_session_is_refused_at_every_place() {
         for place in PLACES {
             let status = at(&app, place, &token).send().await.status;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{kind:?} at {place:?}");
+        }
+    }
+}
+
+/// A token with the same header and claims but `sub`, under the same key.
+fn with_sub(token: &str, sub: Option<&Value>, key: &HmacKey) -> String {
+    let (input, _) = token.rsplit_once('.').expect("a token");
+    let (header, claims) = input.split_once('.').expect("a token");
+    let claims = base64url::decode(claims).expect("claims");
+    let mut claims: Value = serde_json::from_slice(&claims).expect("claims");
+    let members = claims.as_object_mut().expect("an object");
+    match sub {
+        Some(sub) => members.insert("sub".into(), sub.clone()),
+        None => members.remove("sub"),
+    };
+    let input = format!(
+        "{header}.{}",
+        base64url::encode(claims.to_string().as_bytes())
+    );
+    let tag = key.sign(input.as_bytes());
+    format!("{input}.{}", base64url::encode(tag.as_ref()))
+}
+
+#[tokio::test]
+async fn a_token_whose_sub_no_account_could_have_is_refused_at_every_place() {
+    let app = TestApp::start().await;
+    let user = json!({"name": "n", "email": "a@b.c", "password": "pw"});
+    app.post("/signup")
+        .json(&user)
+        .send()
+        .await
+        .expect(StatusCode::CREATED);
+    app.user("name").await;
+    app.exchange_user("ops", "name").await;
+    app.exchange_user("client", "name").await;
+    let common = ["", " ", "\0", "-1 ", "+1", " 1", "1 ", "é", "a/b"];
+    let ids = [
+        "0",
+        "01",
+        "-1",
+        "1.0",
+        "1e0",
+        "abc",
+        "name",
+        "9223372036854775808",
+    ];
+    let long = "a".repeat(65);
+    let usernames = [".name", "-name", "name ", "na me", "name\n", &long];
+    for kind in KINDS.into_iter().filter(|kind| *kind != Kind::Notary) {
+        let token = token(&app, kind).await;
+        let key = match kind {
+            Kind::Refresh => app.keys.refresh(),
+            _ => app.keys.access_token_key(),
+        };
+        let of_kind: &[&str] = match kind {
+            // A refresh token names nobody.
+            Kind::Refresh | Kind::Notary => &["1", "name"],
+            Kind::Ops | Kind::Client => &usernames,
+            Kind::Directory | Kind::Vectors | Kind::Customers => &ids,
+        };
+        let mut subs: Vec<Option<Value>> = common.iter().map(|sub| Some(json!(sub))).collect();
+        subs.extend(of_kind.iter().map(|sub| Some(json!(sub))));
+        if kind != Kind::Refresh {
+            subs.push(None);
+        }
+        for sub in subs {
+            let forged = with_sub(&token, sub.as_ref(), key);
+            for place in PLACES {
+                let status = at(&app, place, &forged).send().await.status;
+                let unauthorized = StatusCode::UNAUTHORIZED;
+                assert_eq!(status, unauthorized, "{sub:?}: {kind:?} at {place:?}");
+            }
+        }
+        // What was signed here is good where its `sub` is, and no attempt has ended its session.
+        let good = match kind {
+            Kind::Refresh | Kind::Notary => None,
+            Kind::Ops | Kind::Client => Some(json!("name")),
+            Kind::Directory => Some(json!("1")),
+            Kind::Vectors | Kind::Customers => Some(json!("2")),
+        };
+        let again = with_sub(&token, good.as_ref(), key);
+        let out = at(&app, Place::CustomersLogout, &again).send().await;
+        out.expect(StatusCode::NO_CONTENT);
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_refused_where_it_is_read_though_its_session_is_open() {
+    let app = TestApp::start().await;
+    app.user("name").await;
+    app.exchange_user("ops", "name").await;
+    app.exchange_user("client", "name").await;
+    // In the store alone, as when the news of the closed sessions has not come yet.
+    let mut tokens = Vec::new();
+    for kind in [
+        Kind::Vectors,
+        Kind::Customers,
+        Kind::Ops,
+        Kind::Client,
+        Kind::Refresh,
+    ] {
+        tokens.push((kind, token(&app, kind).await));
+    }
+    for id in 1..=3 {
+        let (id, now) = (AccountId(id), Timestamp::from_seconds(START));
+        let disabled = Store::disable_account(&*app.store, id, now).await;
+        assert!(disabled.expect("the store").is_some());
+    }
+    for (kind, token) in tokens {
+        for place in [
+            Place::Account,
+            Place::Sessions,
+            Place::Upload,
+            Place::OwnFiles,
+            Place::Refresh,
+        ] {
+            // A client reads another's files, and is not itself read.
+            let expected = match (kind, place) {
+                (Kind::Client, Place::OwnFiles) => StatusCode::OK,
+                (Kind::Client, Place::Upload) => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            let status = at(&app, place, &token).send().await.status;
+            assert_eq!(status, expected, "{kind:?} at {place:?}");
         }
     }
 }

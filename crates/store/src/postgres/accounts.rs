@@ -16,6 +16,7 @@ use tokio_postgres::Row;
 
 use super::Postgres;
 use super::error::Error;
+use super::pool::Params;
 
 const INSERT: &str = "
     WITH account AS (
@@ -58,7 +59,10 @@ const LIST_WITH_EMAIL: &str = "
     ORDER BY id LIMIT $2";
 
 const RENEW_HASH: &str = "
-    UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+    UPDATE accounts
+    SET password_hash = CASE password_hash WHEN $2 THEN $3 ELSE password_hash END
+    WHERE id = $1
+    RETURNING password_hash";
 
 const ENABLE: &str = "
     UPDATE accounts SET disabled_at = NULL WHERE id = $1";
@@ -147,11 +151,13 @@ impl Store for Postgres {
         id: AccountId,
         old: SecretText,
         new: SecretText,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<SecretText>, Fault> {
+        let params: Params<'_> = &[&id.0, &old.expose(), &new.expose()];
         self.pool
-            .execute(RENEW_HASH, &[&id.0, &old.expose(), &new.expose()])
+            .find(RENEW_HASH, params, |row| {
+                Ok(SecretText::new(row.try_get(0)?))
+            })
             .await
-            .map(drop)
     }
 
     async fn enable_account(&self, id: AccountId) -> Result<bool, Fault> {

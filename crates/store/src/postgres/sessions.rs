@@ -15,7 +15,7 @@ use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{
-    Closures, Forgotten, NewSession, Reason, Rotate, Rotation, Session, Store,
+    Closures, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session, Store,
 };
 use tokio_postgres::Row;
 
@@ -23,12 +23,14 @@ use super::error::Error;
 use super::pool::Params;
 use super::{Postgres, epoch};
 
-// The account is locked against a change, so that a session is either refused by the one who disables
-// the account or closed by it.
+// The account is locked against a change. So whatever disables it or changes its password either comes first, and no
+// session is opened, or comes later and closes the session.
 const OPEN: &str = "
     INSERT INTO sessions
         (account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
-    SELECT id, $2, $3, $4, 0, $2, $5 FROM accounts WHERE id = $1 AND disabled_at IS NULL FOR SHARE
+    SELECT id, $2, $3, $4, 0, $2, $5 FROM accounts
+    WHERE id = $1 AND disabled_at IS NULL AND ($6::TEXT IS NULL OR password_hash = $6)
+    FOR SHARE
     RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
         closed_at, user_agent";
 
@@ -108,6 +110,14 @@ const RECORD_AND_TELL_CLOSURES: &str =
 const CHANGE_HASH: &str = "
     UPDATE accounts SET password_hash = $2 WHERE id = $1";
 
+// The account is locked before the session, as everything does that concerns both.
+const HOLD_ACCOUNT: &str = "
+    SELECT 1 FROM accounts WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL
+    FOR NO KEY UPDATE";
+
+const HOLD_SESSION: &str = "
+    SELECT 1 FROM sessions WHERE id = $1 AND account_id = $2 AND closed_at IS NULL FOR SHARE";
+
 const DISABLE: &str = "
     UPDATE accounts SET disabled_at = coalesce(disabled_at, $2) WHERE id = $1";
 
@@ -142,6 +152,7 @@ impl Store for Postgres {
             &new.expires_at.micros(),
             &new.ends_at.micros(),
             &new.user_agent,
+            &new.password_hash.as_ref().map(SecretText::expose),
         ];
         self.pool.find(OPEN, params, session).await
     }
@@ -202,7 +213,7 @@ impl Store for Postgres {
         now: Timestamp,
     ) -> Result<bool, Fault> {
         let closing = Closing {
-            change: None,
+            changes: &[],
             sql: CLOSE,
             params: &[&id.0, &now.micros(), &reason.name()],
             now,
@@ -214,16 +225,27 @@ impl Store for Postgres {
 
     async fn change_password(
         &self,
-        account: AccountId,
-        hash: SecretText,
-        keep: Option<SessionId>,
+        change: PasswordChange,
         now: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, Fault> {
-        let (reason, keep) = (Reason::PasswordChanged.name(), keep.map(|id| id.0));
+        let (account, hash) = (change.account.0, change.hash.expose());
+        let (old_hash, keep) = match &change.by_owner {
+            Some(owner) => (owner.old_hash.expose(), Some(owner.session.0)),
+            None => ("", None),
+        };
+        let changes: [(&str, Params<'_>); 3] = [
+            (HOLD_ACCOUNT, &[&account, &old_hash]),
+            (HOLD_SESSION, &[&keep, &account]),
+            (CHANGE_HASH, &[&account, &hash]),
+        ];
+        let reason = Reason::PasswordChanged.name();
         let closing = Closing {
-            change: Some((CHANGE_HASH, &[&account.0, &hash.expose()])),
+            changes: match change.by_owner {
+                Some(_) => &changes,
+                None => &changes[2..],
+            },
             sql: CLOSE_ALL,
-            params: &[&account.0, &now.micros(), &reason, &keep],
+            params: &[&account, &now.micros(), &reason, &keep],
             now,
             tells: self.tells,
         };
@@ -237,7 +259,7 @@ impl Store for Postgres {
     ) -> Result<Option<Vec<SessionId>>, Fault> {
         let reason = Reason::AccountDisabled.name();
         let closing = Closing {
-            change: Some((DISABLE, &[&account.0, &now.micros()])),
+            changes: &[(DISABLE, &[&account.0, &now.micros()])],
             sql: CLOSE_ALL,
             params: &[&account.0, &now.micros(), &reason, &None::<i64>],
             now,
@@ -296,23 +318,23 @@ impl Store for Postgres {
     }
 }
 
-/// What closes sessions: a change of their account, if any, which has to find it, and a statement that marks the
-/// sessions as closed and returns their ids.
+/// What closes sessions: changes of their account, if any, each of which has to find its row before anything is written,
+/// and a statement that marks the sessions as closed and returns their ids.
 struct Closing<'a> {
-    change: Option<(&'static str, Params<'a>)>,
+    changes: &'a [(&'static str, Params<'a>)],
     sql: &'static str,
     params: Params<'a>,
     now: Timestamp,
     tells: bool,
 }
 
-/// Closes sessions and records their closures; `None` when there is no such account.
+/// Closes sessions and records their closures; `None` when a change did not find its row.
 fn close<'c>(
     tx: &'c Transaction<'_>,
     closing: &'c Closing<'_>,
 ) -> BoxFuture<'c, Result<Option<Vec<SessionId>>, Error>> {
     async move {
-        if let Some((sql, params)) = closing.change {
+        for &(sql, params) in closing.changes {
             let change = tx.prepare_cached(sql).await?;
             if tx.execute(&change, params).await? == 0 {
                 return Ok(None);

@@ -51,7 +51,10 @@ const LIST_WITH_EMAIL: &str = "
     ORDER BY id LIMIT ?2";
 
 const RENEW_HASH: &str = "
-    UPDATE accounts SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
+    UPDATE accounts
+    SET password_hash = CASE password_hash WHEN ?2 THEN ?3 ELSE password_hash END
+    WHERE id = ?1
+    RETURNING password_hash";
 
 const ENABLE: &str = "
     UPDATE accounts SET disabled_at = NULL WHERE id = ?1";
@@ -140,12 +143,14 @@ impl Store for Sqlite {
         id: AccountId,
         old: SecretText,
         new: SecretText,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<SecretText>, Fault> {
         self.writer
             .write(move |db| {
                 db.prepare_cached(RENEW_HASH)?
-                    .execute(params![id.0, old.expose(), new.expose()])
-                    .map(drop)
+                    .query_row(params![id.0, old.expose(), new.expose()], |row| {
+                        row.get(0).map(SecretText::new)
+                    })
+                    .optional()
             })
             .await
     }

@@ -11,7 +11,8 @@ use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{
-    Closures, Forgotten, NewSession, Reason, Rotate, Rotation, Session, Store,
+    Closures, Confirmed, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session,
+    Store,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -21,7 +22,8 @@ use super::{Sqlite, epoch};
 const OPEN: &str = "
     INSERT INTO sessions
         (account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
-    SELECT id, ?2, ?3, ?4, 0, ?2, ?5 FROM accounts WHERE id = ?1 AND disabled_at IS NULL
+    SELECT id, ?2, ?3, ?4, 0, ?2, ?5 FROM accounts
+    WHERE id = ?1 AND disabled_at IS NULL AND (?6 IS NULL OR password_hash = ?6)
     RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
         closed_at, user_agent";
 
@@ -73,6 +75,12 @@ const LIST_TO_CLOSE: &str = "
 
 const CHANGE_HASH: &str = "
     UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
+
+const CHANGE_OWN_HASH: &str = "
+    UPDATE accounts SET password_hash = ?2
+    WHERE id = ?1 AND password_hash = ?3 AND disabled_at IS NULL AND EXISTS (
+        SELECT 1 FROM sessions
+        WHERE sessions.id = ?4 AND sessions.account_id = accounts.id AND closed_at IS NULL)";
 
 const DISABLE: &str = "
     UPDATE accounts SET disabled_at = coalesce(disabled_at, ?2) WHERE id = ?1";
@@ -155,20 +163,11 @@ impl Store for Sqlite {
 
     async fn change_password(
         &self,
-        account: AccountId,
-        hash: SecretText,
-        keep: Option<SessionId>,
+        change: PasswordChange,
         now: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, Fault> {
         self.writer
-            .write(move |db| {
-                let changed = db
-                    .prepare_cached(CHANGE_HASH)?
-                    .execute(params![account.0, hash.expose()])?;
-                (changed == 1)
-                    .then(|| close_all(db, account, keep, Reason::PasswordChanged, now))
-                    .transpose()
-            })
+            .write(move |db| change_password(db, &change, now))
             .await
     }
 
@@ -270,6 +269,7 @@ fn open(db: &Connection, new: &NewSession) -> rusqlite::Result<Option<Session>> 
                 new.expires_at.micros(),
                 new.ends_at.micros(),
                 new.user_agent,
+                new.password_hash.as_ref().map(SecretText::expose),
             ],
             session,
         )
@@ -325,6 +325,26 @@ fn close(db: &Connection, id: SessionId, reason: Reason, now: Timestamp) -> rusq
     db.prepare_cached(RECORD_CLOSURE)?
         .execute([id.0, now.micros()])?;
     Ok(true)
+}
+
+fn change_password(
+    db: &Connection,
+    change: &PasswordChange,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Vec<SessionId>>> {
+    let (account, hash) = (change.account, change.hash.expose());
+    let changed = match &change.by_owner {
+        None => db
+            .prepare_cached(CHANGE_HASH)?
+            .execute(params![account.0, hash])?,
+        Some(Confirmed { old_hash, session }) => db
+            .prepare_cached(CHANGE_OWN_HASH)?
+            .execute(params![account.0, hash, old_hash.expose(), session.0])?,
+    };
+    let keep = change.by_owner.as_ref().map(|owner| owner.session);
+    (changed == 1)
+        .then(|| close_all(db, account, keep, Reason::PasswordChanged, now))
+        .transpose()
 }
 
 /// Closes what has not been closed, ended or not: an ended session would revive if the clock were set back.

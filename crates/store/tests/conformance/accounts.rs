@@ -206,9 +206,9 @@ pub(crate) async fn a_hash_is_renewed_only_where_it_is_still_the_old_one(backend
         ("hash", "late", "renewed"),
     ] {
         let (old, new) = (SecretText::new(old.into()), SecretText::new(new.into()));
-        rows.renew_password_hash(created.id, old, new)
-            .await
-            .expect("the store");
+        let kept = rows.renew_password_hash(created.id, old, new).await;
+        let kept = kept.expect("the store").expect("an account");
+        assert_eq!(kept.expose(), expected);
         let hash = rows
             .find_password_hash(created.id)
             .await
@@ -220,6 +220,29 @@ pub(crate) async fn a_hash_is_renewed_only_where_it_is_still_the_old_one(backend
         .await
         .expect("the store");
     assert_eq!(hash.expect("a hash").expose(), "hash");
+    let unknown = AccountId(bystander.id.0 + 1);
+    let (old, new) = (SecretText::new("hash".into()), SecretText::new("x".into()));
+    let kept = rows.renew_password_hash(unknown, old, new).await;
+    assert_eq!(kept.expect("the store"), None);
+}
+
+pub(crate) async fn of_fifty_renewals_of_one_hash_all_learn_which_is_kept(backend: &Backend) {
+    let rows = backend.rows();
+    let created = account(&rows, "ada").await;
+    let kept = at_once(50, |index| {
+        let (rows, id) = (backend.rows(), created.id);
+        async move {
+            let (old, new) = ("hash".to_owned(), format!("new{index}"));
+            let (old, new) = (SecretText::new(old), SecretText::new(new));
+            let kept = rows.renew_password_hash(id, old, new).await;
+            kept.expect("the store").expect("an account")
+        }
+    })
+    .await;
+    let hash = rows.find_password_hash(created.id).await;
+    let hash = hash.expect("the store").expect("a hash");
+    assert!(kept.iter().all(|kept| *kept == hash));
+    assert_ne!(hash.expose(), "hash");
 }
 
 pub(crate) async fn a_disabled_account_is_enabled_again(backend: &Backend) {

@@ -191,6 +191,7 @@ pub(crate) async fn account(rows: &Arc<dyn Rows>, username: &str) -> Account {
 pub(crate) async fn session(rows: &Arc<dyn Rows>, account: &Account) -> Session {
     rows.open_session(NewSession {
         account: account.id,
+        password_hash: None,
         created_at: at(0),
         expires_at: at(100),
         ends_at: at(1_000),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use keyward_core::files::{Finished, NoRoom, Room, Usage};
-use keyward_core::secret::SecretText;
 use keyward_core::sessions::Reason;
 
 use crate::backend::{Backend, Rows, at, at_once};
 use crate::files::{Owner, blob, find, new_file, owner, room, stored};
+use crate::sessions::password_change;
 
 /// Finishes fifty uploads of `ada` at once, on two nodes; each has a name of its own and `size` bytes.
 async fn finish_fifty(backend: &Backend, ada: Owner, size: u64, room: Room) -> Vec<Finished> {
@@ -148,8 +148,8 @@ async fn end_session(rows: &Arc<dyn Rows>, ada: Owner, end: &str) {
             assert_eq!(closed.expect("the store"), Some(vec![ada.session]));
         }
         "change" => {
-            let hash = SecretText::new("another".into());
-            let closed = rows.change_password(ada.account, hash, None, now).await;
+            let change = password_change(ada.account, "another", None);
+            let closed = rows.change_password(change, now).await;
             assert_eq!(closed.expect("the store"), Some(vec![ada.session]));
         }
         _ => {

@@ -7,11 +7,10 @@ use keyward_core::accounts::Accounts;
 use keyward_core::accounts::passwords::{Passwords, Policy};
 use keyward_core::clock::ManualClock;
 use keyward_core::random::SeededRandom;
-use keyward_core::secret::SecretText;
 use keyward_core::sessions::{Reason, Rotate, Sessions};
 
 use crate::backend::{Backend, Rows, account, at, at_once, session};
-use crate::sessions::rotate;
+use crate::sessions::{password_change, rotate};
 
 pub(crate) async fn closures_are_read_in_order_from_the_cursor_on(backend: &Backend) {
     let rows = backend.rows();
@@ -59,7 +58,7 @@ pub(crate) async fn everything_that_closes_feeds_the_closures(backend: &Backend)
         };
         rows.rotate_refresh_token(request).await.expect("the store");
     }
-    rows.change_password(ada.id, SecretText::new("new".into()), None, at(3))
+    rows.change_password(password_change(ada.id, "new", None), at(3))
         .await
         .expect("the store");
     let node = backend.another_node().await;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
-use keyward_core::sessions::{Forgotten, NewSession, Reason, Rotate, Rotation, Session};
+use keyward_core::sessions::{
+    Confirmed, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session,
+};
 
 use crate::backend::{Backend, Rows, account, at, session};
 
@@ -70,6 +72,7 @@ pub(crate) async fn a_missing_or_disabled_account_opens_no_session(backend: &Bac
     for id in [account.id, AccountId(account.id.0 + 1)] {
         let new = NewSession {
             account: id,
+            password_hash: None,
             created_at: at(1),
             expires_at: at(2),
             ends_at: at(3),
@@ -217,8 +220,8 @@ pub(crate) async fn changing_a_password_closes_all_sessions_but_the_kept_one(bac
         .await
         .expect("the store");
     let change =
-        |id, hash: &str, keep| rows.change_password(id, SecretText::new(hash.into()), keep, at(2));
-    let closed = change(owner.id, "second", Some(opened[1])).await;
+        |id, hash: &str, owner| rows.change_password(password_change(id, hash, owner), at(2));
+    let closed = change(owner.id, "second", Some(("hash", opened[1]))).await;
     assert_eq!(closed.expect("the store"), Some(vec![opened[0]]));
     assert_eq!(find(&rows, opened[0]).await.closed_at, Some(at(2)));
     assert_eq!(find(&rows, opened[1]).await.closed_at, None);
@@ -229,6 +232,77 @@ pub(crate) async fn changing_a_password_closes_all_sessions_but_the_kept_one(bac
     assert_eq!(find(&rows, bystander.id).await, bystander);
     let unknown = AccountId(owner.id.0 + 100);
     assert_eq!(change(unknown, "x", None).await.expect("the store"), None);
+}
+
+pub(crate) async fn an_owner_changes_a_password_only_while_what_it_rests_on_holds(
+    backend: &Backend,
+) {
+    let rows = backend.rows();
+    let (owner, other) = (account(&rows, "ada").await, account(&rows, "eve").await);
+    let (kept, another) = (session(&rows, &owner).await, session(&rows, &owner).await);
+    let closed = session(&rows, &owner).await;
+    rows.close_session(closed.id, Reason::Logout, at(1))
+        .await
+        .expect("the store");
+    let others = session(&rows, &other).await;
+    for (what, old, session) in [
+        ("another hash", "other", kept.id),
+        ("a closed session", "hash", closed.id),
+        ("another's session", "hash", others.id),
+        ("no session", "hash", SessionId(others.id.0 + 1)),
+    ] {
+        let change = password_change(owner.id, "new", Some((old, session)));
+        let changed = rows.change_password(change, at(2)).await;
+        assert_eq!(changed.expect("the store"), None, "{what}");
+        let hash = rows.find_password_hash(owner.id).await.expect("the store");
+        assert_eq!(hash.expect("a hash").expose(), "hash", "{what}");
+        assert_eq!(find(&rows, another.id).await.closed_at, None, "{what}");
+    }
+    rows.disable_account(other.id, at(2))
+        .await
+        .expect("the store");
+    // An operator's change is made for a disabled account too; an owner's is not.
+    let change = password_change(other.id, "new", Some(("hash", others.id)));
+    let changed = rows.change_password(change, at(3)).await;
+    assert_eq!(changed.expect("the store"), None);
+    let change = password_change(other.id, "set", None);
+    let changed = rows.change_password(change, at(3)).await;
+    assert_eq!(changed.expect("the store"), Some(vec![]));
+    let hash = rows.find_password_hash(other.id).await.expect("the store");
+    assert_eq!(hash.expect("a hash").expose(), "set");
+}
+
+pub(crate) async fn a_session_is_opened_only_under_the_hash_that_was_checked(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    for (hash, opens) in [(Some("hash"), true), (Some("other"), false), (None, true)] {
+        let new = NewSession {
+            account: owner.id,
+            password_hash: hash.map(|hash| SecretText::new(hash.into())),
+            created_at: at(1),
+            expires_at: at(2),
+            ends_at: at(3),
+            user_agent: None,
+        };
+        let opened = rows.open_session(new).await.expect("the store");
+        assert_eq!(opened.is_some(), opens, "{hash:?}");
+    }
+}
+
+/// A change to `hash`, by the owner of the old hash and session that are given, else by an operator.
+pub(crate) fn password_change(
+    account: AccountId,
+    hash: &str,
+    owner: Option<(&str, SessionId)>,
+) -> PasswordChange {
+    PasswordChange {
+        account,
+        hash: SecretText::new(hash.into()),
+        by_owner: owner.map(|(old, session)| Confirmed {
+            old_hash: SecretText::new(old.into()),
+            session,
+        }),
+    }
 }
 
 pub(crate) async fn disabling_an_account_closes_its_sessions(backend: &Backend) {

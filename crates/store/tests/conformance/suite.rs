@@ -30,6 +30,7 @@ macro_rules! conformance_suite {
                     accounts_are_listed_by_id_and_realm_a_page_at_a_time
                     only_default_accounts_with_an_address_are_listed_with_email
                     a_hash_is_renewed_only_where_it_is_still_the_old_one
+                    of_fifty_renewals_of_one_hash_all_learn_which_is_kept
                     a_disabled_account_is_enabled_again
                 }
                 sessions {
@@ -42,6 +43,8 @@ macro_rules! conformance_suite {
                     what_belongs_to_no_open_session_is_refused
                     a_session_is_closed_once
                     changing_a_password_closes_all_sessions_but_the_kept_one
+                    an_owner_changes_a_password_only_while_what_it_rests_on_holds
+                    a_session_is_opened_only_under_the_hash_that_was_checked
                     disabling_an_account_closes_its_sessions
                     only_sessions_that_are_open_and_not_ended_are_listed
                     forgetting_deletes_what_ended_and_remembers_what_it_was
@@ -53,6 +56,10 @@ macro_rules! conformance_suite {
                     once_a_session_is_closed_no_rotation_succeeds
                     once_an_account_is_disabled_it_has_no_open_session
                     of_fifty_closings_one_closes
+                    of_fifty_changes_of_one_hash_one_is_made
+                    an_operators_change_is_never_undone_by_one_under_way
+                    a_session_that_is_closed_changes_no_password_afterwards
+                    no_session_outlasts_a_change_of_the_password_it_was_opened_with
                 }
                 session_epochs {
                     an_unused_store_begins_its_first_epoch_once

@@ -132,7 +132,7 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Busy`].
-    pub async fn burn(&self, password: Password) -> Result<(), Busy> {
+    pub async fn hash_dummy(&self, password: Password) -> Result<(), Busy> {
         self.hash(password).await.map(drop)
     }
 

@@ -1,4 +1,4 @@
-//! Logging in, refreshing and logging out (contract 5).
+//! Logging in, refreshing and logging out (customers).
 
 use std::sync::Arc;
 
@@ -6,19 +6,20 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, StatusCode};
-use keyward_core::accounts::names::{self, Name};
-use keyward_core::accounts::{Accounts, Realm};
-use keyward_core::tokens::{Grant, Issued, LogIn, Tokens};
+use keyward_core::accounts::Realm;
+use keyward_core::tokens::{Issued, TokenSet, Tokens};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Error;
 use super::wire::{LoginRequest, TokenPairResponse};
-use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
-use crate::extract::bearer::{bearer, require};
+use crate::error::{PROBLEM, Problem, ProblemDocument};
+use crate::extract::bearer::bearer;
 use crate::extract::client::Client;
+use crate::extract::guard::token;
 use crate::extract::json::Json;
-use crate::limits::{Limit, Limits, logins};
+use crate::limits::{Limit, Limits};
+use crate::password_login::{Attempt, Form, NameRule};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -43,28 +44,21 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     ),
 )]
 async fn log_in(
-    State(accounts): State<Accounts>,
-    State(tokens): State<Tokens>,
-    State(limits): State<Arc<Limits>>,
+    State(app): State<App>,
     client: Client,
     Json(body, ..): Json<LoginRequest, Problem>,
 ) -> Result<Response, Error> {
-    limits
-        .count(Limit::LoginsPerAddress, client.address)
-        .await?;
-    let typed = body.username.required("username")?;
-    let password = body.password.password()?;
-    let name = parse_login_name(&typed)?;
-    logins::count(&limits, &accounts, Realm::Default, name.as_ref(), &typed).await?;
-    let user_agent = client.user_agent;
-    let attempt = LogIn {
+    let form = Form {
         realm: Realm::Default,
-        name,
-        password,
-        grant: Grant::Pair,
-        user_agent,
+        rule: NameRule::Username,
+        name: body.username,
+        password: body.password,
     };
-    Ok(pair(tokens.log_in(attempt).await?))
+    let attempt = Attempt::begin(&app, client, form).await?;
+    let issued = attempt.finish(&app, TokenSet::AccessAndRefresh).await;
+    Ok(pair(issued.map_err(|error| {
+        error.in_words("the name or the password is wrong")
+    })?))
 }
 
 /// Trades a refresh token for a new pair.
@@ -92,7 +86,7 @@ async fn refresh(
     limits
         .count(Limit::RefreshesPerAddress, client.address)
         .await?;
-    let issued = tokens.refresh(require(&bearer(&headers))?).await?;
+    let issued = tokens.refresh(token(&bearer(&headers))?).await?;
     Ok(pair(issued))
 }
 
@@ -109,9 +103,7 @@ async fn refresh(
     ),
 )]
 async fn log_out(State(tokens): State<Tokens>, headers: HeaderMap) -> Result<StatusCode, Error> {
-    tokens
-        .log_out_by_either(require(&bearer(&headers))?)
-        .await?;
+    tokens.log_out_by_either(token(&bearer(&headers))?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -121,13 +113,4 @@ fn pair(issued: Issued) -> Response {
         axum::Json(TokenPairResponse::from(issued)),
     )
         .into_response()
-}
-
-/// A username or an e-mail address, whose prepared forms share one name space; `None` for what no
-/// account can be called: that login fails like any other.
-fn parse_login_name(typed: &str) -> Result<Option<Name>, Failure> {
-    if typed.is_empty() {
-        return Err(Failure::bad_request("username must not be empty"));
-    }
-    Ok(names::username(typed).ok())
 }

@@ -1,4 +1,4 @@
-//! The customers table (contract 5).
+//! The customers table.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -11,10 +11,9 @@ use keyward_core::memory::Account;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Error;
-use super::caller::Caller;
 use super::precondition::{Known, Required, entity_tag};
 use super::wire::{CustomerRequest, CustomerResponse, NewCustomerRequest};
+use super::{Caller, Error};
 use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
 use crate::extract::id::PathId;
 use crate::extract::json::Json;
@@ -49,12 +48,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     ),
 )]
 async fn list(
-    _: Caller,
     Payer(account): Payer,
     State(customers): State<Customers>,
-    query: Query,
+    caller: Caller<Query>,
 ) -> Result<Response, Error> {
-    let page = query.page()?;
+    let page = caller.head.page()?;
     let listed = customers.list(page).await?;
     let mut response = array(stream::iter([Ok(listed.items)]), &account).await?;
     if let Some(link) = listed
@@ -83,10 +81,10 @@ async fn list(
     ),
 )]
 async fn create(
-    _: Caller,
     State(customers): State<Customers>,
-    Json(body, ..): Json<NewCustomerRequest, Problem>,
+    caller: Caller<(), Json<NewCustomerRequest, Problem>>,
 ) -> Result<Response, Error> {
+    let Json(body, ..) = caller.body;
     let customer = customers.create(body.submitted()?).await?;
     let location = [(LOCATION, format!("{PATH}/{}", customer.id))];
     Ok((StatusCode::CREATED, location, one(customer)).into_response())
@@ -109,11 +107,10 @@ async fn create(
     ),
 )]
 async fn show(
-    _: Caller,
     State(customers): State<Customers>,
-    PathId(id): PathId,
-    known: Known,
+    caller: Caller<(PathId, Known)>,
 ) -> Result<Response, Error> {
+    let (PathId(id), known) = caller.head;
     let customer = customers.find(CustomerId(id)).await?;
     if known.has(customer.version) {
         let tag = [(ETAG, entity_tag(customer.version).to_header())];
@@ -145,12 +142,11 @@ async fn show(
     ),
 )]
 async fn replace(
-    _: Caller,
     State(customers): State<Customers>,
-    PathId(id): PathId,
-    Required(precondition): Required,
-    Json(body, ..): Json<CustomerRequest, Problem>,
+    caller: Caller<(PathId, Required), Json<CustomerRequest, Problem>>,
 ) -> Result<Response, Error> {
+    let (PathId(id), Required(precondition)) = caller.head;
+    let Json(body, ..) = caller.body;
     let submitted = body.submitted(id)?;
     Ok(one(customers
         .replace(CustomerId(id), submitted, precondition)
@@ -178,11 +174,10 @@ async fn replace(
     ),
 )]
 async fn delete(
-    _: Caller,
     State(customers): State<Customers>,
-    PathId(id): PathId,
-    Required(precondition): Required,
+    caller: Caller<(PathId, Required)>,
 ) -> Result<StatusCode, Error> {
+    let (PathId(id), Required(precondition)) = caller.head;
     customers.delete(CustomerId(id), precondition).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -200,12 +195,11 @@ async fn delete(
     ),
 )]
 async fn list_youngest(
-    _: Caller,
     Payer(account): Payer,
     State(customers): State<Customers>,
-    query: Query,
+    caller: Caller<Query>,
 ) -> Result<Response, Error> {
-    let count = query.integer("n", 0..=MOST_YOUNGEST)?;
+    let count = caller.head.integer("n", 0..=MOST_YOUNGEST)?;
     let count = count.ok_or_else(|| Failure::bad_request("n is missing"))?;
     Ok(array(customers.list_youngest(count), &account).await?)
 }

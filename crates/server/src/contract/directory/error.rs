@@ -1,20 +1,26 @@
-//! The shape of contract 2's errors: its envelope, with `data: null` and `status: false`.
+//! The shape of the directory's errors: its envelope, with `data: null` and `status: false`.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use keyward_core::accounts;
-use keyward_core::error::Code;
 
 use super::wire::{EmailAndPassword, ErrorResponse, LoginResponse};
 use crate::error::{Failure, Shape, Shaped};
-use crate::extract::bearer::Refused;
+use crate::extract::guard::GuardError;
 
-/// Contract 2.
+/// The directory.
 pub(crate) struct Directory;
 
 pub(super) type Error = Shaped<Directory>;
 
 impl Shape for Directory {
+    fn refuse(error: GuardError) -> Failure {
+        error.in_words(
+            "auth failed - token is missing",
+            "auth failed - token is invalid",
+        )
+    }
+
     fn render(failure: &Failure) -> Response {
         let body = ErrorResponse {
             code: failure.status.as_u16(),
@@ -47,15 +53,4 @@ pub(super) fn verification_failed(email: String) -> Response {
         token: None,
     };
     (status, axum::Json(body)).into_response()
-}
-
-pub(super) fn refused(refused: Refused) -> Failure {
-    let (code, message) = match refused {
-        Refused::Failed(failure) => return failure,
-        Refused::Missing => (Code::MissingToken, "auth failed - token is missing"),
-        Refused::Invalid | Refused::OtherRealm(_) => {
-            (Code::InvalidToken, "auth failed - token is invalid")
-        }
-    };
-    Failure::coded(code, message)
 }

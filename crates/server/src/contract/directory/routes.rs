@@ -1,4 +1,4 @@
-//! The calls of contract 2.
+//! The calls of the directory.
 
 use std::sync::Arc;
 
@@ -9,24 +9,26 @@ use futures_util::stream;
 use http::header::{CACHE_CONTROL, LINK, VARY};
 use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::{self, Account, Accounts, Realm, SignUp, names};
-use keyward_core::tokens::{self, Grant, LogIn, Tokens};
+use keyward_core::tokens::TokenSet;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{Directory, Error, refused, sign_up_error, verification_failed};
+use super::error::{Directory, Error, sign_up_error, verification_failed};
 use super::wire::{
     EmailAndPassword, ErrorResponse, LoginRequest, LoginResponse, Registered, SignUpRequest,
     SignUpResponse, USERS, User, UsersResponse,
 };
 use crate::error::Failure;
-use crate::extract::bearer::{access_token_or_bearer, guard};
+use crate::extract::bearer::{Credential, access_token_or_bearer};
 use crate::extract::client::Client;
+use crate::extract::guard::{Authorized, Scope};
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::{Query, next_link};
-use crate::limits::{Limit, Limits, logins};
+use crate::limits::{Limit, Limits};
 use crate::list;
 use crate::memory::Payer;
+use crate::password_login::{Attempt, Form, LoginError, NameRule};
 use crate::state::App;
 use crate::welcome::{self, Page};
 
@@ -39,7 +41,7 @@ pub(crate) fn routes(page: Page) -> OpenApiRouter<App> {
         .routes(routes!(users))
 }
 
-/// `POST /login` where contract 4 does not share it.
+/// `POST /login` where the vectors do not share it.
 pub(crate) fn login_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in_alone))
 }
@@ -107,44 +109,28 @@ async fn log_in_alone(
     client: Client,
     Json(body, ..): Json<LoginRequest, Directory>,
 ) -> Result<Response, Error> {
-    log_in(&app, &client, body.email, body.password).await
+    log_in(&app, client, body.email, body.password).await
 }
 
 /// Logs in by e-mail address, for whoever has read the body.
 pub(crate) async fn log_in(
     app: &App,
-    client: &Client,
+    client: Client,
     email: Member,
     password: Member,
 ) -> Result<Response, Error> {
-    app.limits
-        .count(Limit::LoginsPerAddress, client.address)
-        .await?;
-    let typed = email.required("email")?;
-    let password = password.password()?;
-    let name = names::email(&typed).ok();
-    logins::count(
-        &app.limits,
-        &app.accounts,
-        Realm::Default,
-        name.as_ref(),
-        &typed,
-    )
-    .await?;
-    let user_agent = client.user_agent.clone();
-    let attempt = LogIn {
+    let form = Form {
         realm: Realm::Default,
-        name,
+        rule: NameRule::Email,
+        name: email,
         password,
-        grant: Grant::Single,
-        user_agent,
     };
-    let issued = match app.tokens.log_in(attempt).await {
+    let attempt = Attempt::begin(app, client, form).await?;
+    let typed = attempt.typed.clone();
+    let issued = match attempt.finish(app, TokenSet::Access).await {
         Ok(issued) => issued,
-        Err(tokens::Error::Account(accounts::Error::BadCredentials)) => {
-            return Ok(verification_failed(typed));
-        }
-        Err(error) => return Err(error.into()),
+        Err(LoginError::BadCredentials) => return Ok(verification_failed(typed)),
+        Err(LoginError::Failed(failure)) => return Err(failure.into()),
     };
     let body = LoginResponse {
         code: StatusCode::CREATED.as_u16(),
@@ -173,17 +159,10 @@ pub(crate) async fn log_in(
 )]
 async fn users(
     State(accounts): State<Accounts>,
-    State(tokens): State<Tokens>,
-    State(limits): State<Arc<Limits>>,
-    headers: HeaderMap,
     Payer(account): Payer,
-    query: Query,
+    caller: Authorized<Users, Query>,
 ) -> Result<Response, Error> {
-    let credential = access_token_or_bearer(&headers);
-    guard(&credential, Realm::Default, &tokens, &limits)
-        .await
-        .map_err(refused)?;
-    let page = query.page()?;
+    let page = caller.head.page()?;
     let listed = accounts.list_with_email(page).await?;
     let users: Vec<User> = listed.items.into_iter().filter_map(user).collect();
     let users = stream::iter([Ok::<_, accounts::Error>(users)]);
@@ -195,6 +174,18 @@ async fn users(
         response.headers_mut().insert(LINK, link);
     }
     Ok(response)
+}
+
+/// Whoever may list the users.
+struct Users;
+
+impl Scope for Users {
+    type Shape = Directory;
+    const REALMS: &'static [Realm] = &[Realm::Default];
+
+    fn credential(headers: &HeaderMap) -> Credential<'_> {
+        access_token_or_bearer(headers)
+    }
 }
 
 fn user(account: Account) -> Option<User> {

@@ -1,24 +1,22 @@
 //! Signing up, logging in and logging out.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode};
-use keyward_core::accounts::names::{self, Name};
-use keyward_core::accounts::{Realm, SignUp};
-use keyward_core::tokens::{Grant, LogIn, Tokens};
+use http::{Method, StatusCode};
+use keyward_core::accounts::{Realm, SignUp, names};
+use keyward_core::tokens::{TokenSet, Tokens};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::credentials::Credentials;
-use super::error::{Error, login_error, refused, sign_up_error, unknown_username};
+use super::error::{Error, Exchange, sign_up_error, unknown_username};
 use super::wire::{CredentialsRequest, MessageResponse, SignedUpResponse};
 use crate::error::{Failure, PROBLEM, ProblemDocument, method_not_allowed};
-use crate::extract::bearer::{bearer, count, require};
 use crate::extract::client::Client;
-use crate::limits::{Limit, Limits};
+use crate::extract::guard::{Authorized, Scope};
+use crate::limits::Limit;
+use crate::password_login::{Attempt, Form, NameRule};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -137,23 +135,19 @@ async fn log_in_client(
 )]
 async fn log_out(
     State(tokens): State<Tokens>,
-    State(limits): State<Arc<Limits>>,
     method: Method,
-    headers: HeaderMap,
+    caller: Result<Authorized<Anyone>, Response>,
 ) -> Result<Response, Error> {
     if method == Method::HEAD {
         // The router lets HEAD run what serves GET, but asking for headers must not end a session.
         let refusal: Error = method_not_allowed().await;
         return Ok(([(ALLOW, "GET,POST")], refusal).into_response());
     }
-    let credential = bearer(&headers);
-    let token = require(&credential).map_err(refused)?;
-    let principal = tokens
-        .verify_any(token)
-        .await
-        .map_err(|error| refused(error.into()))?;
-    count(&principal, &limits).await.map_err(refused)?;
-    tokens.log_out(token).await?;
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(refusal) => return Ok(refusal),
+    };
+    tokens.log_out(&caller.principal).await?;
     let body = MessageResponse {
         message: "logged out: the token is no longer good",
     };
@@ -193,42 +187,26 @@ async fn log_in(
     client: Client,
     credentials: Credentials,
 ) -> Result<Response, Error> {
-    app.limits
-        .count(Limit::LoginsPerAddress, client.address)
-        .await?;
-    let typed = credentials.username.required("username")?;
-    let password = credentials.password.password()?;
-    let name = parse_login_name(&typed)?;
-    match app.accounts.find_by_name(realm, &name).await? {
-        Some(account) => {
-            app.limits
-                .count(Limit::LoginsPerAccount, account.id)
-                .await?;
-        }
-        None => {
-            app.limits
-                .count(Limit::LoginsPerAccount, (realm, &*name.key))
-                .await?;
-            return Err(unknown_username().into());
-        }
-    }
-    let user_agent = client.user_agent;
-    let attempt = LogIn {
+    let form = Form {
         realm,
-        name: Some(name),
-        password,
-        grant: Grant::Single,
-        user_agent,
+        rule: NameRule::ExchangeUsername,
+        name: credentials.username,
+        password: credentials.password,
     };
-    let issued = app.tokens.log_in(attempt).await.map_err(login_error)?;
+    let attempt = Attempt::begin(app, client, form).await?;
+    if !attempt.is_known() {
+        return Err(unknown_username().into());
+    }
+    let issued = attempt.finish(app, TokenSet::Access).await;
+    let issued = issued.map_err(|error| error.in_words("the password is wrong"))?;
     let headers = [(CONTENT_TYPE, "text/plain"), (CACHE_CONTROL, "no-store")];
     Ok((headers, issued.access_token).into_response())
 }
 
-/// What no account can be called is a name that no account has.
-fn parse_login_name(typed: &str) -> Result<Name, Failure> {
-    if typed.is_empty() {
-        return Err(Failure::bad_request("username must not be empty"));
-    }
-    names::exchange_username(typed).map_err(|_| unknown_username())
+/// Whoever has a session to end, of whichever realm.
+struct Anyone;
+
+impl Scope for Anyone {
+    type Shape = Exchange;
+    const REALMS: &'static [Realm] = &Realm::ALL;
 }

@@ -20,15 +20,16 @@ use keyward_core::files::{self, File, Files};
 use keyward_core::hex;
 use keyward_core::id::AccountId;
 use keyward_core::memory::{Account, FREE};
+use keyward_core::tokens::{Principal, Subject};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::disposition::attachment;
-use super::error::{Error, refused};
+use super::error::{Error, Exchange};
 use super::wire::{FILES, FilesResponse};
 use crate::conditional::{EntityTag, Selection, Validators, Verdict, evaluate, http_date, select};
-use crate::error::{Failure, PROBLEM, ProblemDocument};
-use crate::extract::bearer::{Refused, bearer, count, require};
+use crate::error::{Failure, PROBLEM, ProblemDocument, Shape as _};
+use crate::extract::guard::{Authorized, GuardError, Scope};
 use crate::list;
 use crate::memory::{Payer, keep};
 use crate::state::App;
@@ -56,12 +57,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn list(
     State(app): State<App>,
-    headers: HeaderMap,
-    path: Result<Path<String>, PathRejection>,
     Payer(account): Payer,
+    caller: Authorized<Readers, Result<Path<String>, PathRejection>>,
 ) -> Result<Response, Error> {
-    let username = path.map(|Path(username)| username).unwrap_or_default();
-    let operator = find_operator(&app, &headers, &username).await?;
+    let username = caller.head.map(|Path(username)| username);
+    let operator = find_operator(&app, &caller.principal, &username.unwrap_or_default()).await?;
     Ok(list::list(FILES, app.files.list(operator), &account).await?)
 }
 
@@ -88,11 +88,11 @@ async fn fetch(
     State(app): State<App>,
     method: Method,
     headers: HeaderMap,
-    path: Result<Path<(String, String)>, PathRejection>,
     Payer(account): Payer,
+    caller: Authorized<Readers, Result<Path<(String, String)>, PathRejection>>,
 ) -> Result<Response, Error> {
-    let (username, name) = path.map(|Path(pair)| pair).unwrap_or_default();
-    let operator = find_operator(&app, &headers, &username).await?;
+    let (username, name) = caller.head.map(|Path(pair)| pair).unwrap_or_default();
+    let operator = find_operator(&app, &caller.principal, &username).await?;
     let mut tries = 1..TRIES;
     loop {
         let file = app.files.find(operator, &name).await?;
@@ -103,25 +103,27 @@ async fn fetch(
     }
 }
 
+/// Clients, and operators for their own files.
+struct Readers;
+
+impl Scope for Readers {
+    type Shape = Exchange;
+    const REALMS: &'static [Realm] = &[Realm::Client, Realm::Ops];
+}
+
 /// The operator of that name, for a client or for itself.
 async fn find_operator(
     app: &App,
-    headers: &HeaderMap,
+    principal: &Principal,
     username: &str,
 ) -> Result<AccountId, Failure> {
-    let credential = bearer(headers);
-    let token = require(&credential).map_err(refused)?;
-    let principal = app
-        .tokens
-        .verify_any(token)
-        .await
-        .map_err(|error| refused(error.into()))?;
-    match principal.realm {
-        Realm::Client => {}
-        Realm::Ops if principal.subject == username => {}
-        other => return Err(refused(Refused::OtherRealm(other))),
+    if let Subject::Operator(own) = &principal.subject {
+        if own.key != username {
+            return Err(Exchange::refuse(GuardError::OtherRealm(Realm::Ops)));
+        }
+        let account = app.tokens.account(principal).await;
+        return Ok(account.map_err(|error| Exchange::refuse(error.into()))?.id);
     }
-    count(&principal, &app.limits).await.map_err(refused)?;
     let unknown = || Failure::coded(Code::UnknownAccount, "there is no such operator");
     let name = names::exchange_username(username).map_err(|_| unknown())?;
     let account = app.accounts.find_by_name(Realm::Ops, &name).await?;

@@ -1,34 +1,40 @@
-//! What contract 3 says about failures.
+//! What the exchange says about failures.
 
+use axum::response::Response;
 use keyward_core::accounts::{self, Realm};
 use keyward_core::error::Code;
-use keyward_core::{files, tokens};
+use keyward_core::files;
 
-use crate::error::{Failure, Problem, Shaped};
-use crate::extract::bearer::Refused;
+use crate::error::{Failure, Problem, Shape, Shaped};
+use crate::extract::guard::GuardError;
 
-pub(super) type Error = Shaped<Problem>;
+/// The file exchange. Its failures are problem documents.
+pub(crate) struct Exchange;
 
-pub(super) fn refused(refused: Refused) -> Failure {
-    let (code, message) = match refused {
-        Refused::Failed(failure) => return failure,
-        Refused::Missing => (
-            Code::MissingToken,
-            "send a token: Authorization: Bearer <token>",
-        ),
-        Refused::Invalid | Refused::OtherRealm(Realm::Default) => {
-            (Code::InvalidToken, "the token is not valid here")
-        }
-        Refused::OtherRealm(Realm::Ops) => (
-            Code::WrongRealm,
-            "an operator may list and fetch its own files only",
-        ),
-        Refused::OtherRealm(Realm::Client) => (
-            Code::WrongRealm,
-            "this is for operators: send an operator's token",
-        ),
-    };
-    Failure::coded(code, message)
+pub(super) type Error = Shaped<Exchange>;
+
+impl Shape for Exchange {
+    fn refuse(error: GuardError) -> Failure {
+        let message = match error {
+            GuardError::OtherRealm(Realm::Ops) => {
+                "an operator may list and fetch its own files only"
+            }
+            GuardError::OtherRealm(Realm::Client) => {
+                "this is for operators: send an operator's token"
+            }
+            other => {
+                return other.in_words(
+                    "send a token: Authorization: Bearer <token>",
+                    "the token is not valid here",
+                );
+            }
+        };
+        Failure::coded(Code::WrongRealm, message)
+    }
+
+    fn render(failure: &Failure) -> Response {
+        Problem::render(failure)
+    }
 }
 
 pub(super) fn sign_up_error(error: accounts::Error) -> Failure {
@@ -36,19 +42,6 @@ pub(super) fn sign_up_error(error: accounts::Error) -> Failure {
     let failure = Failure::from(error);
     if taken {
         failure.with_message("the username is taken")
-    } else {
-        failure
-    }
-}
-
-pub(super) fn login_error(error: tokens::Error) -> Failure {
-    let wrong = matches!(
-        error,
-        tokens::Error::Account(accounts::Error::BadCredentials)
-    );
-    let failure = Failure::from(error);
-    if wrong {
-        failure.with_message("the password is wrong")
     } else {
         failure
     }

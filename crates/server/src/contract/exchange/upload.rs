@@ -2,7 +2,7 @@
 
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use keyward_core::accounts::Realm;
 use keyward_core::files::{FileName, Files, Upload, UploadRequest};
 use keyward_core::id::{AccountId, SessionId};
@@ -10,11 +10,11 @@ use keyward_core::memory::Account;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{Error, refused, upload_error};
+use super::error::{Error, Exchange, upload_error};
 use super::wire::{UploadForm, UploadedResponse};
-use crate::error::{Failure, PROBLEM, ProblemDocument};
-use crate::extract::bearer::{bearer, guard};
+use crate::error::{Failure, PROBLEM, ProblemDocument, Shape as _};
 use crate::extract::form::multipart::{self, Form, Part};
+use crate::extract::guard::{Authorized, Scope};
 use crate::extract::query::Query;
 use crate::memory::Payer;
 use crate::state::App;
@@ -57,12 +57,21 @@ async fn upload(
     State(app): State<App>,
     Extension(LargestUpload(largest)): Extension<LargestUpload>,
     Payer(memory): Payer,
-    query: Query,
-    request: Request,
+    caller: Authorized<Uploads, Query, Request>,
 ) -> Result<Response, Error> {
-    let uploader = authorize(&app, request.headers()).await?;
+    let Authorized {
+        principal,
+        head: query,
+        body,
+        ..
+    } = caller;
+    let account = app.tokens.account(&principal).await;
+    let uploader = Uploader {
+        account: account.map_err(|error| Exchange::refuse(error.into()))?.id,
+        session: principal.session,
+    };
     let overwrite = query.flag("overwrite")?;
-    let (parts, body) = request.into_parts();
+    let (parts, body) = body.into_parts();
     let form = Form::read(&parts.headers, body, largest)?;
     let _parser = memory.reserve_soon(multipart::MEMORY).await?;
     let target = Target {
@@ -71,9 +80,21 @@ async fn upload(
         memory,
     };
     let upload = receive(&app.files, &target, form).await?;
+    // The commit that makes the file visible checks session and account too; this also holds where the database has
+    // not learnt of a logout yet.
+    let verified = app.tokens.verify_again(principal).await;
+    verified.map_err(|error| Exchange::refuse(error.into()))?;
     let stored = upload.finish().await.map_err(upload_error)?;
     let stored = UploadedResponse::from(stored);
     Ok((StatusCode::CREATED, axum::Json(stored)).into_response())
+}
+
+/// Operators.
+struct Uploads;
+
+impl Scope for Uploads {
+    type Shape = Exchange;
+    const REALMS: &'static [Realm] = &[Realm::Ops];
 }
 
 /// An operator, and the session that the upload is made in.
@@ -81,19 +102,6 @@ async fn upload(
 struct Uploader {
     account: AccountId,
     session: SessionId,
-}
-
-/// The operator who presents a good token, before anything of the body is read. The commit that makes the file
-/// visible checks session and account again.
-async fn authorize(app: &App, headers: &HeaderMap) -> Result<Uploader, Failure> {
-    let credential = bearer(headers);
-    let principal = guard(&credential, Realm::Ops, &app.tokens, &app.limits)
-        .await
-        .map_err(refused)?;
-    Ok(Uploader {
-        account: app.tokens.account(&principal).await?.id,
-        session: principal.session,
-    })
 }
 
 /// Where an upload goes, and who pays for what is in memory of it.

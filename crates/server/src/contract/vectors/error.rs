@@ -1,19 +1,22 @@
-//! The shape of contract 4's errors: `{"message": …}`.
+//! The shape of the vectors' errors: `{"message": …}`.
 
 use axum::response::{IntoResponse, Response};
-use keyward_core::error::Code;
-use keyward_core::{accounts, tokens};
+use keyward_core::accounts;
 
 use super::wire::MessageResponse;
 use crate::error::{Failure, Shape, Shaped};
-use crate::extract::bearer::Refused;
+use crate::extract::guard::GuardError;
 
-/// Contract 4.
+/// The vectors.
 pub(crate) struct Vectors;
 
 pub(super) type Error = Shaped<Vectors>;
 
 impl Shape for Vectors {
+    fn refuse(error: GuardError) -> Failure {
+        error.in_words("Token is missing", "Token is invalid")
+    }
+
     fn render(failure: &Failure) -> Response {
         let body = MessageResponse {
             message: failure.message.clone(),
@@ -30,26 +33,4 @@ pub(super) fn register_error(error: accounts::Error) -> Failure {
     } else {
         failure
     }
-}
-
-pub(super) fn login_error(error: tokens::Error) -> Failure {
-    let wrong = matches!(
-        error,
-        tokens::Error::Account(accounts::Error::BadCredentials)
-    );
-    let failure = Failure::from(error);
-    if wrong {
-        failure.with_message("Authentication failed")
-    } else {
-        failure
-    }
-}
-
-pub(super) fn refused(refused: Refused) -> Failure {
-    let (code, message) = match refused {
-        Refused::Failed(failure) => return failure,
-        Refused::Missing => (Code::MissingToken, "Token is missing"),
-        Refused::Invalid | Refused::OtherRealm(_) => (Code::InvalidToken, "Token is invalid"),
-    };
-    Failure::coded(code, message)
 }

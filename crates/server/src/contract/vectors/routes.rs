@@ -1,31 +1,30 @@
-//! The calls of contract 4.
+//! The calls of the vectors.
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use http::request::Parts;
-use keyward_core::accounts::names::{self, Name};
-use keyward_core::accounts::{Accounts, Realm, SignUp};
+use keyward_core::accounts::{Accounts, Realm, SignUp, names};
 use keyward_core::random::Random;
-use keyward_core::tokens::{Grant, LogIn};
+use keyward_core::tokens::TokenSet;
 use keyward_core::vectors::{DIMENSIONS, MOST_DIMENSIONS, generate};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{Error, Vectors, login_error, refused, register_error};
+use super::error::{Error, Vectors, register_error};
 use super::wire::{ArrayRequest, CredentialsRequest, LoginResponse, MessageResponse};
 use crate::answer;
 use crate::error::Failure;
-use crate::extract::bearer::{bearer, guard};
 use crate::extract::client::Client;
+use crate::extract::guard::{Authorized, Scope};
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::Query;
-use crate::limits::{Limit, Limits, logins};
+use crate::limits::{Limit, Limits};
 use crate::memory::{Payer, hold};
+use crate::password_login::{Attempt, Form, NameRule};
 use crate::state::App;
 
 /// The longest sentence, in bytes, and room for it with every byte escaped.
@@ -38,7 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(generate_array))
 }
 
-/// `POST /login` where contract 2 does not share it.
+/// `POST /login` where the directory does not share it.
 pub(crate) fn login_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in_alone))
 }
@@ -101,39 +100,25 @@ async fn log_in_alone(
     client: Client,
     Json(body, ..): Json<CredentialsRequest, Vectors>,
 ) -> Result<Response, Error> {
-    log_in(&app, &client, body.username, body.password).await
+    log_in(&app, client, body.username, body.password).await
 }
 
 /// Logs in by username, for whoever has read the body.
 pub(crate) async fn log_in(
     app: &App,
-    client: &Client,
+    client: Client,
     username: Member,
     password: Member,
 ) -> Result<Response, Error> {
-    app.limits
-        .count(Limit::LoginsPerAddress, client.address)
-        .await?;
-    let typed = username.required("username")?;
-    let password = password.password()?;
-    let name = parse_login_name(&typed)?;
-    logins::count(
-        &app.limits,
-        &app.accounts,
-        Realm::Default,
-        name.as_ref(),
-        &typed,
-    )
-    .await?;
-    let user_agent = client.user_agent.clone();
-    let attempt = LogIn {
+    let form = Form {
         realm: Realm::Default,
-        name,
+        rule: NameRule::Username,
+        name: username,
         password,
-        grant: Grant::Single,
-        user_agent,
     };
-    let issued = app.tokens.log_in(attempt).await.map_err(login_error)?;
+    let attempt = Attempt::begin(app, client, form).await?;
+    let issued = attempt.finish(app, TokenSet::Access).await;
+    let issued = issued.map_err(|error| error.in_words("Authentication failed"))?;
     let body = LoginResponse {
         token: issued.access_token,
     };
@@ -156,12 +141,11 @@ pub(crate) async fn log_in(
     ),
 )]
 async fn generate_array(
-    _: Caller,
     Payer(account): Payer,
     State(random): State<Arc<dyn Random>>,
-    query: Query,
-    Json(body, ..): Json<ArrayRequest, Vectors, LARGEST_BODY>,
+    caller: Authorized<Arrays, Query, Json<ArrayRequest, Vectors, LARGEST_BODY>>,
 ) -> Result<Response, Error> {
+    let (query, Json(body, ..)) = (caller.head, caller.body);
     let sentence = parse_sentence(body.sentence)?;
     let dimensions = query
         .integer("dimensions", 1..=MOST_DIMENSIONS)?
@@ -171,21 +155,13 @@ async fn generate_array(
     Ok(hold(answer::json(array), &account)?)
 }
 
-/// Proof that the request passed the guard and the limit of arrays, before its body is read.
-struct Caller;
+/// Whoever may have arrays made, within a budget of its own.
+struct Arrays;
 
-impl FromRequestParts<App> for Caller {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let credential = bearer(&parts.headers);
-        let principal = guard(&credential, Realm::Default, &app.tokens, &app.limits)
-            .await
-            .map_err(refused)?;
-        let subject = (principal.realm, &*principal.subject);
-        app.limits.count(Limit::ArraysPerAccount, subject).await?;
-        Ok(Self)
-    }
+impl Scope for Arrays {
+    type Shape = Vectors;
+    const REALMS: &'static [Realm] = &[Realm::Default];
+    const LIMITS: &'static [Limit] = &[Limit::ArraysPerAccount];
 }
 
 fn parse_sentence(member: Member) -> Result<String, Failure> {
@@ -198,12 +174,4 @@ fn parse_sentence(member: Member) -> Result<String, Failure> {
             Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message))
         }
     }
-}
-
-/// `None` for what no account can be called: that login fails like any other.
-fn parse_login_name(typed: &str) -> Result<Option<Name>, Failure> {
-    if typed.is_empty() {
-        return Err(Failure::bad_request("username must not be empty"));
-    }
-    Ok(names::username(typed).ok())
 }

@@ -154,6 +154,7 @@ impl Shared {
             // No realm is called so.
             Key::Account(id) => format!("{limit} account {id}"),
             Key::Name(realm, name) => format!("{limit} {} {name}", realm.name()),
+            Key::Subject(subject) => format!("{limit} {} {subject}", subject.realm().name()),
         };
         let tag = self.key.sign(message.as_bytes());
         let bits = tag.as_ref().iter().take(16);

@@ -203,7 +203,7 @@ async fn a_refresh_token_is_good_for_30_days_and_renewed_by_each_refresh() {
 
 #[tokio::test]
 async fn a_session_ends_for_good_however_often_it_is_refreshed() {
-    let app = with_policy(|policy| policy.session_span = 40 * DAY).await;
+    let app = with_policy(|policy| policy.session_max_lifetime = 40 * DAY).await;
     let (_, renewing) = app.pair("test").await;
     app.clock.advance(29 * DAY);
     let (_, renewing) = renew(&app, &renewing).await;

@@ -484,7 +484,12 @@ async fn a_login_that_began_before_a_change_of_the_password_gets_no_session() {
     assert!(login.as_mut().now_or_never().is_none());
     let id = keyward_core::id::AccountId(1);
     let now = keyward_core::clock::Timestamp::from_seconds(crate::app::START);
-    let changed = keyward_core::sessions::Store::change_password(&*app.store, id, hash, None, now);
+    let change = keyward_core::sessions::PasswordChange {
+        account: id,
+        hash,
+        by_owner: None,
+    };
+    let changed = keyward_core::sessions::Store::change_password(&*app.store, change, now);
     assert!(changed.await.expect("store").is_some());
     login.await.expect(StatusCode::FORBIDDEN);
     drop(slow);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use keyward_core::accounts::{Realm, names};
 use keyward_core::secret::Password;
-use keyward_core::tokens::{Grant, LogIn};
+use keyward_core::sessions::LogIn;
+use keyward_core::tokens::TokenSet;
 use serde_json::json;
 
 use super::{Exchange, content_type, file, form};
@@ -39,14 +40,19 @@ async fn log_in(app: &TestApp, role: &str) -> String {
 /// An access and a refresh token of realm `default`.
 async fn pair(app: &TestApp) -> (String, String) {
     app.user("someone").await;
+    let (accounts, tokens) = (&app.app.accounts, &app.app.tokens);
+    let name = names::username("someone").expect("a name");
+    let found = accounts.find_credentials(Realm::Default, &name).await;
     let attempt = LogIn {
-        realm: Realm::Default,
-        name: names::username("someone").ok(),
+        found: found.expect("the store"),
         password: Password::new("pw".into()).expect("password"),
-        grant: Grant::Pair,
+        lifetime: tokens.lifetime(Realm::Default, TokenSet::AccessAndRefresh),
         user_agent: None,
     };
-    let issued = app.app.tokens.log_in(attempt).await.expect("login");
+    let opened = app.app.sessions.log_in(attempt).await;
+    let (account, session) = opened.expect("a login");
+    let issued = tokens.issue(account, &session, TokenSet::AccessAndRefresh);
+    let issued = issued.expect("tokens");
     (
         issued.access_token,
         issued.refresh_token.expect("refresh token"),

@@ -2,6 +2,7 @@
 
 mod faults;
 mod feed;
+mod login;
 mod migrations;
 mod proxy;
 mod sessions;

@@ -27,6 +27,7 @@ type Sky = (Weather, u32);
 pub(crate) struct Proxy {
     sky: watch::Sender<Sky>,
     accepted: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
     port: u16,
 }
 
@@ -42,13 +43,16 @@ impl Proxy {
         let proxy = Self {
             sky: watch::channel((Weather::Fair, 0)).0,
             accepted: Arc::default(),
+            asked: Arc::default(),
             port: listener.local_addr().expect("an address").port(),
         };
         let (sky, accepted) = (proxy.sky.subscribe(), Arc::clone(&proxy.accepted));
+        let asked = Arc::clone(&proxy.asked);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(carry(client, (host.clone(), port), sky.clone()));
+                let asked = Arc::clone(&asked);
+                tokio::spawn(carry(client, (host.clone(), port), sky.clone(), asked));
             }
         });
         proxy
@@ -79,13 +83,23 @@ impl Proxy {
         self.sky.send_modify(|sky| sky.1 += 1);
     }
 
+    /// How often a client has sent something so far: where one waits for each answer, the round trips.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// How many connections have been asked for so far.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 }
 
-async fn carry(client: TcpStream, server: (String, u16), mut sky: watch::Receiver<Sky>) {
+async fn carry(
+    client: TcpStream,
+    server: (String, u16),
+    mut sky: watch::Receiver<Sky>,
+    asked: Arc<AtomicUsize>,
+) {
     let (weather, born) = *sky.borrow();
     if weather == Weather::Cut {
         return;
@@ -95,8 +109,9 @@ async fn carry(client: TcpStream, server: (String, u16), mut sky: watch::Receive
     };
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
-    let out = pump(from_client, to_server, (sky.clone(), born));
-    let back = pump(from_server, to_client, (sky.clone(), born));
+    let out = pump(from_client, to_server, (sky.clone(), born), &asked);
+    let nobody = AtomicUsize::default();
+    let back = pump(from_server, to_client, (sky.clone(), born), &nobody);
     tokio::select! {
         () = out => {}
         () = back => {}
@@ -108,9 +123,11 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     (mut sky, born): (watch::Receiver<Sky>, u32),
+    pieces: &AtomicUsize,
 ) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        pieces.fetch_add(1, Ordering::Relaxed);
         let fair = sky.wait_for(|sky| *sky == (Weather::Fair, born)).await;
         if fair.map(drop).is_err() || to.write_all(&buffer[..length]).await.is_err() {
             return;

@@ -1,4 +1,4 @@
-//! Checking tokens: signature, claims and whether the session stands; without a database while the feed of
+//! Verifying tokens: the signature, the claims, and that the session is open. No database is asked while the feed of
 //! closed sessions is read within its bound.
 
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use keyward_jose::claims::Expected;
 use keyward_jose::jws::{self, Limits};
 
-use super::{Error, Principal, Tokens, claims};
-use crate::accounts::names::Name;
+use super::{Error, Principal, Subject, Tokens, claims};
 use crate::accounts::{Account, Realm};
 use crate::clock::Timestamp;
 use crate::id::SessionId;
+use crate::sessions::Reading;
 
 /// What a token of ours never exceeds.
 const LIMITS: Limits = Limits {
@@ -19,39 +19,53 @@ const LIMITS: Limits = Limits {
 };
 
 impl Tokens {
-    /// Checks an access token for use in `realm`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], [`Error::OtherRealm`]; the store's where it had to be asked.
-    pub async fn verify(&self, token: &str, realm: Realm) -> Result<Principal, Error> {
-        let principal = self.verify_any(token).await?;
-        if principal.realm != realm {
-            return Err(Error::OtherRealm(principal.realm));
-        }
-        Ok(principal)
-    }
-
     /// Checks an access token of whichever realm.
     ///
     /// # Errors
     /// [`Error::Invalid`]; the store's where it had to be asked.
-    pub async fn verify_any(&self, token: &str) -> Result<Principal, Error> {
+    pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let reading = self.0.sessions.reading();
-        let (principal, expires_at) = self.check(token)?;
+        let principal = self.check(token)?;
+        self.stands(principal, reading).await
+    }
+
+    /// Checks once more, without the token, that a principal may act: after a wait for the client, in which the token
+    /// may have expired and its session may have been closed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; the store's where it had to be asked.
+    pub async fn verify_again(&self, principal: Principal) -> Result<Principal, Error> {
+        let sessions = &self.0.sessions;
+        let reading = sessions.reading();
+        let leeway = self.0.policy.leeway;
+        let expired = principal.expires_at.plus(leeway) <= self.0.clock.now();
+        if expired || sessions.closed().refuses(principal.session) {
+            return Err(Error::Invalid);
+        }
+        self.stands(principal, reading).await
+    }
+
+    async fn stands(&self, principal: Principal, reading: Reading) -> Result<Principal, Error> {
+        let owner = match principal.subject {
+            Subject::Account(id) => Some(id),
+            Subject::Operator(_) | Subject::Client(_) => None,
+        };
+        let session = (principal.session, owner);
         let stands = self
             .0
             .sessions
-            .stands(principal.session, expires_at, reading);
+            .stands(session, principal.expires_at, reading);
         match stands.await? {
             true => Ok(principal),
             false => Err(Error::Invalid),
         }
     }
 
-    /// Checks an access token against the closed sessions that this process knows of; tells when it ends, too.
-    pub(super) fn check(&self, token: &str) -> Result<(Principal, Timestamp), Error> {
+    /// Checks an access token against the closed sessions that this process knows of.
+    pub(super) fn check(&self, token: &str) -> Result<Principal, Error> {
         let inner = &*self.0;
-        let verified = jws::verify(token, inner.keys.login(), &inner.access_header, &LIMITS)?;
+        let key = inner.keys.access_token_key();
+        let verified = jws::verify(token, key, &inner.access_header, &LIMITS)?;
         let claims = claims::read(&verified).ok_or(Error::Invalid)?;
         let realm = match claims.registered.aud.as_deref() {
             None => Realm::Default,
@@ -67,38 +81,28 @@ impl Tokens {
             leeway: leeway_seconds(inner.policy.leeway),
         };
         let (session, expires_at) = self.standing(&claims, &expected)?;
-        let subject = claims
-            .registered
-            .sub
-            .as_deref()
-            .ok_or(Error::Invalid)?
-            .to_owned();
-        let principal = Principal {
-            realm,
-            subject,
+        let sub = claims.registered.sub.as_deref();
+        let subject = sub.and_then(|sub| Subject::parse(realm, sub));
+        Ok(Principal {
+            subject: subject.ok_or(Error::Invalid)?,
             session,
-        };
-        Ok((principal, expires_at))
+            expires_at,
+        })
     }
 
     /// The account behind a principal.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is gone; the store's.
+    /// [`Error::Invalid`] when it is gone or disabled; the store's.
     pub async fn account(&self, principal: &Principal) -> Result<Account, Error> {
-        let found = match principal.account_id() {
-            Some(id) => self.0.accounts.find(id).await?,
-            None => {
-                let subject = principal.subject.clone();
-                let name = Name {
-                    shown: subject.clone(),
-                    key: subject,
-                    other_key: None,
-                };
-                self.0.accounts.find_by_name(principal.realm, &name).await?
+        let accounts = &self.0.accounts;
+        let realm = principal.subject.realm();
+        enabled(match &principal.subject {
+            Subject::Account(id) => accounts.find(*id).await?,
+            Subject::Operator(name) | Subject::Client(name) => {
+                accounts.find_by_name(realm, name).await?
             }
-        };
-        found.ok_or(Error::Invalid)
+        })
     }
 
     pub(super) fn verify_refresh(&self, token: &str) -> Result<(SessionId, i64), Error> {
@@ -112,6 +116,10 @@ impl Tokens {
             leeway: leeway_seconds(inner.policy.leeway),
         };
         let (session, _) = self.standing(&claims, &expected)?;
+        // A refresh token of ours names no subject.
+        if claims.registered.sub.is_some() {
+            return Err(Error::Invalid);
+        }
         Ok((session, claims.private.ctr.ok_or(Error::Invalid)?))
     }
 
@@ -131,6 +139,13 @@ impl Tokens {
         }
         Ok((session, expires_at))
     }
+}
+
+/// The account that was looked for, while it may be used.
+pub(super) fn enabled(found: Option<Account>) -> Result<Account, Error> {
+    found
+        .filter(|account| account.disabled_at.is_none())
+        .ok_or(Error::Invalid)
 }
 
 fn leeway_seconds(leeway: Duration) -> i64 {

@@ -1,0 +1,102 @@
+//! Issuing tokens for a session, however it was opened.
+
+use std::time::Duration;
+
+use keyward_jose::jws;
+
+use super::claims::{self, AccessClaims, ExchangeClaims, RefreshClaims};
+use super::{Error, Issued, TokenSet, Tokens};
+use crate::accounts::{Account, Realm};
+use crate::random;
+use crate::sessions::{Lifetime, Session};
+
+impl Tokens {
+    /// How long a session lives that is opened in `realm` to be given these tokens.
+    #[must_use]
+    pub fn lifetime(&self, realm: Realm, tokens: TokenSet) -> Lifetime {
+        let policy = &self.0.policy;
+        match tokens {
+            TokenSet::AccessAndRefresh => Lifetime {
+                first: policy.refresh_ttl.min(policy.session_max_lifetime),
+                max: policy.session_max_lifetime,
+            },
+            TokenSet::Access => Lifetime::fixed(self.standalone_ttl(realm)),
+        }
+    }
+
+    /// Issues the tokens of an open session of `account`.
+    ///
+    /// # Errors
+    /// When the claims could not be written, which is a defect.
+    pub fn issue(
+        &self,
+        account: Account,
+        session: &Session,
+        tokens: TokenSet,
+    ) -> Result<Issued, Error> {
+        let inner = &*self.0;
+        let now = inner.clock.now();
+        let ttl = match tokens {
+            TokenSet::Access => self.standalone_ttl(account.realm),
+            TokenSet::AccessAndRefresh => inner.policy.access_ttl,
+        };
+        let exp = now.plus(ttl).min(session.expires_at).seconds();
+        let (iat, sid, jti) = (
+            now.seconds(),
+            session.id.0,
+            random::hex::<16>(&*inner.random),
+        );
+        let sub = account.id.to_string();
+        let claims = match account.realm {
+            Realm::Default => claims::write(&AccessClaims {
+                sub: &sub,
+                email: account.email.as_deref(),
+                iat,
+                exp,
+                jti: &jti,
+                sid,
+            }),
+            Realm::Ops | Realm::Client => claims::write(&ExchangeClaims {
+                iss: &inner.policy.issuer,
+                sub: account.username.as_deref().unwrap_or_default(),
+                aud: account.realm.name(),
+                sid,
+                exp,
+                iat,
+                jti: &jti,
+            }),
+        }?;
+        let refresh_token = match tokens {
+            TokenSet::Access => None,
+            TokenSet::AccessAndRefresh => Some(self.issue_refresh(session)?),
+        };
+        Ok(Issued {
+            access_token: jws::sign(inner.keys.access_token_key(), &inner.access_header, &claims),
+            expires_in: Duration::from_secs(u64::try_from(exp - iat).unwrap_or_default()),
+            refresh_token,
+            account,
+        })
+    }
+
+    /// The current refresh token of a session: a function of its row, so that a retry gets the same one.
+    fn issue_refresh(&self, session: &Session) -> Result<String, Error> {
+        let claims = claims::write(&RefreshClaims {
+            sid: session.id.0,
+            ctr: session.refresh_counter,
+            iat: session.refreshed_at.seconds(),
+            exp: session.expires_at.seconds(),
+        })?;
+        Ok(jws::sign(
+            self.0.keys.refresh(),
+            &self.0.refresh_header,
+            &claims,
+        ))
+    }
+
+    fn standalone_ttl(&self, realm: Realm) -> Duration {
+        match realm {
+            Realm::Default => self.0.policy.standalone_access_ttl,
+            Realm::Ops | Realm::Client => self.0.policy.exchange_access_ttl,
+        }
+    }
+}
