@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyward_core::error::{Code, Fault, Kind, chain};
 use keyward_core::memory::Exhausted;
@@ -263,7 +263,6 @@ impl<S: Shape> IntoResponse for Shaped<S> {
         if let Some(challenge) = self.0.challenge() {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.0.headers);
         if let Some(cause) = self.0.cause {
             response.extensions_mut().insert(Cause(cause));

@@ -46,8 +46,9 @@ struct Kind {
 
 fn request(head: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head =
-        format!("{head}\r\nHost: it\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    );
     [head.as_bytes(), body].concat()
 }
 

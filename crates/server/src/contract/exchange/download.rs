@@ -9,8 +9,8 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use keyward_core::accounts::{Realm, names};
@@ -201,8 +201,6 @@ fn validate(headers: &mut HeaderMap, current: &Validators, now: Timestamp) {
         LAST_MODIFIED,
         &http_date(current.modified.min(now)),
     );
-    // It may be replaced, and a token closed, at any time.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 }
 
 /// What the bytes are, and that nothing may run them: they are somebody else's, of a type they claim.

@@ -2,8 +2,6 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::HeaderValue;
-use http::header::CACHE_CONTROL;
 use keyward_core::notary::{self, LONGEST_DATA, Notary};
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
@@ -56,7 +54,7 @@ async fn generate(
     let body = read(&app, request).await?;
     let size = body.bytes.len();
     let text = large::work(size, move || minted(&app.notary, &body.bytes)).await??;
-    Ok(hold(uncached(text), &account)?)
+    Ok(hold(answer::json(text), &account)?)
 }
 
 /// Shows a JWT's header and claims and whether the given key verifies it.
@@ -81,7 +79,7 @@ async fn verify(
     let body = read(&app, request).await?;
     let size = body.bytes.len();
     let text = large::work(size, move || verified(&app.notary, &body.bytes)).await??;
-    Ok(hold(uncached(text), &account)?)
+    Ok(hold(answer::json(text), &account)?)
 }
 
 /// As `GET /verifyToken`, for where a proxy drops the body of a GET.
@@ -127,13 +125,6 @@ fn mint_failure(error: notary::Error) -> Failure {
         return failure.with_message(format!("user_data must be at most {LONGEST_DATA} bytes"));
     }
     failure
-}
-
-fn uncached(text: String) -> Response {
-    let mut response = answer::json(text);
-    let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(CACHE_CONTROL, no_store);
-    response
 }
 
 /// The body, if its declared type is right.
