@@ -159,6 +159,23 @@ async fn a_dotenv_file_is_honoured_below_the_environment() {
     assert_eq!(server.status_for(&token).await, 404);
 }
 
+#[tokio::test]
+async fn pages_outside_the_document_are_logged_by_their_templates_too() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path());
+    for path in ["/swagger-ui/index.html", "/api-docs/openapi.json", "/"] {
+        let page = server.get(path).send().await.unwrap();
+        assert_eq!(page.status(), 200, "{path}");
+    }
+    let log = server.log_path();
+    assert!(server.stop().0.success());
+    let log = std::fs::read_to_string(log).unwrap();
+    for template in ["/swagger-ui/{*rest}", "/api-docs/openapi.json", "/"] {
+        let part = format!(" path={template} status=200 ");
+        assert!(log.contains(&part), "{part}: {log}");
+    }
+}
+
 #[test]
 fn a_log_in_json_is_one_object_a_line() {
     let folder = TempDir::new().unwrap();
