@@ -1,4 +1,4 @@
-//! Integer ids, a type each, so that no account's id is ever taken for a session's.
+//! Integer ids. Each kind has a type of its own, so that an account id cannot be passed as a session id.
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -15,10 +15,10 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An account, in whichever realm; never reused.
+    /// The id of an account, in any realm. Never reused.
     AccountId;
-    /// A session: one login and everything that descends from it; never reused.
+    /// The id of a session. Never reused.
     SessionId;
-    /// A row of the customers table; never reused.
+    /// The id of a customer. Never reused.
     CustomerId;
 }

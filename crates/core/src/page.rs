@@ -1,9 +1,9 @@
-//! Paging by key: a page begins after an id, so its cost does not grow with how far one has paged.
+//! Paging by key. A page begins after an id, so a later page costs no more than the first.
 
 /// How many entries of a long list are read at once.
 pub const BATCH: u32 = 128;
 
-/// Which part of a list is wanted, ordered by id.
+/// Which part of a list to return, ordered by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Only entries with a greater id.
@@ -17,13 +17,13 @@ pub struct Page {
 pub struct Listed<T> {
     /// The entries, by id.
     pub items: Vec<T>,
-    /// The `after` of the next page, where there is one.
+    /// The `after` of the next page, if there is one.
     pub next: Option<i64>,
 }
 
 impl<T> Listed<T> {
-    /// Makes a page of at most `limit` from up to `limit + 1` fetched entries; the surplus one only
-    /// tells that more follow.
+    /// Makes a page of at most `limit` entries from up to `limit + 1` fetched ones. The extra entry only shows that more
+    /// follow.
     #[must_use]
     pub fn from_surplus(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> i64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -1,17 +1,18 @@
-//! Randomness as a parameter: the system's generator outside tests, a seeded one inside.
+//! Randomness as a parameter: the program passes the system's generator, tests pass a seeded one.
 
 use std::sync::Mutex;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-/// Where the rules draw random bytes.
+/// A source of random bytes.
 pub trait Random: Send + Sync {
     /// Fills `bytes` with uniformly random, unpredictable bytes.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// A ChaCha generator a thread, seeded and re-seeded by the operating system: no system call a draw.
+/// One ChaCha generator for each thread, seeded and reseeded by the operating system, so that drawing needs no system
+/// call.
 #[derive(Debug, Default)]
 pub struct SystemRandom;
 
@@ -25,7 +26,7 @@ impl Random for SystemRandom {
     }
 }
 
-/// A generator that repeats itself from a seed: for tests.
+/// A generator with a seed, for tests.
 #[derive(Debug)]
 pub struct SeededRandom(Mutex<ChaCha12Rng>);
 

@@ -1,20 +1,20 @@
-//! Newtypes for what must not be printed: `Debug` is redacted, there is no `Display`, memory is wiped.
+//! Newtypes for secrets. `Debug` is redacted, there is no `Display`, and memory is overwritten on drop.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password exactly as it was received: 1 to 1,024 bytes, not trimmed, folded or normalised.
+/// A password exactly as it was received: 1 to 1,024 bytes, neither trimmed nor case-folded nor normalised.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 /// Why a text cannot be a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPassword {
-    /// No bytes.
+    /// It is empty.
     #[error("must not be empty")]
     Empty,
-    /// More than 1,024 bytes.
+    /// It has more than 1,024 bytes.
     #[error("must be at most 1024 bytes")]
     TooLong,
 }

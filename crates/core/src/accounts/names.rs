@@ -1,17 +1,17 @@
-//! The names one logs in by, and their prepared forms, in which they are unique.
+//! Login names, and the prepared forms in which they are compared and unique.
 
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 
-/// A login name: what was typed, and the form in which it is compared.
+/// A login name, as typed and in the form in which it is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
-    /// As typed: what is shown.
+    /// As typed. This form is shown.
     pub shown: String,
-    /// As prepared: what is unique.
+    /// The prepared form. It is unique in its realm.
     pub key: String,
     /// The key of the same e-mail address with its domain in the other form, A-labels (`xn--…`) for U-labels or
-    /// the reverse (RFC 5890 §2.3.2.1), where the domain is internationalised. It is taken together with `key`.
+    /// the reverse (RFC 5890 §2.3.2.1), if the domain is internationalised. An account reserves both keys.
     pub other_key: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Name {
         }
     }
 
-    /// Every key under which no other account may be.
+    /// All keys that an account with this name reserves.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         [Some(&self.key), self.other_key.as_ref()]
             .into_iter()
@@ -38,8 +38,8 @@ impl Name {
     }
 }
 
-/// The prepared key of an address with its domain in A-labels and in U-labels (UTS 46); `None` for what is no
-/// address of an internationalised domain.
+/// The prepared key of an address with its domain in A-labels and in U-labels (UTS 46); `None` unless it is an address
+/// with an internationalised domain.
 fn domain_forms(key: &str) -> Option<(String, String)> {
     let (local, domain) = key.rsplit_once('@')?;
     if domain.is_ascii() && !domain.split('.').any(|label| label.starts_with("xn--")) {
@@ -51,7 +51,7 @@ fn domain_forms(key: &str) -> Option<(String, String)> {
     (a_labels != u_labels).then(|| (format!("{local}@{a_labels}"), format!("{local}@{u_labels}")))
 }
 
-/// Why a text is no name. The text says what is wrong, for the person who typed it.
+/// Why a text is not a valid name, in words for the person who typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadName(&'static str);
@@ -62,7 +62,7 @@ pub const MAX: usize = 254;
 /// Prepares a username by PRECIS `UsernameCaseMapped` (RFC 8265 §3.3).
 ///
 /// # Errors
-/// [`BadName`] when it is empty, too long or holds what a username may not.
+/// [`BadName`] when it is empty, too long, or contains a character that a username may not.
 pub fn username(typed: &str) -> Result<Name, BadName> {
     if typed.is_empty() {
         return Err(BadName("must not be empty"));

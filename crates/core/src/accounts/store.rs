@@ -1,4 +1,4 @@
-//! What accounts need of a store. Each method is one atomic fact, on disk when it returns.
+//! The store of accounts. Each method is atomic, and its effect is on disk when it returns.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::secret::SecretText;
 pub struct NewAccount {
     /// Its realm.
     pub realm: Realm,
-    /// Its username: as typed, and the prepared form that is unique.
+    /// Its username, both as typed and in the prepared form, which is unique.
     pub username: Option<Name>,
     /// Its e-mail address, likewise.
     pub email: Option<Name>,
@@ -29,7 +29,7 @@ pub struct NewAccount {
     pub created_at: Timestamp,
 }
 
-/// An account with what its password is checked against.
+/// An account with the hash of its password.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The account.
@@ -38,7 +38,7 @@ pub struct Credentials {
     pub password_hash: SecretText,
 }
 
-/// Which name is already in use in the realm, as a username or as an e-mail address.
+/// Which name is already in use in the realm, whether as a username or as an e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// The username.
@@ -59,7 +59,7 @@ impl fmt::Display for Conflict {
 /// Why an account was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// A name is in use; nothing was stored.
+    /// A name is in use. Nothing was stored.
     #[error("{0}")]
     Conflict(Conflict),
     /// The store failed.
@@ -67,12 +67,12 @@ pub enum CreateError {
     Store(#[from] Fault),
 }
 
-/// Accounts at rest.
+/// Stored accounts.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Stores an account under all its names at once; of two at the same instant one wins.
+    /// Stores an account under all its names atomically. Of two concurrent calls with one name, one succeeds.
     ///
-    /// A name is in use when it is any account's username *or* e-mail address of the same realm.
+    /// A name is in use when any account of the realm has it as username *or* e-mail address.
     async fn create_account(&self, account: NewAccount) -> Result<Account, CreateError>;
 
     /// The account of that id.

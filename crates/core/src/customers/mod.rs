@@ -1,7 +1,6 @@
-//! Customers: a shared table of people with a date of birth (contract 5).
+//! Customers: a shared table of people with a date of birth, for the customers contract.
 //!
-//! Invariant: every change advances a customer's version, which is what preconditions are about, so no
-//! update is lost.
+//! Invariant: every change advances the version of a customer. Preconditions compare versions, so no update is lost.
 
 mod store;
 
@@ -26,38 +25,38 @@ pub const MOST_YOUNGEST: u32 = 10_000;
 pub struct Customer {
     /// Its id.
     pub id: CustomerId,
-    /// What it says.
+    /// Its content.
     pub details: Details,
-    /// How often it was written: 1 when new.
+    /// Its version: 1 when new, one more after each change.
     pub version: i64,
 }
 
-/// What a customer is made of.
+/// The content of a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Details {
     /// 1 to 255 characters.
     pub name: String,
-    /// A day that exists and is not in the future.
+    /// An existing day that is not in the future.
     pub born: Date,
     /// To the millisecond.
     pub updated_at: Timestamp,
 }
 
-/// Details as they were sent.
+/// Details as the client sent them, not yet validated.
 #[derive(Clone, Debug)]
 pub struct Submitted {
     /// The name.
     pub name: String,
     /// `YYYY-MM-DD`.
     pub dob: String,
-    /// RFC 3339; the time of the request where absent.
+    /// A time as in RFC 3339. If absent, the time of the request is used.
     pub updated_at: Option<String>,
 }
 
-/// What must hold for a change to be made (RFC 9110 §13.1.1, §13.1.2).
+/// The precondition of a change (RFC 9110 §13.1.1, §13.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing.
+    /// None.
     None,
     /// The version is one of these.
     VersionIn(Vec<i64>),
@@ -66,7 +65,7 @@ pub enum Precondition {
 }
 
 impl Precondition {
-    /// Whether it holds for a customer at `version`.
+    /// Whether the precondition holds for a customer at `version`.
     #[must_use]
     pub fn holds(&self, version: i64) -> bool {
         match self {
@@ -77,10 +76,10 @@ impl Precondition {
     }
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change<T> {
-    /// It was made.
+    /// The change was made.
     Made(T),
     /// The precondition did not hold; nothing was changed.
     Stale,
@@ -88,22 +87,22 @@ pub enum Change<T> {
     Missing,
 }
 
-/// Why something about customers cannot be done.
+/// Why an operation on customers failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A field breaks a rule: which, and what it must be.
+    /// A field violates a rule.
     #[error("{field} {rule}")]
     Invalid {
         /// The field.
         field: &'static str,
-        /// What it must be.
+        /// The rule.
         rule: &'static str,
     },
     /// There is no such customer.
     #[error("there is no such customer")]
     Unknown,
-    /// It was changed since.
-    #[error("the customer has been changed since: read it again")]
+    /// The customer was changed in the meantime.
+    #[error("the customer has been changed: read it again and repeat your change")]
     Stale,
     /// The store failed.
     #[error(transparent)]
@@ -265,7 +264,7 @@ impl Customers {
     }
 }
 
-/// `YYYY-MM-DD` and nothing else, a day that exists.
+/// Parses `YYYY-MM-DD`, an existing day.
 fn parse_date(text: &str) -> Option<Date> {
     let shape = text.len() == 10
         && text.bytes().enumerate().all(|(at, byte)| match at {

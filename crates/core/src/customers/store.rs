@@ -1,4 +1,4 @@
-//! What the customers table needs of a store. Each method is one atomic fact, on disk when it returns.
+//! The store of the customers table. Each method is atomic, and its effect is on disk when it returns.
 
 use async_trait::async_trait;
 use jiff::civil::Date;
@@ -8,7 +8,7 @@ use crate::error::Fault;
 use crate::id::CustomerId;
 use crate::page::Page;
 
-/// Customers at rest.
+/// Stored customers.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores a customer under a new id, at version 1.
@@ -28,7 +28,7 @@ pub trait Store: Send + Sync {
         count: u32,
     ) -> Result<Vec<Customer>, Fault>;
 
-    /// Replaces a customer and advances its version, if the precondition holds at that instant.
+    /// Replaces a customer and advances its version, if the precondition holds in the same atomic step.
     async fn replace_customer(
         &self,
         id: CustomerId,
@@ -36,7 +36,7 @@ pub trait Store: Send + Sync {
         precondition: Precondition,
     ) -> Result<Change<Customer>, Fault>;
 
-    /// Deletes a customer, if the precondition holds at that instant.
+    /// Deletes a customer, if the precondition holds in the same atomic step.
     async fn delete_customer(
         &self,
         id: CustomerId,

@@ -1,4 +1,4 @@
-//! Vectors: arrays of random numbers in [0, 1) for contract 4.
+//! Vectors: arrays of random numbers in [0, 1), for the vectors contract.
 //!
 //! Invariant: a number is a decimal fraction of exactly 16 digits, so its text reads back to the
 //! same double wherever it is parsed, and is below 1 there as well.
@@ -9,20 +9,20 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::random::Random;
 
-/// The dimensions of an array where none are asked for.
+/// The default number of dimensions.
 pub const DIMENSIONS: usize = 500;
-/// The most dimensions that may be asked for.
+/// The maximum number of dimensions.
 pub const MOST_DIMENSIONS: usize = 10_000;
 
 /// `10^16`: the number of different values.
 const STEPS: u64 = 10_000_000_000_000_000;
 /// `10^8`: what half of a number's digits can hold.
 const HALF: u64 = 100_000_000;
-/// A number and the comma before it, before its digits are known.
+/// The text of a number and the comma before it, with zeros for digits.
 const BLANK: [u8; 19] = *b",0.0000000000000000";
 
-/// An array of `dimensions` numbers as JSON text; the same for the same seed and sentence, otherwise never
-/// the same.
+/// Generates an array of `dimensions` numbers as JSON text. The same seed and sentence give the same array; without a
+/// seed every array is different.
 #[must_use]
 pub fn generate(
     sentence: &str,
@@ -59,7 +59,7 @@ fn write_array(rng: &mut ChaCha12Rng, dimensions: usize) -> Vec<u8> {
     text
 }
 
-/// A uniform number below [`STEPS`]: draws above the largest multiple are drawn again.
+/// A uniform number below [`STEPS`]. Draws above the largest multiple of it are repeated, which avoids bias.
 fn below_steps(rng: &mut ChaCha12Rng) -> u64 {
     const LIMIT: u64 = u64::MAX - u64::MAX % STEPS;
     loop {

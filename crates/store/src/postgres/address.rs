@@ -1,48 +1,48 @@
-//! The database's URL: what `tokio-postgres` understands of it, and how the connection is protected.
+//! The database URL: the connection options for `tokio-postgres`, and how the connection is protected.
 
 use std::path::PathBuf;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-/// What the certificate of the server must be.
+/// Which certificate the server must present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Anything: the connection is encrypted against those who listen, not against those who alter.
+    /// Any certificate. The encryption protects against eavesdroppers, not against an active attacker.
     Any,
-    /// One for the host's name, by an authority of the operating system.
+    /// One for the host's name, issued by an authority that the operating system trusts.
     System,
-    /// One for the host's name, by an authority of this PEM file.
+    /// One for the host's name, issued by an authority in this PEM file.
     File(PathBuf),
 }
 
-/// Where the database is and how it is reached.
+/// The address of the database and how to connect to it.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     pub(super) config: Config,
     pub(super) trust: Trust,
 }
 
-/// Why a URL does not name a database. The text never quotes the URL, which holds a password.
+/// Why a URL is refused. The text never quotes the URL, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadUrl {
-    /// It cannot be read.
+    /// The URL cannot be parsed.
     #[error(
         "it is not of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, \
          with special characters percent-encoded"
     )]
     Form,
-    /// The `sslmode` is none of those there are.
+    /// The `sslmode` is unknown.
     #[error("sslmode must be disable, prefer, require or verify-full")]
     SslMode,
-    /// An `sslrootcert` that nothing would be checked against.
+    /// An `sslrootcert` with an `sslmode` that verifies nothing.
     #[error("sslrootcert is used only with sslmode=verify-full")]
     UnusedRoot,
 }
 
 impl Address {
-    /// Reads a URL. `sslmode` means what it does to libpq: `prefer` (the default) and `require`
-    /// encrypt without checking whom they talk to, `verify-full` checks.
+    /// Parses a URL. `sslmode` has the meaning of libpq: `prefer` (the default) and `require` encrypt without
+    /// verifying the server, `verify-full` verifies it.
     pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(BadUrl::Form);
@@ -79,7 +79,7 @@ impl Address {
         Ok(Self { config, trust })
     }
 
-    /// The database, for messages: no user, no password.
+    /// The database for messages, without user and password.
     pub(super) fn name(&self) -> String {
         let hosts: Vec<String> = self
             .config

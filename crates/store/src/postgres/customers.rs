@@ -129,8 +129,8 @@ impl Store for Postgres {
 }
 
 impl Postgres {
-    /// What became of a change whose statement found a row or not. An id is never reused, so a customer
-    /// that is there afterwards was there at the statement's instant, at a version that did not fit.
+    /// The outcome of a change, given whether its statement matched a row. An id is never reused. So if no row matched
+    /// and the customer exists now, it existed then too, at a version that the precondition excludes.
     async fn changed<T>(&self, id: CustomerId, made: Option<T>) -> Result<Change<T>, Fault> {
         Ok(match made {
             Some(value) => Change::Made(value),
@@ -140,7 +140,8 @@ impl Postgres {
     }
 }
 
-/// The versions that a change is or is not made to, and which of the two; without any it is made to every version.
+/// The versions of a precondition, and whether a change needs one of them (`true`) or none of them. Without versions the
+/// change applies to every version.
 fn versions(precondition: &Precondition) -> (Option<&[i64]>, bool) {
     match precondition {
         Precondition::None => (None, true),

@@ -1,4 +1,4 @@
-//! The settings of the server that decide whether a commit it has answered survives a power cut.
+//! The settings of PostgreSQL that decide whether an acknowledged commit survives a power cut.
 
 use keyward_core::error::Source;
 
@@ -6,20 +6,20 @@ use super::address::Address;
 use super::connect::Connector;
 use super::{OpenError, Options};
 
-/// What each must not be is `off`: a log that is not synced, pages that a power cut tears, commits that are
-/// answered before their log is synced.
+/// None of them may be `off`: without `fsync` the log is not synced, without `full_page_writes` a power cut leaves torn
+/// pages, and without `synchronous_commit` a commit is acknowledged before its log is synced.
 const SETTINGS: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"];
 
-/// A setting, as it is for the sessions of Keyward.
+/// A setting as Keyward's database sessions see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Durability {
-    /// What PostgreSQL calls it.
+    /// Its name in PostgreSQL.
     pub setting: &'static str,
-    /// Its value; `None` where the engine does not know it.
+    /// Its value; `None` if the engine does not know the setting.
     pub value: Option<String>,
 }
 
-/// Asks the database at `url` for them, and changes nothing.
+/// Reads the settings from the database at `url`. Changes nothing.
 ///
 /// # Errors
 /// [`OpenError`] when it cannot be reached.
@@ -34,7 +34,7 @@ pub async fn durability(url: &str) -> Result<Vec<Durability>, OpenError> {
     let db = connector.connect().await.map_err(failed)?;
     let mut found = Vec::new();
     for setting in SETTINGS {
-        // An engine that does not know it says so by an error.
+        // An engine that does not know the setting answers with an error.
         let asked = db
             .query_one("SELECT current_setting($1)", &[&setting])
             .await;

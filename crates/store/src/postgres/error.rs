@@ -1,6 +1,6 @@
-//! What a failed statement means to the caller.
+//! Errors of PostgreSQL, and their translation for the caller.
 //!
-//! Invariant: no value of a row reaches the log: PostgreSQL's DETAIL, which can quote a whole row, is left out.
+//! Invariant: no value of a row reaches the log. PostgreSQL's DETAIL, which may quote a whole row, is left out.
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -8,18 +8,18 @@ use std::fmt::Write as _;
 use keyward_core::error::{Fault, Source};
 use tokio_postgres::error::SqlState;
 
-/// Why a piece of work on a connection failed.
+/// Why work on a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// The database refused, or the connection to it failed.
+    /// The database answered with an error, or the connection failed.
     #[error("{}", describe(.0))]
     Database(tokio_postgres::Error),
-    /// A row holds what this program cannot have written.
+    /// A row contains a value that this program cannot have written.
     #[error("{0}")]
     Broken(&'static str),
 }
 
-/// It is no source: its own text and its sources may quote a row.
+/// The error of the driver is not exposed as a source, because its text may quote a row.
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error)
@@ -27,8 +27,8 @@ impl From<tokio_postgres::Error> for Error {
 }
 
 impl Error {
-    /// Whether running the same work again may succeed: a distributed engine says so of ordinary
-    /// conflicts, PostgreSQL of deadlocks.
+    /// Whether the same work may succeed when it is run again. PostgreSQL reports deadlocks this way, and distributed
+    /// engines report ordinary conflicts this way.
     pub(super) fn is_retryable(&self) -> bool {
         self.code().is_some_and(|code| {
             matches!(
@@ -38,7 +38,7 @@ impl Error {
         })
     }
 
-    /// Whether the connection must not be used again: it is gone, or leads to a server that takes no writes.
+    /// Whether the connection must not be used again: it is broken, or its server is read-only.
     pub(super) fn spoils_connection(&self) -> bool {
         match self {
             Self::Broken(_) => false,
@@ -48,7 +48,7 @@ impl Error {
         }
     }
 
-    /// Whether it is that unique constraint that was violated.
+    /// Whether the error is a violation of that unique constraint.
     pub(super) fn violates(&self, constraint: &str) -> bool {
         match self {
             Self::Database(error) => error.as_db_error().is_some_and(|error| {
@@ -59,7 +59,7 @@ impl Error {
         }
     }
 
-    /// The SQLSTATE, where the database itself answered.
+    /// The SQLSTATE, if the database itself answered.
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Database(error) => error.code(),
@@ -90,7 +90,7 @@ impl Error {
     }
 }
 
-/// Whether the connection failed, rather than this program in reading or writing a value.
+/// Whether the connection failed, as opposed to the conversion of a value.
 fn is_connection_failure(error: &tokio_postgres::Error) -> bool {
     error.is_closed()
         || error
@@ -98,7 +98,7 @@ fn is_connection_failure(error: &tokio_postgres::Error) -> bool {
             .is_some_and(<dyn StdError>::is::<std::io::Error>)
 }
 
-/// The text for the log: severity, message, SQLSTATE and constraint, and no DETAIL.
+/// The text for the log: severity, message, SQLSTATE and constraint, without DETAIL.
 pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     let Some(refused) = error.as_db_error() else {
         let mut text = error.to_string();

@@ -1,4 +1,4 @@
-//! The signing keys, which every server of the database shares.
+//! The signing keys, shared by all servers of the database.
 
 use async_trait::async_trait;
 use keyward_core::error::Fault;
@@ -34,7 +34,7 @@ impl Store for Postgres {
         self.pool
             .execute(INSERT, &[&purpose, &fresh.expose()])
             .await?;
-        // Of several servers' first starts, one made the key that all use.
+        // When several servers start for the first time at once, one of them makes the key that all use.
         find()
             .await?
             .ok_or_else(|| Fault::Internal("a key was removed while it was made".into()))

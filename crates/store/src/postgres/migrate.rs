@@ -1,7 +1,7 @@
 //! Versioned migrations, each applied once, in a transaction of its own.
 //!
-//! Invariant: a database is opened only when its migrations are exactly those this program carries; of
-//! several servers that start at once each migration is applied by one, while the others wait for its row lock.
+//! Invariant: a database is opened only when its applied migrations are exactly those that this program contains. When
+//! several servers start at once, one applies each migration while the others wait for its row lock.
 
 use std::time::Duration;
 
@@ -34,10 +34,10 @@ const MIGRATIONS: [Migration; 2] = [
     },
 ];
 
-/// How long a server waits for migrations, its own or another's.
+/// How long a server waits for migrations, whether it or another server applies them.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How often it tries to make the table of migrations, which PostgreSQL refuses to one of two at once.
+/// How often to try to create the table of migrations. Of two servers that do so at once, PostgreSQL refuses one.
 const ATTEMPTS: u32 = 8;
 
 const COUNT_TABLES: &str = "
@@ -57,7 +57,7 @@ const CREATE_TABLE: &str = "
         applied_at BIGINT NOT NULL
     )";
 
-// Version 0 is what those who migrate lock: not every engine has advisory locks.
+// Servers that migrate lock the row of version 0, because not every engine has advisory locks.
 const CREATE_LOCK: &str = "
     INSERT INTO schema_migrations (version, name, checksum, applied_at)
     VALUES (0, 'lock', '', 0) ON CONFLICT (version) DO NOTHING";
@@ -75,7 +75,7 @@ const RECORD: &str = "
     INSERT INTO schema_migrations (version, name, checksum, applied_at)
     VALUES ($1, $2, $3, CAST(extract(epoch FROM now()) * 1000000 AS BIGINT))";
 
-/// Brings the database to the latest version; several servers may do so at once.
+/// Migrates the database to the latest version. Several servers may do so at once.
 pub(super) async fn migrate(db: &mut ClientWrapper, name: &str) -> Result<(), OpenError> {
     let done = timeout(PATIENCE, bring_up(db, name)).await;
     done.unwrap_or_else(|_| {
@@ -102,7 +102,7 @@ pub(super) async fn refuse_older(db: &ClientWrapper, name: &str) -> Result<(), O
     })
 }
 
-/// The latest version this program knows.
+/// The latest schema version that this program knows.
 pub(super) fn latest() -> i64 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
@@ -143,7 +143,7 @@ async fn bring_up(db: &mut ClientWrapper, name: &str) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Lifts the limits of ordinary work; tells how the database encodes text.
+/// Lifts the time limits of ordinary work and returns the encoding of the database.
 async fn prepare(db: &ClientWrapper) -> Result<String, Error> {
     db.batch_execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
         .await?;
@@ -178,7 +178,8 @@ async fn create_table(db: &ClientWrapper) -> Result<(), Error> {
     db.batch_execute(CREATE_LOCK).await.map_err(Error::from)
 }
 
-/// Whether another server made the same table at the same instant: `IF NOT EXISTS` looks before it makes.
+/// Whether another server created the same table at the same instant. `IF NOT EXISTS` checks first and creates later,
+/// so it does not prevent this.
 fn is_race(error: &Error) -> bool {
     error.is_retryable()
         || error.code().is_some_and(|code| {
@@ -194,7 +195,7 @@ fn is_race(error: &Error) -> bool {
 enum Applied {
     AsCarried,
     Otherwise,
-    /// By a later program, up to that version.
+    /// A newer program has migrated the database to that version.
     Beyond(i64),
 }
 
@@ -215,7 +216,7 @@ impl Applied {
 
 async fn apply(db: &mut ClientWrapper, migration: &Migration) -> Result<Applied, Error> {
     let tx = db.transaction().await?;
-    // The table may be there without its row: its maker was stopped between the two.
+    // The table may exist without its row, if the server that created it was stopped in between.
     tx.batch_execute(CREATE_LOCK).await?;
     tx.query_one(LOCK, &[]).await?;
     let applied = apply_locked(&tx, migration).await?;

@@ -1,7 +1,7 @@
-//! The pool: every piece of work on the database has one deadline for waiting, connecting and running.
+//! The connection pool. One deadline covers waiting for a connection, connecting, and running the statements.
 //!
-//! Invariant: a connection that did not answer in time is closed, not used again; and a conflict that the
-//! database asks to repeat is repeated a bounded number of times.
+//! Invariant: a connection that missed the deadline is closed, never reused. Work that conflicted with other work is
+//! repeated a bounded number of times.
 
 use deadpool::managed::{Object, PoolError};
 use deadpool_postgres::{ClientWrapper, Transaction};
@@ -17,7 +17,7 @@ use super::Options;
 use super::connect::{Connector, pause};
 use super::error::Error;
 
-/// How often a piece of work is begun, time permitting.
+/// How often work is tried, within its deadline.
 const ATTEMPTS: u32 = 64;
 
 /// The values of a statement.
@@ -44,7 +44,7 @@ impl Pool {
         self.pool.close();
     }
 
-    /// The one row of a statement, if there is one.
+    /// Runs a statement that returns at most one row.
     pub(super) async fn find<T: Send>(
         &self,
         sql: &'static str,
@@ -62,7 +62,7 @@ impl Pool {
         .await
     }
 
-    /// The rows of a statement.
+    /// Runs a statement that returns rows.
     pub(super) async fn list<T: Send>(
         &self,
         sql: &'static str,
@@ -80,7 +80,7 @@ impl Pool {
         .await
     }
 
-    /// Runs one statement; tells how many rows it concerned.
+    /// Runs a statement and returns how many rows it affected.
     pub(super) async fn execute(
         &self,
         sql: &'static str,
@@ -96,7 +96,7 @@ impl Pool {
         .await
     }
 
-    /// Runs several statements as one transaction, which is undone when `work` fails.
+    /// Runs `work` in one transaction, which is rolled back when `work` fails.
     pub(super) async fn transaction<A: Sync, T: Send>(
         &self,
         args: &A,
@@ -114,7 +114,7 @@ impl Pool {
         .await
     }
 
-    /// Runs `work` on a connection, again where the database asks for it.
+    /// Runs `work` on a connection, and repeats it when the database reports a conflict.
     pub(super) async fn run<A: Sync, T: Send>(
         &self,
         args: &A,
@@ -129,7 +129,7 @@ impl Pool {
         loop {
             let mut db = self.lease(deadline).await?;
             let Ok(done) = timeout_at(deadline, work(&mut db, args)).await else {
-                // It still waits for an answer that nobody wants.
+                // The connection still waits for a result that nobody will read.
                 drop(Object::take(db));
                 return Err(late());
             };
@@ -152,7 +152,7 @@ impl Pool {
     }
 
     async fn lease(&self, deadline: Instant) -> Result<Object<Connector>, Fault> {
-        // Nobody queues for a database that is away; those who still have a connection go on.
+        // Nobody queues for a database that is unreachable. Work that already has a connection goes on.
         if self.pool.status().available == 0 {
             self.pool.manager().check().map_err(Fault::Unavailable)?;
         }

@@ -1,4 +1,4 @@
-//! TLS to the database, by rustls on aws-lc-rs.
+//! TLS to the database, with rustls on aws-lc-rs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::address::Trust;
 
-/// What a connection is encrypted with, and which servers it accepts.
+/// The TLS configuration of a connection, which decides what servers it accepts.
 pub(super) fn client_config(trust: &Trust) -> Result<ClientConfig, Source> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -58,7 +58,7 @@ fn file_roots(path: &Path) -> Result<RootCertStore, Source> {
     Ok(roots)
 }
 
-/// Takes whatever certificate is shown, as libpq does unless it is told to verify.
+/// Accepts any certificate, as libpq does for every `sslmode` that does not verify.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

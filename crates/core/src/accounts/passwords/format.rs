@@ -1,7 +1,7 @@
 //! The stored form of a password hash: the PHC string of Argon2.
 //!
-//! Invariant: costs are capped before anything is computed or allocated, so a hostile hash in an
-//! import costs no more than a refusal.
+//! Invariant: costs are capped before anything is computed or allocated, so a hostile hash in an import is refused at no
+//! cost.
 
 use argon2::{Algorithm, Params};
 use base64_simd::STANDARD_NO_PAD as BASE64;
@@ -13,10 +13,10 @@ pub(super) const SALT: usize = 16;
 /// Bytes of tag.
 pub(super) const TAG: usize = 32;
 
-/// The most passes and lanes a stored hash may ask for.
+/// The maximum passes and lanes of a stored hash.
 const MOST_PASSES: u32 = 16;
 
-/// A stored Argon2 hash, taken apart.
+/// A parsed Argon2 hash.
 pub(super) struct Stored {
     pub(super) algorithm: Algorithm,
     pub(super) params: Params,
@@ -36,8 +36,8 @@ pub(super) fn write(params: &Params, salt: &[u8], tag: &[u8]) -> String {
     )
 }
 
-/// Reads what [`write`] writes, with other costs up to the caps, and Argon2i and Argon2d and tags of 16 to
-/// 64 bytes as other services write them; `None` for anything else. `stored` must be ASCII.
+/// Parses the output of [`write`], with any costs up to the caps. Also accepts Argon2i, Argon2d and tags of 16 to 64
+/// bytes, which other services write. Returns `None` for anything else. `stored` must be ASCII.
 pub(super) fn read(stored: &str) -> Option<Stored> {
     let (name, rest) = stored.strip_prefix('$')?.split_once("$v=19$m=")?;
     let algorithm = match name {
@@ -67,7 +67,7 @@ pub(super) fn read(stored: &str) -> Option<Stored> {
     })
 }
 
-/// Whether a hash with these parameters can be read back.
+/// Whether [`read`] accepts a hash with these parameters.
 pub(super) fn is_within_caps(params: &Params) -> bool {
     params.m_cost() <= MOST_MEMORY_KIB
         && params.t_cost() <= MOST_PASSES
@@ -86,7 +86,7 @@ impl Stored {
     }
 }
 
-/// A decimal number without sign or leading zeros, so that every hash has one spelling.
+/// Parses a decimal number without sign and leading zeros, so that every hash has exactly one spelling.
 pub(super) fn number(text: &str) -> Option<u32> {
     let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     canonical.then(|| text.parse().ok())?

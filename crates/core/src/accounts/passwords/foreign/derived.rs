@@ -1,6 +1,6 @@
 //! Keys derived with PBKDF2 or scrypt.
 //!
-//! Invariant: a [`Derived`] exists only within the caps and with a key of the length its format has.
+//! Invariant: a [`Derived`] exists only with costs within the caps and a key of the length that its format requires.
 
 use std::num::NonZeroU32;
 
@@ -10,7 +10,7 @@ use scrypt::Params;
 
 use super::super::MOST_MEMORY_KIB;
 
-/// The most iterations PBKDF2 may ask for.
+/// The maximum number of PBKDF2 iterations.
 const MOST_ITERATIONS: u32 = 5_000_000;
 
 /// The digests PBKDF2 is used with.
@@ -21,7 +21,7 @@ pub(super) enum Digest {
     Sha512,
 }
 
-/// A derived key and what it was derived with.
+/// A derived key and the parameters of its derivation.
 pub(super) struct Derived {
     function: Function,
     salt: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What passlib writes: PBKDF2 with its own base64, scrypt, and bcrypt over a keyed digest.
+//! The formats of passlib: PBKDF2 with a base64 variant of its own, scrypt, and bcrypt over a keyed digest.
 
 use base64_simd::STANDARD_NO_PAD as BASE64;
 

@@ -4,13 +4,13 @@ use ::sha_crypt::{PasswordVerifier as _, ShaCrypt as Verifier};
 
 use super::super::format::number;
 
-/// The rounds of a hash that names none.
+/// The default number of rounds.
 const DEFAULT_ROUNDS: u32 = 5_000;
-/// The most rounds a hash may ask for; crypt(3) takes 1,000 at least.
+/// The maximum number of rounds. The minimum of crypt(3) is 1,000.
 const MOST_ROUNDS: u32 = 1_000_000;
-/// The longest salt, in characters: what follows would be ignored.
+/// The longest salt, in characters. crypt(3) ignores the rest.
 const LONGEST_SALT: usize = 16;
-/// The most work: every round hashes the password about twice over, so a long one multiplies the rounds.
+/// The maximum work. Each round hashes the password about twice, so a long password multiplies the cost of a round.
 const MOST_WORK: u64 = 1 << 28;
 
 /// A hash of crypt(3).
@@ -44,7 +44,7 @@ pub(super) fn read(stored: &str) -> Option<ShaCrypt> {
 }
 
 impl ShaCrypt {
-    /// Whether this is the hash of `password`, which is refused when it is long and the rounds are many.
+    /// Whether this is the hash of `password`. A long password with many rounds is refused.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let length = u64::try_from(password.len()).unwrap_or(u64::MAX);
         // `verify_password` compares in constant time.
