@@ -18,3 +18,4 @@ mod notary;
 mod purposes;
 mod restore;
 mod vectors;
+mod work;
