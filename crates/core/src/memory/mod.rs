@@ -186,10 +186,18 @@ impl Account {
         timeout(PATIENCE, room).await.map_err(|_| Exhausted)
     }
 
-    /// Whether somebody waits for room, so that whoever is slow should not hold any.
+    /// Whether somebody waits for room that this account has a part in using up, so that whoever is slow should not
+    /// hold any. Those who have used up their own share alone do not count for others.
     #[must_use]
     pub fn is_contended(&self) -> bool {
-        self.budget.waiting.load(Ordering::Relaxed) > 0
+        let Self { budget, address } = self;
+        if budget.waiting.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let taken = budget.taken();
+        let of_address = address.and_then(|address| taken.by_address.get(&address));
+        let share = budget.total / 2;
+        taken.all > budget.total / 4 * 3 || of_address.is_some_and(|used| *used > share / 4 * 3)
     }
 }
 

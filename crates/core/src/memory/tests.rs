@@ -81,6 +81,11 @@ async fn who_waits_gets_room_when_it_is_given_back_and_an_error_when_it_is_not()
     });
     tokio::task::yield_now().await;
     assert!(account.is_contended());
+    let elsewhere = budget.account(address(2));
+    assert!(!elsewhere.is_contended(), "its room is of no use to them");
+    let more = elsewhere.reserve(45).expect("room");
+    assert!(elsewhere.is_contended(), "the whole budget is used up");
+    drop(more);
     drop(held);
     assert!(waiting.await.expect("no panic").is_ok());
     assert!(!account.is_contended());

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::StreamExt;
@@ -215,6 +216,23 @@ async fn a_body_that_breaks_off_or_is_too_large_gives_back_what_it_held() {
         answer.send().await.expect(expected);
         assert_eq!(app.app.memory.used(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_file_has_three_minutes_however_steadily_it_comes() {
+    let app = TestApp::start().await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let drops = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 4_000])), ()))
+    });
+    let request = app.post("/verifyToken");
+    let request = request.body("application/json", Body::from_stream(drops));
+    request.send().await.expect(StatusCode::REQUEST_TIMEOUT);
+    let after = begun.elapsed().as_secs();
+    assert!((180..=200).contains(&after), "{after}");
+    assert_eq!(app.app.memory.used(), 0);
 }
 
 /// The beginning of a form with so much of a file.

@@ -40,7 +40,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 200, body = GenerateResponse),
         (status = 202, body = ErrorResponse, description = "Invalid content type"),
-        (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+        (status = 400, body = ErrorResponse), (status = 408, body = ErrorResponse),
+        (status = 413, body = ErrorResponse),
         (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
     ),
 )]
@@ -65,7 +66,8 @@ async fn generate(
         (status = 202, body = ErrorResponse, description = "Invalid content type"),
         (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
         (status = 204, description = "Missing signing key: said in X-Error-Description"),
-        (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+        (status = 400, body = ErrorResponse), (status = 408, body = ErrorResponse),
+        (status = 413, body = ErrorResponse),
         (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
     ),
 )]
@@ -90,7 +92,8 @@ async fn verify(
         (status = 202, body = ErrorResponse, description = "Invalid content type"),
         (status = 203, body = ErrorResponse, description = "Missing token in GET request body"),
         (status = 204, description = "Missing signing key: said in X-Error-Description"),
-        (status = 400, body = ErrorResponse), (status = 413, body = ErrorResponse),
+        (status = 400, body = ErrorResponse), (status = 408, body = ErrorResponse),
+        (status = 413, body = ErrorResponse),
         (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
     ),
 )]

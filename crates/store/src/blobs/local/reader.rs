@@ -40,15 +40,17 @@ impl BlobReader for Reader {
             .map(move |start| {
                 let file = Arc::clone(&self.file);
                 let length = usize::try_from(end - start).map_or(CHUNK, |rest| rest.min(CHUNK));
-                blocking(move || read_chunk(&file, start, length))
+                // Memory goes back to where its thread took it. There are more threads that block than others, and
+                // what each has kept is of no use to another.
+                let chunk = Vec::with_capacity(length);
+                blocking(move || read_chunk(&file, start, chunk, length))
             })
             .buffered(AHEAD)
             .boxed()
     }
 }
 
-fn read_chunk(file: &OwnedFd, start: u64, length: usize) -> io::Result<Bytes> {
-    let mut chunk = Vec::with_capacity(length);
+fn read_chunk(file: &OwnedFd, start: u64, mut chunk: Vec<u8>, length: usize) -> io::Result<Bytes> {
     while chunk.len() < length {
         let offset = start + chunk.len() as u64;
         match pread(file, spare_capacity(&mut chunk), offset) {
