@@ -27,7 +27,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts the hashing threads and loads the closed sessions, which count for `feed_bound` where other servers
+    /// Starts the hashing threads and loads the closed sessions, which count for `max_revocation_lag` where other servers
     /// close some too.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Services {
     pub(crate) async fn start(
         data: &Data,
         hashing: passwords::Policy,
-        feed_bound: Duration,
+        max_revocation_lag: Duration,
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -44,7 +44,7 @@ impl Services {
         let accounts = Accounts::new(data.rows.clone(), passwords, clock.clone());
         let sessions = Sessions::load(data.rows.clone(), accounts.clone(), clock.clone()).await?;
         let sessions = match data.servers() {
-            Servers::Any => sessions.with_feed_bound(feed_bound),
+            Servers::Any => sessions.with_max_revocation_lag(max_revocation_lag),
             Servers::None | Servers::One => sessions,
         };
         Ok(Self {

@@ -157,7 +157,7 @@ impl Sessions {
     /// The same sessions where other servers close some too: what this one knows of them is not relied on once
     /// it is older than `bound`.
     #[must_use]
-    pub fn with_feed_bound(self, bound: Duration) -> Self {
+    pub fn with_max_revocation_lag(self, bound: Duration) -> Self {
         Self {
             freshness: Arc::new(self.freshness.bounded_by(bound)),
             ..self

@@ -1,4 +1,4 @@
-//! `keyward config`: check, show or explain the settings.
+//! `keyward config`: checks, prints or explains the settings.
 
 use clap::Subcommand;
 
@@ -7,15 +7,15 @@ use crate::settings::{self, Flags, Layers, Settings, Surroundings};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Tell whether the settings are usable, and what is wrong where they are not
+    /// Check the settings and print every error and warning
     Check,
-    /// Print the settings in effect and where each comes from; secrets are not shown
+    /// Print the settings in effect and where each comes from, without secrets
     Show {
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Print a settings file with every setting, its default and what it does
+    /// Print a settings file with every setting, its default and an explanation
     Example,
 }
 
@@ -23,12 +23,15 @@ impl Command {
     pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
         match self {
             Self::Check => {
-                super::settings(flags)?;
-                output::line("the settings are usable")?;
+                let warnings = warn(&super::settings(flags)?);
+                output::line(match warnings {
+                    0 => "the settings are valid",
+                    _ => "the settings are valid, with the warnings above",
+                })?;
             }
             Self::Show { json } => {
                 let layers = Layers::gather(&Surroundings::of_process(), flags);
-                Settings::read(&layers)?;
+                warn(&Settings::read(&layers)?);
                 match json {
                     true => output::json(&settings::show_json(&layers))?,
                     false => output::line(settings::show(&layers).trim_end())?,
@@ -38,4 +41,12 @@ impl Command {
         }
         Ok(())
     }
+}
+
+/// Prints the warnings, and returns how many there are.
+fn warn(settings: &Settings) -> usize {
+    for warning in &settings.warnings {
+        output::remark(&format!("warning: {warning}"));
+    }
+    settings.warnings.len()
 }

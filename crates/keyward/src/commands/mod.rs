@@ -77,7 +77,7 @@ where
             threads: 1,
             ..settings.passwords
         };
-        let services = Services::start(&data, hashing, settings.feed_bound).await?;
+        let services = Services::start(&data, hashing, settings.max_revocation_lag).await?;
         let desk = Desk {
             settings,
             data,

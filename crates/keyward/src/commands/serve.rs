@@ -49,6 +49,9 @@ impl Arguments {
             demo::check(&settings)?;
         }
         let _log = log::start(&settings.log)?;
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
         raise_file_limit();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -66,7 +69,7 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}: stop what does, or name another with --listen")
     })?;
-    let services = Services::start(&data, settings.passwords, settings.feed_bound).await?;
+    let services = Services::start(&data, settings.passwords, settings.max_revocation_lag).await?;
     let storage = OpenStorage::open(&settings.storage, &folder, &data, &services).await?;
     let app = assemble(&data, &settings, &services, &storage).await?;
     if is_demo {

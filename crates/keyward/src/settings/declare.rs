@@ -1,11 +1,13 @@
-//! The one macro by which settings are declared: it makes the typed structs and the table that
-//! parsing, the example, the listing and the check for unknown keys are all derived from.
+//! The macro that declares the settings.
+//!
+//! Invariant: one declaration makes the typed struct and the table from which reading, the example file, `config show`
+//! and the check for unknown names are derived.
 
 /// A section of the settings, in the order of the example.
 pub(crate) struct Section {
-    /// What its keys begin with: its table in the file and a dot, or nothing above the tables.
+    /// The beginning of its keys: the name of its table and a dot, or nothing for settings above the tables.
     pub(crate) prefix: &'static str,
-    /// What it is about, a line each.
+    /// Its explanation, line by line.
     pub(crate) doc: &'static [&'static str],
     pub(crate) settings: &'static [Setting],
 }
@@ -16,22 +18,24 @@ pub(crate) struct Setting {
     pub(crate) key: &'static str,
     /// Its name within the section.
     pub(crate) name: &'static str,
-    /// What it does, a line each.
+    /// Its former paths, which are still read, with a warning.
+    pub(crate) former: &'static [&'static str],
+    /// Its explanation, line by line.
     pub(crate) doc: &'static [&'static str],
     /// Its default, as TOML.
     pub(crate) default: &'static str,
-    /// What is allowed, to follow "must be".
+    /// The allowed values, as a phrase that follows "must be".
     pub(crate) expected: fn() -> String,
     /// Whether its value is never printed.
     pub(crate) secret: bool,
 }
 
-/// Declares sections as `name "prefix": Struct { key: Type = default; … }`, all with doc comments.
+/// Declares sections as `name "prefix": Struct { key (was former): Type = default; … }`, all with doc comments.
 macro_rules! settings {
     ($(
         $(#[doc = $section_doc:literal])+
         $section:ident $prefix:literal: $Section:ident {
-            $( $(#[doc = $doc:literal])+ $key:ident: $Type:ty = $default:tt; )+
+            $( $(#[doc = $doc:literal])+ $key:ident $( (was $former:ident) )?: $Type:ty = $default:tt; )+
         }
     )+) => {
         $(
@@ -54,6 +58,7 @@ macro_rules! settings {
                 settings: &[$( $crate::settings::declare::Setting {
                     key: concat!($prefix, stringify!($key)),
                     name: stringify!($key),
+                    former: &[$( concat!($prefix, stringify!($former)) )?],
                     doc: &[$($doc),+],
                     default: stringify!($default),
                     expected: <$Type as $crate::settings::value::Value>::expected,
@@ -63,13 +68,16 @@ macro_rules! settings {
         ),+];
 
         impl Values {
-            /// Reads every setting, or says what is wrong with each that cannot be read.
-            pub(crate) fn read(layers: &$crate::settings::layers::Layers) -> Result<Self, $crate::settings::Problems> {
+            /// Reads every setting.
+            ///
+            /// # Errors
+            /// Everything that is wrong with the layers and with the values.
+            pub(crate) fn read(layers: &$crate::settings::layers::Layers) -> Result<Self, $crate::settings::SettingsError> {
                 let values = [$($(
                     layers.value::<$Type>(concat!($prefix, stringify!($key))).err()
                 ),+),+];
-                let problems = layers.problems.iter().cloned().chain(values.into_iter().flatten());
-                $crate::settings::Problems::none_of(problems.collect())?;
+                let errors = layers.errors.iter().cloned().chain(values.into_iter().flatten());
+                $crate::settings::SettingsError::none_of(errors.collect())?;
                 Ok(Self { $(
                     $section: $Section { $(
                         $key: layers.value(concat!($prefix, stringify!($key)))?,

@@ -1,11 +1,12 @@
 //! The layers that settings are gathered from, the later over the earlier: defaults, the file, `.env`,
 //! the environment, flags.
 //!
-//! Invariant: nothing that looks like a setting and is none passes unnoticed.
+//! Invariant: a name that was meant as a setting and is none is refused. One that was probably meant for somebody else
+//! is warned about.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,88 +14,28 @@ use keyward_core::secret::SecretText;
 use toml::de::{DeTable, DeValue};
 
 use super::declare::Setting;
-use super::list::SECTIONS;
+use super::dotenv;
+use super::error::{SettingError, Topic, Warning};
+use super::files::{TextFile, line_of};
+use super::names::{self, Variable, find, settings, variable_of};
+use super::sources::{Flags, Origin, Surroundings};
 use super::value::{Raw, Value};
-use super::{Problem, dotenv};
 
 /// The file that is read where no other is named.
 const FILE: &str = "keyward.toml";
-/// What begins the variables that are settings.
-const PREFIX: &str = "KEYWARD_";
-/// The variables that the replaced services read, and what they are here.
-const ALIASES: [(&str, &str); 2] = [
-    ("JWT_SECRET", "tokens.secret"),
-    ("JWT_ALGO", "tokens.algorithm"),
-];
-/// The variable that the replaced services read their port from.
-const PORT: &str = "PORT";
-
-/// What surrounds the process: a parameter, so that tests need not change the process's own.
-#[derive(Default)]
-pub(crate) struct Surroundings {
-    /// The working folder; empty for the process's own.
-    pub(crate) folder: PathBuf,
-    /// The environment.
-    pub(crate) variables: Vec<(OsString, OsString)>,
-}
-
-impl Surroundings {
-    /// Those of this process.
-    pub(crate) fn of_process() -> Self {
-        Self {
-            folder: PathBuf::new(),
-            variables: std::env::vars_os().collect(),
-        }
-    }
-}
-
-/// What the command line says about settings.
-#[derive(Default)]
-pub(crate) struct Flags {
-    /// The settings file, which must then exist.
-    pub(crate) config: Option<PathBuf>,
-    /// Flag, key and value of each setting that is given.
-    pub(crate) settings: Vec<(&'static str, &'static str, String)>,
-}
-
-impl Flags {
-    /// Adds a flag that was given.
-    pub(crate) fn add(&mut self, flag: &'static str, key: &'static str, value: Option<&str>) {
-        self.settings
-            .extend(value.map(|value| (flag, key, value.to_owned())));
-    }
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Default,
-    File { path: PathBuf, line: usize },
-    DotEnv(String),
-    Environment(String),
-    Flag(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::DotEnv(name) => write!(f, "{name} in .env"),
-            Self::Environment(name) => write!(f, "the variable {name}"),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
 
 /// The value of each setting, and where it comes from.
 pub(crate) struct Layers {
-    entries: BTreeMap<&'static str, (Raw, Source)>,
+    entries: BTreeMap<&'static str, (Raw, Origin)>,
+    /// The key, former or not, under which the present layer gives a setting.
+    spelt: BTreeMap<&'static str, &'static str>,
     /// Everything that is not a setting or cannot be read at all.
-    pub(crate) problems: Vec<Problem>,
-    /// What relative paths begin at.
+    pub(crate) errors: Vec<SettingError>,
+    /// What is unsafe or out of date.
+    pub(crate) warnings: Vec<Warning>,
+    /// The folder at which relative paths start.
     pub(crate) folder: PathBuf,
-    /// The variables by which Amazon's tools are told who a machine is.
+    /// The variables from which Amazon's tools take their credentials.
     pub(crate) amazon: Vec<(String, SecretText)>,
 }
 
@@ -103,28 +44,30 @@ impl Layers {
     pub(crate) fn gather(around: &Surroundings, flags: &Flags) -> Self {
         let mut layers = Self {
             entries: settings()
-                .map(|s| (s.key, (default_of(s), Source::Default)))
+                .map(|s| (s.key, (default_of(s), Origin::Default)))
                 .collect(),
-            problems: Vec::new(),
+            spelt: BTreeMap::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
             folder: around.folder.clone(),
             amazon: amazon(&around.variables),
         };
-        layers.add_file(around, flags.config.as_deref());
-        let (variables, problems) = dotenv::read(&around.folder, is_ours);
-        layers.problems.extend(problems);
-        layers.add_variables(&variables, Source::DotEnv);
-        let variables = layers.readable(&around.variables);
-        layers.add_variables(&variables, Source::Environment);
+        layers.add_file(flags.config.as_deref());
+        layers.add_dotenv(&around.variables);
+        layers.add_environment(&around.variables);
+        layers.spelt.clear();
         for (flag, key, value) in &flags.settings {
-            layers.add_text(key, value, Source::Flag(flag));
+            if let Some(setting) = find(key) {
+                layers.add_text(setting, key, value, Origin::Flag(flag));
+            }
         }
         layers
     }
 
     /// A setting as its type.
-    pub(crate) fn value<T: Value>(&self, key: &str) -> Result<T, Problem> {
+    pub(crate) fn value<T: Value>(&self, key: &str) -> Result<T, SettingError> {
         let Some((setting, (raw, _))) = find(key).zip(self.entries.get(key)) else {
-            return Err(Problem::new(key, "is not a setting"));
+            return Err(SettingError::new(key, "is not a setting"));
         };
         T::read(raw).ok_or_else(|| {
             let shown = if setting.secret {
@@ -132,20 +75,23 @@ impl Layers {
             } else {
                 format!(" = {}", raw.to_toml())
             };
-            self.problem(
+            self.error(
                 key,
                 format!("{key}{shown} must be {}", (setting.expected)()),
             )
         })
     }
 
-    /// A problem with the value of a setting, which names where that comes from.
-    pub(crate) fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
-        let place = self
-            .entries
+    /// An error in the value of a setting, at the place that the value comes from.
+    pub(crate) fn error(&self, key: &str, message: impl Into<String>) -> SettingError {
+        SettingError::new(self.place(key), message)
+    }
+
+    /// The place that the value of a setting comes from.
+    pub(crate) fn place(&self, key: &str) -> String {
+        self.entries
             .get(key)
-            .map_or(key.to_owned(), |(_, source)| source.to_string());
-        Problem::new(&place, message)
+            .map_or(key.to_owned(), |(_, origin)| origin.to_string())
     }
 
     /// The variable of Amazon's tools of that name.
@@ -154,160 +100,217 @@ impl Layers {
         found.map(|(_, value)| value)
     }
 
-    /// The raw value of a setting and its source.
-    pub(crate) fn entry(&self, setting: &Setting) -> Option<&(Raw, Source)> {
+    /// The raw value of a setting and its origin.
+    pub(crate) fn entry(&self, setting: &Setting) -> Option<&(Raw, Origin)> {
         self.entries.get(setting.key)
     }
 
-    fn add_file(&mut self, around: &Surroundings, named: Option<&Path>) {
-        let shown = named.unwrap_or(Path::new(FILE));
-        let text = match std::fs::read_to_string(around.folder.join(shown)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return,
+    fn add_file(&mut self, named: Option<&Path>) {
+        let path = named.unwrap_or(Path::new(FILE));
+        let shown = path.display().to_string();
+        let file = match TextFile::read(&self.folder.join(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return,
             Err(error) => {
                 let message = format!("cannot be read: {error}; name another file with --config");
-                return self
-                    .problems
-                    .push(Problem::new(&shown.display().to_string(), message));
+                return self.errors.push(SettingError::new(shown, message));
             }
         };
-        let line_of = |offset: usize| Source::File {
-            path: shown.to_owned(),
-            line: text.as_bytes()[..offset.min(text.len())]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1,
+        let text = &file.text;
+        let origin_of = |offset: usize| Origin::File {
+            path: path.to_owned(),
+            line: line_of(&text.as_bytes()[..offset.min(text.len())]),
         };
-        match DeTable::parse(&text) {
-            Ok(table) => self.add_table("", table.get_ref(), &line_of),
+        match DeTable::parse(text) {
+            Ok(table) => self.add_table("", table.get_ref(), &origin_of),
             // The message alone: the library's own text quotes the line, which may hold a secret.
             Err(error) => {
-                let place = line_of(error.span().map_or(0, |span| span.start)).to_string();
-                self.problems.push(Problem::new(
-                    &place,
-                    format!("is not TOML: {}", error.message()),
-                ));
+                let place = origin_of(error.span().map_or(0, |span| span.start));
+                let message = format!("is not TOML: {}", error.message());
+                self.errors.push(SettingError::new(place, message));
             }
         }
+        let is_from_file = |origin: &Origin| matches!(origin, Origin::File { .. });
+        let holds_secret = self.has_secret(is_from_file);
+        self.warnings.extend(file.exposure(&shown, holds_secret));
     }
 
-    fn add_table(&mut self, prefix: &str, table: &DeTable<'_>, source: &dyn Fn(usize) -> Source) {
+    fn add_table(&mut self, prefix: &str, table: &DeTable<'_>, origin: &dyn Fn(usize) -> Origin) {
         for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());
-            let source_here = || source(name.span().start);
-            match (find(&key), value.get_ref()) {
-                (Some(setting), value) => {
-                    self.entries
-                        .insert(setting.key, (raw_of(value), source_here()));
+            let here = || origin(name.span().start);
+            match (names::find_any(&key), value.get_ref()) {
+                (Some((setting, spelt)), value) => {
+                    self.insert(setting, spelt, raw_of(value), here(), str::to_owned);
                 }
-                (None, DeValue::Table(inner)) if !inner.is_empty() || is_section(&key) => {
-                    self.add_table(&format!("{key}."), inner, source);
+                (None, DeValue::Table(inner)) if !inner.is_empty() || names::is_section(&key) => {
+                    self.add_table(&format!("{key}."), inner, origin);
                 }
                 (None, _) => {
-                    let hint = nearest(&key).map(|setting| setting.key.to_owned());
-                    self.problems
-                        .push(Problem::unknown(&source_here().to_string(), &key, hint));
+                    let nearest = names::nearest(&key).map(str::to_owned);
+                    self.errors
+                        .push(SettingError::unknown(here(), &key, nearest));
                 }
             }
         }
     }
 
-    /// The variables that concern us, as text.
-    fn readable(&mut self, variables: &[(OsString, OsString)]) -> Vec<(String, String)> {
-        let mut ours = Vec::new();
-        for (name, value) in variables {
-            let Some(name) = name.to_str().filter(|name| is_ours(name)) else {
-                continue;
-            };
-            match value.to_str() {
-                Some(value) => ours.push((name.to_owned(), value.to_owned())),
-                None => self.problems.push(Problem::new(name, "is not UTF-8")),
+    fn add_dotenv(&mut self, environment: &[(OsString, OsString)]) {
+        let file = match TextFile::read(&self.folder.join(dotenv::FILE)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => {
+                let message = format!("cannot be read: {error}");
+                return self.errors.push(SettingError::new(dotenv::FILE, message));
             }
-        }
-        ours
+        };
+        let read = dotenv::read(&file.text, environment);
+        self.errors.extend(read.errors);
+        self.warnings.extend(read.warnings);
+        let variables: Vec<_> = read
+            .variables
+            .into_iter()
+            .map(|dotenv::Variable { name, value, line }| {
+                let origin = Origin::DotEnv {
+                    name: name.clone(),
+                    line,
+                };
+                (name, value, origin)
+            })
+            .collect();
+        self.add_variables(&variables);
+        let holds_secret = self.has_secret(|origin| matches!(origin, Origin::DotEnv { .. }));
+        self.warnings
+            .extend(file.exposure(dotenv::FILE, holds_secret));
     }
 
-    /// Adds variables, those of the replaced services first, so that ours win over them.
-    fn add_variables(&mut self, variables: &[(String, String)], source: fn(String) -> Source) {
-        for (name, value) in variables {
-            if name == PORT {
-                self.add_port(value, source(name.clone()));
-            } else if let Some((_, key)) = ALIASES.iter().find(|(alias, _)| alias == name) {
-                self.add_text(key, value, source(name.clone()));
+    fn add_environment(&mut self, environment: &[(OsString, OsString)]) {
+        let mut variables = Vec::new();
+        for (name, value) in environment {
+            let Some(name) = name.to_str() else { continue };
+            let origin = Origin::Environment(name.to_owned());
+            if let Some(value) = value.to_str() {
+                variables.push((name.to_owned(), value.to_owned(), origin));
+            } else if names::is_ours(name, "") {
+                self.errors.push(SettingError::new(origin, "is not UTF-8"));
             }
         }
-        for (name, value) in variables {
-            let Some(rest) = name.strip_prefix(PREFIX) else {
-                continue;
-            };
-            let key = rest.to_ascii_lowercase().replace("__", ".");
-            // One spelling each, so that of two that differ in case neither is silently preferred.
-            if find(&key).is_some_and(|setting| variable_of(setting) == *name) {
-                self.add_text(&key, value, source(name.clone()));
-            } else {
-                let hint = nearest(&key).map(variable_of);
-                self.problems.push(Problem::unknown(
-                    &source(name.clone()).to_string(),
-                    name,
-                    hint,
-                ));
+        self.add_variables(&variables);
+    }
+
+    /// Adds a layer of variables: those of the replaced services first, so that ours win over them.
+    fn add_variables(&mut self, variables: &[(String, String, Origin)]) {
+        self.spelt.clear();
+        for (name, value, origin) in variables {
+            match names::classify(name, value) {
+                Variable::Port => self.add_port(value, origin.clone()),
+                Variable::Replaced(setting) => {
+                    self.add_text(setting, setting.key, value, origin.clone());
+                    self.spelt.clear();
+                }
+                _ => {}
+            }
+        }
+        for (name, value, origin) in variables {
+            match names::classify(name, value) {
+                Variable::Setting(setting, spelt) => {
+                    self.add_text(setting, spelt, value, origin.clone());
+                }
+                Variable::Misspelt(nearest) => {
+                    self.errors
+                        .push(SettingError::unknown(origin, name, nearest));
+                }
+                Variable::Unknown(nearest) => {
+                    let message = format!("{name} is not a setting and is not read");
+                    let advice = match nearest {
+                        Some(nearest) => format!("If it is meant for Keyward, write {nearest}"),
+                        None => "If it is meant for Keyward, see `keyward config example`".into(),
+                    };
+                    let warning = Warning::new(Topic::Names, origin, message, advice);
+                    self.warnings.push(warning);
+                }
+                Variable::Port | Variable::Replaced(_) | Variable::Foreign => {}
             }
         }
     }
 
-    fn add_port(&mut self, value: &str, source: Source) {
+    fn add_port(&mut self, value: &str, origin: Origin) {
         let Ok(port) = value.parse() else {
             let message = format!("{value:?} must be a port number, 0 to 65535");
-            return self
-                .problems
-                .push(Problem::new(&source.to_string(), message));
+            return self.errors.push(SettingError::new(origin, message));
         };
-        // An address that cannot be read stays as it is, and is reported with its own source.
+        // An address that cannot be read stays as it is, and is reported with its own origin.
         if let Ok(mut address) = self.value::<SocketAddr>("listen") {
             address.set_port(port);
-            self.add_text("listen", &address.to_string(), source);
+            let raw = Raw::Text(address.to_string());
+            self.entries.insert("listen", (raw, origin));
         }
     }
 
-    fn add_text(&mut self, key: &str, text: &str, source: Source) {
-        let Some(setting) = find(key) else { return };
+    fn add_text(
+        &mut self,
+        setting: &'static Setting,
+        spelt: &'static str,
+        text: &str,
+        origin: Origin,
+    ) {
         if setting.secret && text.is_empty() {
+            let key = setting.key;
             let message = format!("is empty, and {key} must not be: give it a value, or unset it");
-            return self
-                .problems
-                .push(Problem::new(&source.to_string(), message));
+            return self.errors.push(SettingError::new(origin, message));
         }
-        // What cannot be coerced is kept as text, which the setting's type then refuses.
+        // A value of another type is kept as text, which the setting's own type then refuses.
         let raw = Raw::coerce(text, &default_of(setting)).unwrap_or(Raw::Text(text.to_owned()));
-        self.entries.insert(setting.key, (raw, source));
+        self.insert(setting, spelt, raw, origin, variable_of);
+    }
+
+    /// Adds the value of a setting that the present layer spells `spelt`; `name_of` gives the name of a key there.
+    fn insert(
+        &mut self,
+        setting: &'static Setting,
+        spelt: &'static str,
+        raw: Raw,
+        origin: Origin,
+        name_of: fn(&str) -> String,
+    ) {
+        let key = setting.key;
+        let already = self.spelt.insert(key, spelt);
+        if already.is_some_and(|already| already != spelt)
+            && self
+                .entries
+                .get(key)
+                .is_some_and(|(given, _)| *given != raw)
+        {
+            let (other, one) = (name_of(already.unwrap_or(key)), name_of(spelt));
+            let message = format!(
+                "{one} and {other} are two names of one setting, with different values: keep {} alone",
+                name_of(key)
+            );
+            self.errors.push(SettingError::new(&origin, message));
+        }
+        if spelt != key {
+            let message = format!("{} is an old name", name_of(spelt));
+            let advice = format!("Write {} instead", name_of(key));
+            let warning = Warning::new(Topic::Names, &origin, message, advice);
+            self.warnings.push(warning);
+        }
+        self.entries.insert(key, (raw, origin));
+    }
+
+    /// Whether a secret comes from an origin of this kind.
+    fn has_secret(&self, kind: fn(&Origin) -> bool) -> bool {
+        let is_secret = |setting: &Setting| match self.entries.get(setting.key) {
+            // The name of a SQLite file is none.
+            Some((Raw::Text(text), origin)) => {
+                kind(origin) && !text.is_empty() && !text.starts_with("sqlite:")
+            }
+            _ => false,
+        };
+        settings().any(|setting| setting.secret && is_secret(setting))
     }
 }
 
-/// Every setting, in the order of the list.
-pub(crate) fn settings() -> impl Iterator<Item = &'static Setting> {
-    SECTIONS.iter().flat_map(|section| section.settings)
-}
-
-/// The variable that gives a setting.
-pub(crate) fn variable_of(setting: &Setting) -> String {
-    format!(
-        "{PREFIX}{}",
-        setting.key.replace('.', "__").to_ascii_uppercase()
-    )
-}
-
-fn find(key: &str) -> Option<&'static Setting> {
-    settings().find(|setting| setting.key == key)
-}
-
-fn is_section(key: &str) -> bool {
-    SECTIONS
-        .iter()
-        .any(|section| section.prefix.strip_suffix('.') == Some(key))
-}
-
-/// What Amazon's tools read too, as far as it is text.
+/// The variables that Amazon's tools read too, as far as they are text.
 fn amazon(variables: &[(OsString, OsString)]) -> Vec<(String, SecretText)> {
     let text = |(name, value): &(OsString, OsString)| {
         Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
@@ -318,30 +321,6 @@ fn amazon(variables: &[(OsString, OsString)]) -> Vec<(String, SecretText)> {
         .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
         .map(|(name, value)| (name, SecretText::new(value)))
         .collect()
-}
-
-/// Whether a variable is one that settings are read from.
-///
-/// Kubernetes adds variables for each service: beside one called `keyward` there are
-/// `KEYWARD_SERVICE_HOST`, `KEYWARD_PORT_5000_TCP` and more, which are no settings.
-fn is_ours(name: &str) -> bool {
-    let service_link = name.strip_prefix(PREFIX).is_some_and(|rest| {
-        rest == PORT || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
-    });
-    let alias = name == PORT || ALIASES.iter().any(|(alias, _)| *alias == name);
-    alias || (name.starts_with(PREFIX) && !service_link)
-}
-
-/// The setting that was probably meant.
-fn nearest(key: &str) -> Option<&'static Setting> {
-    let name = key.rsplit('.').next().unwrap_or(key);
-    let distance = |setting: &Setting| match setting.name == name {
-        true => 0,
-        false => strsim::damerau_levenshtein(key, setting.key),
-    };
-    settings()
-        .min_by_key(|setting| distance(setting))
-        .filter(|setting| distance(setting) <= 1 + key.len() / 5)
 }
 
 fn default_of(setting: &Setting) -> Raw {

@@ -1,5 +1,7 @@
-//! The list of settings: each with its type, its default and what it does. Nothing else in the
-//! program names a key, a default or an explanation.
+//! The list of settings: each with its name, its type, its default and what it does.
+//!
+//! Invariant: a default and an explanation stand here and nowhere else. A renamed setting keeps its former
+//! name as `(was NAME)`, which is still read.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,164 +15,168 @@ use super::declare::settings;
 use super::value::{Budget, Count, Database, LogFilter, LogFormat, Size, Span};
 
 settings! {
-    /// Where Keyward listens and keeps its data.
+    /// Where Keyward listens and where it keeps its data.
     place "": Place {
-        /// The address and port to listen on; port 0 takes a free one. The variable PORT changes the port alone.
+        /// The address and port to listen on. Port 0 takes a free port. The variable PORT changes the port alone.
         listen: SocketAddr = "127.0.0.1:5000";
-        /// The folder of the database, the keys and the files, made at the first start (mode 0700).
-        /// A relative path is taken from the folder that Keyward is started in.
+        /// The data folder, for the database, the keys and the files. The first start creates it with mode 0700. A
+        /// relative path starts at the folder that Keyward is started in.
         data_dir: PathBuf = "./keyward-data";
-        /// Where the rows are kept: empty for SQLite in the data folder, "sqlite:PATH", or for PostgreSQL, which
-        /// several servers may share, "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full". PostgreSQL
-        /// keeps the keys that are made as well. On a command line others can read a password: set it here or as
-        /// KEYWARD_DATABASE.
+        /// The database. Empty: SQLite in the data folder. "sqlite:PATH": SQLite in that file.
+        /// "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full": PostgreSQL, which several servers can
+        /// share and which also keeps the generated keys. Set a URL with a password here or as KEYWARD_DATABASE: other
+        /// users of the machine can read a command line.
         database: Database = "";
     }
 
-    /// The keys that sign, and how long tokens and sessions live.
+    /// The signing keys, and how long tokens and sessions are valid.
     tokens "tokens.": Tokens {
-        /// The algorithm of login tokens: HS256, HS384 or HS512. Also read from JWT_ALGO.
+        /// The signature algorithm of access tokens: HS256, HS384 or HS512. Also read from the variable JWT_ALGO.
         algorithm: Algorithm = "HS256";
-        /// The key of login tokens: its UTF-8 bytes, at least 32, 48 or 64 for the algorithm. Also read from
-        /// JWT_SECRET. Empty: a random key is made at the first start and kept in the data folder.
-        secret: Option<SecretText> = "";
-        /// A file that holds the key of login tokens instead; a line break at its end is left out.
-        secret_file: Option<PathBuf> = "";
-        /// The key of the notary (POST /generateToken), at least 64 bytes. Empty: made and kept, likewise.
+        /// The key that signs access tokens. Its UTF-8 bytes are the key: at least 32 bytes for HS256, 48 for HS384, 64
+        /// for HS512. Also read from the variable JWT_SECRET. Empty: the first start generates a random key and keeps it.
+        access_token_secret (was secret): Option<SecretText> = "";
+        /// A file with the key that signs access tokens. One line break at the end of the file is ignored.
+        access_token_secret_file (was secret_file): Option<PathBuf> = "";
+        /// The key that signs notary tokens (POST /generateToken), at least 64 bytes. Empty: the first start generates a
+        /// random key and keeps it.
         notary_key: Option<SecretText> = "";
-        /// A file that holds the notary's key instead.
+        /// A file with the key that signs notary tokens. One line break at the end of the file is ignored.
         notary_key_file: Option<PathBuf> = "";
-        /// The life of an access token that comes with a refresh token.
+        /// Lifetime of an access token that comes with a refresh token (customers API).
         access_ttl: Span<1> = "10m";
-        /// The life of a refresh token; each one works once.
+        /// Lifetime of a refresh token. Each refresh token works once.
         refresh_ttl: Span<1> = "30d";
-        /// The life of a session, however often it is refreshed.
-        session_span: Span<1> = "365d";
-        /// The life of the single token of the user directory and the vector generator.
-        single_ttl: Span<1> = "24h";
-        /// The life of a file exchange token.
-        exchange_ttl: Span<1> = "365d";
-        /// How long after a refresh the used token is answered with its successor again, for clients whose answer
-        /// got lost. Off at 0s. While it is on, a stolen token can be used within that time without being noticed.
+        /// Maximum lifetime of a session. Refreshing its tokens does not extend it.
+        session_max_lifetime (was session_span): Span<1> = "365d";
+        /// Lifetime of an access token that comes without a refresh token (user directory and vector generator).
+        standalone_access_ttl (was single_ttl): Span<1> = "24h";
+        /// Lifetime of a file exchange token.
+        exchange_access_ttl (was exchange_ttl): Span<1> = "365d";
+        /// For this long after a refresh, the used refresh token returns the same new tokens again, for clients that lost
+        /// the response. 0s: never. Within this time the use of a stolen refresh token goes unnoticed.
         refresh_grace: Span = "0s";
-        /// How far the clocks of two machines may be apart.
+        /// Accepted clock difference between machines, when the times in a token are checked.
         leeway: Span = "5s";
-        /// The issuer ("iss") of file exchange tokens.
+        /// The issuer (claim "iss") of file exchange tokens.
         issuer: String = "Keyward";
     }
 
     /// Sessions that several servers share.
     sessions "sessions.": Sessions {
-        /// How old what a server knows of closed sessions may be where others close some too (PostgreSQL). Beyond
-        /// that it asks the database about each token, and answers 503 where it cannot.
-        feed_bound: Span<1> = "2s";
+        /// With PostgreSQL: how stale a server's list of closed sessions may be. A server with an older list checks each
+        /// token in the database, and answers 503 if it cannot reach the database.
+        max_revocation_lag (was feed_bound): Span<1> = "2s";
     }
 
-    /// What hashing a password costs (Argon2id, one lane).
+    /// The cost of hashing a password (Argon2id with one lane).
     passwords "passwords.": Passwords {
-        /// Memory of a hash, KiB.
+        /// Memory for one hash, in KiB.
         memory_kib: Count<8, 262_144> = 19456;
-        /// Passes over that memory.
+        /// Number of passes over the memory.
         passes: Count<1, 16> = 2;
-        /// Threads that hash, each with memory of its own; 0 is one for each core.
+        /// Number of hashing threads. Each has its own memory. 0: one thread for each core.
         threads: Count<0, 1_024> = 0;
-        /// How many hashes may wait for a thread; beyond that a login is answered with 503.
+        /// Number of hashes that may wait for a thread. Further logins are answered with 503.
         queue: Count<1, 1_000_000> = 256;
     }
 
     /// The file exchange.
     files "files.": Files {
-        /// The largest file; on S3 at most 78 GiB.
+        /// Maximum size of a file. On S3 at most 78 GiB.
         max_size: Size = "1GiB";
-        /// How many files an operator may have; one more is answered with 507.
+        /// Maximum number of files of one operator. Further uploads are answered with 507.
         max_files: Count<1, 1_000_000> = 10000;
-        /// How many bytes the files of an operator may have together; an upload beyond that is answered with 507.
-        /// Never less than max_size.
+        /// Maximum total size of the files of one operator. An upload beyond it is answered with 507. At least max_size.
         max_bytes_per_operator: Size = "10GiB";
-        /// How many bytes all unfinished uploads of this server may have together; beyond that an upload is answered
-        /// with 507. Never less than max_size.
+        /// Maximum total size of all unfinished uploads to this server. An upload beyond it is answered with 507. At least
+        /// max_size.
         max_unfinished: Size = "10GiB";
-        /// How long an upload may take from its first byte to its last; on S3 at most 12h. Then it is answered with 408.
+        /// Maximum duration of an upload, from its first byte to its last. On S3 at most 12h. A longer upload is answered
+        /// with 408.
         upload_timeout: Span<1> = "12h";
-        /// How much of the disk of the data folder uploads must leave free: below that they are answered with 507, so that
-        /// logins, logouts and closed sessions can always be written. SQLite needs up to 64 MiB of it for its log and
-        /// the rest for growth. It does not apply to a bucket.
+        /// Free space that uploads leave on the disk of the data folder, so that logins, logouts and closed sessions can
+        /// always be written. Below it, uploads are answered with 507. SQLite needs up to 64 MiB of it for its log.
+        /// Not used with a bucket.
         min_free: Size = "128MiB";
-        /// Where the bytes of files are kept: empty for the data folder, or a bucket, which several servers may share:
-        /// "s3://BUCKET" or "s3://BUCKET/PREFIX". The settings below are for a bucket alone.
+        /// Where file contents are kept. Empty: in the data folder. "s3://BUCKET" or "s3://BUCKET/PREFIX": in a bucket,
+        /// which several servers can share. The settings below apply to a bucket only.
         url: Option<String> = "";
-        /// The server that speaks S3, "https://HOST" or "https://HOST:PORT". Empty: Amazon's for the region.
+        /// The S3 endpoint: "https://HOST" or "https://HOST:PORT". Empty: Amazon S3 in the region below.
         endpoint: Option<String> = "";
-        /// The region that requests are signed for. Empty: that of the variable AWS_REGION, or us-east-1.
+        /// The region for signing requests. Empty: the variable AWS_REGION, otherwise us-east-1.
         region: Option<String> = "";
-        /// Whether the bucket is named in the path rather than in the host name, as most servers but Amazon's want it.
+        /// Put the name of the bucket in the path, not in the host name. Most servers other than Amazon S3 need this.
         path_style: bool = false;
-        /// Whether the endpoint may begin with http://, which sends files unencrypted.
+        /// Allow an endpoint that begins with http://. Files then cross the network unencrypted.
         allow_http: bool = false;
-        /// The id of the access key. Empty: the AWS_* variables say who this server is, or the machine's role does.
+        /// The access key ID. Empty: the AWS_* variables or the machine's role give the credentials.
         key_id: Option<String> = "";
         /// The secret access key.
         secret: Option<SecretText> = "";
-        /// A file that holds the secret access key instead; a line break at its end is left out.
+        /// A file with the secret access key. One line break at the end of the file is ignored.
         secret_file: Option<PathBuf> = "";
     }
 
-    /// Connections.
+    /// HTTP connections.
     http "http.": Http {
-        /// How long a client may take to send a request's header.
+        /// Close the connection if the header of a request does not arrive within this time.
         header_timeout: Span<1> = "10s";
-        /// How long a client may pause while it sends a body. It may also fall behind a rate of 100 bytes a second by
-        /// twice that time. A body that is no file may take three minutes in all.
+        /// Give up on a request body when nothing arrives for this long, or when it falls behind 100 bytes per second by
+        /// twice this time. A body other than a file must arrive within three minutes.
         body_timeout: Span<1> = "30s";
-        /// How long a client may pause while it takes an answer. It may also fall behind a rate of 1,000 bytes a second
-        /// by twice that time.
+        /// Close the connection if the client reads nothing of the response for this long, or falls behind 1,000 bytes per
+        /// second by twice this time.
         write_timeout: Span<1> = "30s";
-        /// How long a connection may wait for its next request.
+        /// Close a connection that sends no further request for this long.
         idle_timeout: Span<1> = "75s";
-        /// How many connections there may be.
+        /// Maximum number of open connections.
         max_connections: Count<1, 1_000_000> = 10000;
-        /// How many of one address (an IPv6 /64 counts as one).
+        /// Maximum number of open connections from one address. An IPv6 /64 network counts as one address.
         max_connections_per_address: Count<1, 1_000_000> = 1000;
-        /// How much memory everything that waits for clients may take together: bodies that are still on their way and
-        /// answers that are not taken yet. One address may use half of it. Beyond it the answer is 503.
+        /// Maximum memory for everything that waits for clients: request bodies that are still arriving and responses
+        /// that are not yet read. One address can use half of it. Further requests are answered with 503.
         memory_budget: Budget = "64MiB";
-        /// The proxies whose X-Forwarded-For is believed, as addresses or networks: ["10.0.0.0/8", "::1"].
+        /// Addresses or networks of proxies whose X-Forwarded-For header is trusted, such as ["10.0.0.0/8", "::1"].
         trusted_proxies: TrustedProxies = [];
-        /// The hosts that requests may name, without ports: ["keyward.example.org", "*.example.org"]. ["*"]: any. Empty:
-        /// any, but on a loopback address only its names and addresses, and any that a trusted proxy passes on.
+        /// The hosts that requests may name, without ports, such as ["keyward.example.org", "*.example.org"]. ["*"]: any
+        /// host. Empty: any host. On a loopback address, empty allows only loopback names and addresses, and any host
+        /// that a trusted proxy passes on.
         hosts: HostList = [];
-        /// Whether each request is logged: method, route, status and time, never what was sent.
+        /// Log each request: method, route, status and duration. Bodies, headers and query strings are never logged.
         access_log: bool = true;
-        /// Whether Swagger UI and the OpenAPI document are served.
+        /// Serve Swagger UI and the OpenAPI document.
         docs: bool = true;
     }
 
-    /// Rate limits, each a number a minute with bursts of the same size; beyond them the answer is 429. 0 switches one off.
+    /// Rate limits, in requests per minute. As many requests may come at once. Further requests are answered with 429.
+    /// 0 turns a limit off.
     limits "limits.": Limits {
-        /// Whether there are limits; off only for load tests.
+        /// Apply the rate limits. Turn them off for load tests only.
         enabled: bool = true;
-        /// Logins to one account, by whichever of its names.
+        /// Logins to one account, by any of its names.
         logins_per_account: Count<0, 1_000_000> = 10;
-        /// Logins from one address (an IPv6 /64 counts as one).
+        /// Logins from one address. An IPv6 /64 network counts as one address.
         logins_per_address: Count<0, 1_000_000> = 60;
         /// Sign-ups from one address.
         sign_ups_per_address: Count<0, 1_000_000> = 20;
-        /// Sign-ups under one account name.
+        /// Sign-ups with one account name.
         sign_ups_per_account_name: Count<0, 1_000_000> = 20;
-        /// Refreshes from one address.
+        /// Token refreshes from one address.
         refreshes_per_address: Count<0, 1_000_000> = 600;
-        /// Calls of /generate_array by one account.
+        /// Requests to /generate_array by one account.
         arrays_per_account: Count<0, 1_000_000> = 120;
-        /// Calls of every other guarded path by one account.
-        guarded_per_account: Count<0, 1_000_000> = 3000;
-        /// Requests to the notary from one address. Each server counts them alone, also with a Redis.
+        /// All other requests with a token of one account.
+        requests_per_account (was guarded_per_account): Count<0, 1_000_000> = 3000;
+        /// Requests to the notary from one address. Each server counts alone, also with a Redis.
         notary_per_address: Count<0, 1_000_000> = 6000;
-        /// A Redis in which several servers count together, as "redis://HOST:PORT" or "rediss://…" with TLS. While it
-        /// does not answer each server counts alone. They must have the same login key.
+        /// A Redis server, "redis://HOST:PORT" or "rediss://HOST:PORT" with TLS. Servers that name the same Redis count
+        /// requests together. They need the same key for access tokens. While Redis is unreachable, each server counts
+        /// alone.
         redis: Option<SecretText> = "";
     }
 
-    /// Which of the services that Keyward replaces are served.
+    /// Which of the replaced services are served.
     contracts "contracts.": Contracts {
         /// The token notary: /generateToken, /verifyToken.
         notary: bool = true;
@@ -184,11 +190,11 @@ settings! {
         customers: bool = true;
     }
 
-    /// The log, on standard error.
+    /// The log, which goes to standard error.
     log "log.": Log {
         /// What is logged: off, error, warn, info, debug, trace, or a filter such as "info,keyward_server=debug".
         level: LogFilter = "info";
-        /// One line of text or one JSON object for each event: text or json.
+        /// "text": one line of text for each event. "json": one JSON object for each event.
         format: LogFormat = "text";
     }
 }

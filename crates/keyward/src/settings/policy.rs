@@ -1,5 +1,7 @@
-//! The settings as the policies that core and server take: what no single setting can decide is
-//! decided here, and nothing behind it knows keys, units or files.
+//! The settings as the policies that core and server take.
+//!
+//! Invariant: rules that concern several settings are here, and code that takes a policy knows neither names nor units
+//! nor files of settings.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,13 +21,14 @@ use super::list::{self, Values};
 use super::secret::Secret;
 use super::storage::{self, Storage};
 use super::value::{Database, LogFilter, LogFormat};
-use super::{Problem, Problems};
+use super::weak;
+use super::{SettingError, SettingsError, Topic, Warning};
 
 /// Room beside a file for the other parts of its form, in bytes.
 const FORM_ROOM: u64 = 64 * 1_024;
 /// How long a stop waits for requests under way: all of it is to take 30 s at most.
 const DRAIN: Duration = Duration::from_secs(28);
-/// The algorithm of the notary (contract 1).
+/// The algorithm of the notary contract.
 const NOTARY_ALGORITHM: Algorithm = Algorithm::HS512;
 
 /// Everything that the settings decide.
@@ -35,8 +38,8 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     pub(crate) keys: keys::Policy,
     pub(crate) tokens: tokens::Policy,
-    /// How old what a server knows of closed sessions may be on a shared database.
-    pub(crate) feed_bound: Duration,
+    /// How stale the list of closed sessions may be where several servers share a database.
+    pub(crate) max_revocation_lag: Duration,
     pub(crate) passwords: passwords::Policy,
     pub(crate) files: files::Policy,
     pub(crate) storage: Storage,
@@ -49,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) redis: Option<SecretText>,
     pub(crate) router: keyward_server::Settings,
     pub(crate) log: Log,
+    /// What is unsafe or out of date in the settings.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What is logged, and how.
@@ -63,7 +68,7 @@ impl Settings {
     ///
     /// # Errors
     /// Every value that is not allowed.
-    pub(crate) fn read(layers: &Layers) -> Result<Self, Problems> {
+    pub(crate) fn read(layers: &Layers) -> Result<Self, SettingsError> {
         let Values {
             place,
             tokens,
@@ -75,6 +80,10 @@ impl Settings {
             contracts,
             log,
         } = Values::read(layers)?;
+        let mut warnings = layers.warnings.clone();
+        if http.trusted_proxies.is_everyone() {
+            warnings.push(everyone(layers));
+        }
         Ok(Self {
             listen: place.listen,
             data_dir: layers.folder.join(place.data_dir),
@@ -82,11 +91,11 @@ impl Settings {
                 Database::Sqlite(path) => Database::Sqlite(layers.folder.join(path)),
                 other => other,
             },
-            keys: keys_of(&tokens, layers)?,
+            keys: keys_of(&tokens, layers, &mut warnings)?,
             tokens: tokens_of(tokens),
-            feed_bound: sessions.feed_bound.0,
+            max_revocation_lag: sessions.max_revocation_lag.0,
             passwords: passwords_of(&passwords),
-            storage: storage::read(&files, layers)?,
+            storage: storage::read(&files, layers, &mut warnings)?,
             files: files::Policy {
                 largest: files.max_size.0,
                 room: files::Room {
@@ -112,16 +121,30 @@ impl Settings {
                 filter: log.level,
                 format: log.format,
             },
+            warnings,
         })
     }
 }
 
-fn keys_of(tokens: &list::Tokens, layers: &Layers) -> Result<keys::Policy, Problems> {
+fn everyone(layers: &Layers) -> Warning {
+    let key = "http.trusted_proxies";
+    let message = format!(
+        "{key} contains a network of every address, so that any client can claim any address"
+    );
+    let advice = "Name the addresses of your proxies only";
+    Warning::new(Topic::Proxies, layers.place(key), message, advice)
+}
+
+fn keys_of(
+    tokens: &list::Tokens,
+    layers: &Layers,
+    warnings: &mut Vec<Warning>,
+) -> Result<keys::Policy, SettingsError> {
     let login = Secret {
-        key: "tokens.secret",
-        text: &tokens.secret,
-        file_key: "tokens.secret_file",
-        file: tokens.secret_file.as_deref(),
+        key: "tokens.access_token_secret",
+        text: &tokens.access_token_secret,
+        file_key: "tokens.access_token_secret_file",
+        file: tokens.access_token_secret_file.as_deref(),
     };
     let notary = Secret {
         key: "tokens.notary_key",
@@ -131,8 +154,8 @@ fn keys_of(tokens: &list::Tokens, layers: &Layers) -> Result<keys::Policy, Probl
     };
     Ok(keys::Policy {
         algorithm: tokens.algorithm,
-        login: key_of(&login, tokens.algorithm, layers)?,
-        notary: key_of(&notary, NOTARY_ALGORITHM, layers)?,
+        login: key_of(&login, tokens.algorithm, layers, warnings)?,
+        notary: key_of(&notary, NOTARY_ALGORITHM, layers, warnings)?,
     })
 }
 
@@ -140,14 +163,17 @@ fn key_of(
     secret: &Secret<'_>,
     algorithm: Algorithm,
     layers: &Layers,
-) -> Result<Option<SecretText>, Problem> {
-    let Some(found) = secret.find(layers)? else {
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<SecretText>, SettingError> {
+    let Some(found) = secret.find(layers, warnings)? else {
         return Ok(None);
     };
-    match HmacKey::new(algorithm, found.expose().as_bytes()) {
-        Ok(_) => Ok(Some(found)),
-        Err(weak) => Err(layers.problem(secret.source(), advice(secret.key, weak))),
+    let source = secret.source();
+    if let Err(weak) = HmacKey::new(algorithm, found.expose().as_bytes()) {
+        return Err(layers.error(source, advice(secret.key, weak)));
     }
+    warnings.extend(weak::warn(source, &layers.place(source), found.expose()));
+    Ok(Some(found))
 }
 
 fn advice(key: &str, weak: hmac::Error) -> String {
@@ -156,8 +182,8 @@ fn advice(key: &str, weak: hmac::Error) -> String {
         hmac::Error::NotHmac(_) => 32,
     };
     format!(
-        "{key} is too short: {weak}. Make one with `openssl rand -hex {bytes}`, or unset it to have \
-         a random key made and kept in the data folder"
+        "{key} is too short: {weak}. Make one with `openssl rand -hex {bytes}`, or unset it: then the first start \
+         generates a random key and keeps it"
     )
 }
 
@@ -165,9 +191,9 @@ fn tokens_of(tokens: list::Tokens) -> tokens::Policy {
     tokens::Policy {
         access_ttl: tokens.access_ttl.0,
         refresh_ttl: tokens.refresh_ttl.0,
-        session_max_lifetime: tokens.session_span.0,
-        standalone_access_ttl: tokens.single_ttl.0,
-        exchange_access_ttl: tokens.exchange_ttl.0,
+        session_max_lifetime: tokens.session_max_lifetime.0,
+        standalone_access_ttl: tokens.standalone_access_ttl.0,
+        exchange_access_ttl: tokens.exchange_access_ttl.0,
         refresh_grace: tokens.refresh_grace.0,
         leeway: tokens.leeway.0,
         issuer: tokens.issuer,
@@ -208,7 +234,7 @@ fn limits_of(limits: &list::Limits) -> limits::Policy {
         sign_ups_per_account_name: limits.sign_ups_per_account_name.0,
         refreshes_per_address: limits.refreshes_per_address.0,
         arrays_per_account: limits.arrays_per_account.0,
-        guarded_per_account: limits.guarded_per_account.0,
+        requests_per_account: limits.requests_per_account.0,
         notary_per_address: limits.notary_per_address.0,
         ..limits::Policy::default()
     }

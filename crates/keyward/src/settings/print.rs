@@ -1,24 +1,32 @@
-//! Settings as text: the example file, and the values in effect with where each comes from.
+//! Settings as text: the example file, and the values in effect with the place each comes from.
+//!
+//! Invariant: no secret is printed.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
 use super::declare::Setting;
-use super::layers::{Layers, settings};
+use super::layers::Layers;
 use super::list::SECTIONS;
+use super::names::settings;
 use super::value::Raw;
 
 const HEAD: &str = "\
-# Every setting of Keyward with its default. Take away the # before the ones you change.
+# All settings of Keyward, with their defaults. To change a setting, remove the # before it.
 #
-# What counts, the later over the earlier: the defaults, this file (keyward.toml in the folder that Keyward
-# is started in, or --config FILE), .env in that folder, the environment, flags. In the environment
-# tokens.access_ttl is KEYWARD_TOKENS__ACCESS_TTL. PORT, JWT_SECRET and JWT_ALGO are read as well.
-# `keyward config check` tells whether all is well, `keyward config show` what is in effect and why.
+# Keyward reads settings from these places. A later place overrides an earlier one:
+#   1. the defaults
+#   2. the settings file: keyward.toml in the folder that Keyward is started in, or the file of --config
+#   3. the file .env in the folder that Keyward is started in
+#   4. environment variables: tokens.access_ttl is KEYWARD_TOKENS__ACCESS_TTL. The variables PORT, JWT_SECRET and
+#      JWT_ALGO are read too.
+#   5. command-line flags
+# `keyward config check` reports errors and warnings. `keyward config show` prints the settings in effect, and where
+# each comes from.
 ";
 
-/// What stands for a secret that is set.
+/// Printed in place of a secret that is set.
 const HIDDEN: &str = "(set, not shown)";
 
 /// The whole example file: made from the list of settings.
@@ -39,7 +47,7 @@ pub(crate) fn example() -> String {
     text
 }
 
-/// The values in effect as a settings file, the source of each behind it.
+/// The values in effect as a settings file, each with its origin in a comment.
 pub(crate) fn show(layers: &Layers) -> String {
     let mut text = String::new();
     for section in SECTIONS {
@@ -47,20 +55,20 @@ pub(crate) fn show(layers: &Layers) -> String {
             let _ = writeln!(text, "\n[{name}]");
         }
         for setting in section.settings {
-            if let Some((raw, source)) = layers.entry(setting) {
+            if let Some((raw, origin)) = layers.entry(setting) {
                 let value = visible(setting, raw).to_toml();
-                let _ = writeln!(text, "{} = {value}  # {source}", setting.name);
+                let _ = writeln!(text, "{} = {value}  # {origin}", setting.name);
             }
         }
     }
     text
 }
 
-/// The values in effect as a JSON array of key, value and source.
+/// The values in effect as a JSON array of objects with `key`, `value` and `source`.
 pub(crate) fn show_json(layers: &Layers) -> Value {
     settings()
         .filter_map(|setting| {
-            let (raw, source) = layers.entry(setting)?;
+            let (raw, origin) = layers.entry(setting)?;
             let value = match visible(setting, raw) {
                 Raw::Text(text) => json!(text),
                 Raw::Integer(number) => json!(number),
@@ -68,7 +76,7 @@ pub(crate) fn show_json(layers: &Layers) -> Value {
                 Raw::List(items) => json!(items),
                 Raw::Foreign => Value::Null,
             };
-            Some(json!({"key": setting.key, "value": value, "source": source.to_string()}))
+            Some(json!({"key": setting.key, "value": value, "source": origin.to_string()}))
         })
         .collect()
 }

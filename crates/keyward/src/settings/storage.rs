@@ -1,11 +1,13 @@
-//! Where the bytes of files are kept, by settings that make sense together or are refused.
+//! Where the contents of files are kept.
+//!
+//! Invariant: settings of a bucket that do not fit together are refused.
 
 use std::time::Duration;
 
 use keyward_core::error::chain;
 use keyward_store::blobs::s3::{BadOptions, Credentials, LARGEST, Options};
 
-use super::Problem;
+use super::error::{SettingError, Warning};
 use super::layers::Layers;
 use super::list::Files;
 use super::secret::Secret;
@@ -13,7 +15,7 @@ use super::secret::Secret;
 /// How long an upload to a bucket may take: a day later what no file names is removed.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(12 * 3_600);
 
-/// Where the bytes of files are kept.
+/// Where the contents of files are kept.
 pub(crate) enum Storage {
     /// In the data folder.
     DataDir {
@@ -34,25 +36,31 @@ impl Storage {
     }
 }
 
-pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
+pub(super) fn read(
+    files: &Files,
+    layers: &Layers,
+    warnings: &mut Vec<Warning>,
+) -> Result<Storage, SettingError> {
     let Some(url) = &files.url else {
         return match bucket_alone(files) {
             None => Ok(Storage::DataDir {
                 min_free: files.min_free.0,
             }),
             Some(key) => {
-                let message = format!("{key} is for files in a bucket: name that as files.url");
-                Err(layers.problem(key, message))
+                let message = format!(
+                    "{key} applies to files in a bucket only: name the bucket in files.url"
+                );
+                Err(layers.error(key, message))
             }
         };
     };
     if files.max_size.0 > LARGEST {
         let message = format!("files.max_size must be at most {}GiB on S3", LARGEST >> 30);
-        return Err(layers.problem("files.max_size", message));
+        return Err(layers.error("files.max_size", message));
     }
     if files.upload_timeout.0 > LONGEST_UPLOAD {
         let message = "files.upload_timeout must be at most 12h on S3";
-        return Err(layers.problem("files.upload_timeout", message));
+        return Err(layers.error("files.upload_timeout", message));
     }
     let amazon = |name| layers.amazon(name).map(|value| value.expose().to_owned());
     let region = files.region.clone();
@@ -61,7 +69,7 @@ pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
         endpoint: files.endpoint.clone(),
         region,
         path_style: files.path_style,
-        credentials: credentials(files, layers)?,
+        credentials: credentials(files, layers, warnings)?,
         allow_http: files.allow_http,
         longest_upload: files.upload_timeout.0,
         ..Options::new(url.clone())
@@ -71,12 +79,12 @@ pub(super) fn read(files: &Files, layers: &Layers) -> Result<Storage, Problem> {
             BadOptions::Endpoint | BadOptions::PlainHttp => "files.endpoint",
             BadOptions::Url | BadOptions::Settings(_) => "files.url",
         };
-        layers.problem(key, format!("{key}: {}", chain(&error)))
+        layers.error(key, format!("{key}: {}", chain(&error)))
     })?;
     Ok(Storage::S3(Box::new(options)))
 }
 
-/// A setting that is given and means nothing without a bucket.
+/// The first given setting that applies to a bucket only.
 fn bucket_alone(files: &Files) -> Option<&'static str> {
     let given = [
         ("files.endpoint", files.endpoint.is_some()),
@@ -90,14 +98,18 @@ fn bucket_alone(files: &Files) -> Option<&'static str> {
     given.iter().find(|(_, given)| *given).map(|(key, _)| *key)
 }
 
-fn credentials(files: &Files, layers: &Layers) -> Result<Credentials, Problem> {
+fn credentials(
+    files: &Files,
+    layers: &Layers,
+    warnings: &mut Vec<Warning>,
+) -> Result<Credentials, SettingError> {
     let secret = Secret {
         key: "files.secret",
         text: &files.secret,
         file_key: "files.secret_file",
         file: files.secret_file.as_deref(),
     };
-    match (&files.key_id, secret.find(layers)?) {
+    match (&files.key_id, secret.find(layers, warnings)?) {
         (Some(id), Some(secret)) => Ok(Credentials::Key {
             id: id.clone(),
             secret,
@@ -106,12 +118,12 @@ fn credentials(files: &Files, layers: &Layers) -> Result<Credentials, Problem> {
             variables: layers.amazon.clone(),
         }),
         (Some(_), None) => {
-            let message = "files.key_id needs its secret: give files.secret or files.secret_file";
-            Err(layers.problem("files.key_id", message))
+            let message = "files.key_id also needs files.secret or files.secret_file";
+            Err(layers.error("files.key_id", message))
         }
         (None, Some(_)) => {
-            let message = format!("{} needs files.key_id beside it", secret.source());
-            Err(layers.problem(secret.source(), message))
+            let message = format!("{} also needs files.key_id", secret.source());
+            Err(layers.error(secret.source(), message))
         }
     }
 }

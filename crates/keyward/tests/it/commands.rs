@@ -1,8 +1,11 @@
 //! The command line by itself: help, exit codes, settings, and what commands say where there is no data.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use tempfile::TempDir;
 
-use crate::server::{keyward, keyward_with};
+use crate::server::{Server, keyward, keyward_with};
 
 fn folder() -> TempDir {
     TempDir::new().unwrap()
@@ -103,9 +106,54 @@ fn config_show_hides_secrets_and_names_sources() {
     );
     let json = show("config show --json");
     assert!(
-        json.contains("\"tokens.secret\"") && !json.contains(secret),
+        json.contains("\"tokens.access_token_secret\"") && !json.contains(secret),
         "{json}"
     );
+}
+
+#[test]
+fn config_check_and_show_and_serve_print_the_warnings_beside_the_result() {
+    let folder = folder();
+    let path = folder.path().join("keyward.toml");
+    std::fs::write(
+        &path,
+        "[tokens]\nsession_span = \"3d\"\nsecret = \"changeme-changeme-changeme-changeme\"\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let env = [
+        ("KEYWARD_VERSION", "1"),
+        ("KEYWARD_HTTP__TRUSTED_PROXIES", "::/0"),
+    ];
+    let warnings = [
+        "keyward.toml:2: tokens.session_span is an old name. Write tokens.session_max_lifetime instead",
+        "keyward.toml: holds a secret and has mode 644",
+        "keyward.toml:3: tokens.access_token_secret is weak",
+        "KEYWARD_VERSION is not a setting and is not read",
+        "http.trusted_proxies contains a network of every address",
+    ];
+    for args in ["config check", "config show", "config show --json"] {
+        let ended = keyward_with(folder.path(), args, &env, "");
+        for warning in warnings {
+            assert!(
+                ended.stderr.contains(warning),
+                "{warning} is not in {}",
+                ended.stderr
+            );
+            assert!(!ended.stdout.contains(warning), "{}", ended.stdout);
+        }
+        assert!(!ended.stderr.contains("changeme"), "{}", ended.stderr);
+        assert!(!ended.fine().contains("changeme"));
+    }
+    let server = Server::start_with(folder.path(), "", &env);
+    for warning in warnings {
+        assert!(
+            server.log().contains(warning),
+            "{warning} is not in {}",
+            server.log()
+        );
+    }
+    assert!(!server.log().contains("changeme"));
 }
 
 #[test]

@@ -43,6 +43,9 @@ fn a_sound_folder_passes_with_and_without_a_server() {
         assert_eq!(code, 0, "{findings:?}");
         for check in [
             "settings",
+            "setting names",
+            "settings files",
+            "secrets",
             "folder",
             "demo",
             "server",
@@ -82,6 +85,22 @@ fn what_others_can_read_is_found() {
         let (code, findings) = examine(folder.path(), "");
         assert_eq!((code, level(&findings, check)), (1, "fail"), "{findings:?}");
         fs::set_permissions(&path, before).unwrap();
+    }
+}
+
+#[test]
+fn settings_files_and_secrets_are_looked_at() {
+    let folder = served();
+    let path = folder.path().join("key");
+    fs::write(&path, "secret".repeat(8)).unwrap();
+    for (mode, expected) in [(0o600, "ok"), (0o644, "warn")] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let env = [("KEYWARD_TOKENS__SECRET_FILE", "key")];
+        let findings = keyward_with(folder.path(), "doctor --json", &env, "").json();
+        let findings = findings.as_array().unwrap();
+        assert_eq!(level(findings, "settings files"), expected);
+        assert_eq!(level(findings, "secrets"), "warn");
+        assert_eq!(level(findings, "setting names"), "warn");
     }
 }
 

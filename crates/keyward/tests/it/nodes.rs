@@ -19,7 +19,7 @@ const LOGOUTS: usize = 500;
 const REUSES: usize = 50;
 /// Within what every node refuses what another closed.
 const BOUND: Duration = Duration::from_secs(1);
-/// How old what a node knows may be when it relies on it (`sessions.feed_bound`), and room for a busy machine.
+/// How old what a node knows may be when it relies on it (`sessions.max_revocation_lag`), and room for a busy machine.
 pub(crate) const FEED_BOUND: Duration = Duration::from_millis(2_500);
 /// How long a request may wait until it is told that the database does not answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(2);

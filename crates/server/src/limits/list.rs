@@ -99,7 +99,7 @@ limits! {
     /// Requests to /generate_array by one account.
     ArraysPerAccount = arrays_per_account: 120, Account;
     /// All other requests with a token of one account.
-    GuardedPerAccount = guarded_per_account: 3000, Account;
+    GuardedPerAccount = requests_per_account: 3000, Account;
     /// Requests to the notary from one address. Each server counts them alone, also with a Redis.
     NotaryPerAddress = notary_per_address: 6000, NetworkHere;
 }

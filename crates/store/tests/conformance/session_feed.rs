@@ -132,7 +132,7 @@ async fn server(rows: Arc<dyn Rows>, clock: &Arc<ManualClock>) -> Sessions {
     let sessions = Sessions::load(rows, accounts, clock.clone()).await;
     sessions
         .expect("the store")
-        .with_feed_bound(Duration::from_secs(2))
+        .with_max_revocation_lag(Duration::from_secs(2))
 }
 
 pub(crate) async fn what_one_node_has_deleted_leaves_the_memory_of_the_others(backend: &Backend) {

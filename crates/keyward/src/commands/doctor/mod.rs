@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::output;
-use crate::settings::{Database, Flags, Settings};
+use crate::settings::{Database, Flags, Settings, Topic, Warning};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -82,7 +82,7 @@ impl Arguments {
             Err(error) => vec![Finding::fail(
                 "settings",
                 format!("{error:#}"),
-                "correct them; `keyward config example` explains each",
+                "correct them; `keyward config example` explains every setting",
             )],
         };
         if self.json {
@@ -113,7 +113,18 @@ impl Arguments {
 }
 
 fn examine(settings: &Settings) -> Vec<Finding> {
-    let mut findings = vec![Finding::ok("settings", "they are usable")];
+    let mut findings = vec![Finding::ok("settings", "they are valid")];
+    for (topic, check, fine) in [
+        (Topic::Names, "setting names", "all are known and current"),
+        (
+            Topic::Files,
+            "settings files",
+            "other users cannot change them or read the secrets in them",
+        ),
+        (Topic::Secrets, "secrets", "none of the given ones is weak"),
+    ] {
+        findings.extend(about(settings, topic, check, fine));
+    }
     findings.extend(data::examine(settings));
     if let Database::Postgres(url) = &settings.database {
         findings.extend(postgres::examine(url));
@@ -121,6 +132,24 @@ fn examine(settings: &Settings) -> Vec<Finding> {
     findings.extend(bucket::examine(settings));
     findings.extend(machine::examine(settings));
     findings
+}
+
+/// The warnings of one topic, or the finding that there are none.
+fn about(
+    settings: &Settings,
+    topic: Topic,
+    check: &'static str,
+    fine: &'static str,
+) -> Vec<Finding> {
+    let warnings = settings.warnings.iter();
+    let found: Vec<Finding> = warnings
+        .filter(|warning| warning.topic == topic)
+        .map(|Warning { found, advice, .. }| Finding::warn(check, found, advice))
+        .collect();
+    match found.is_empty() {
+        true => vec![Finding::ok(check, fine)],
+        false => found,
+    }
 }
 
 /// A number of bytes in a readable unit.

@@ -62,9 +62,12 @@ fn without_a_key_of_its_own_a_bucket_is_opened_as_amazons_tools_open_it() {
 #[test]
 fn settings_of_a_bucket_that_do_not_fit_together_are_refused() {
     let file = |text| World::new().file("keyward.toml", text);
-    file("[files]\nendpoint = \"https://s3.example\"")
-        .refused_for(&["keyward.toml:2: files.endpoint", "name that as files.url"]);
-    file("[files]\npath_style = true").refused_for(&["files.path_style is for files in a bucket"]);
+    file("[files]\nendpoint = \"https://s3.example\"").refused_for(&[
+        "keyward.toml:2: files.endpoint",
+        "name the bucket in files.url",
+    ]);
+    file("[files]\npath_style = true")
+        .refused_for(&["files.path_style applies to files in a bucket"]);
     let named = |text: &str| {
         let text = format!("[files]\nurl = \"s3://keyward-files\"\n{text}");
         World::new().file("keyward.toml", &text)
@@ -74,9 +77,9 @@ fn settings_of_a_bucket_that_do_not_fit_together_are_refused() {
         "s3://bucket or s3://bucket/prefix",
     ]);
     named("key_id = \"key\"").refused_for(&["keyward.toml:3", "files.secret_file"]);
-    named("secret = \"hidden\"").refused_for(&["files.secret needs files.key_id"]);
+    named("secret = \"hidden\"").refused_for(&["files.secret also needs files.key_id"]);
     named("key_id = \"key\"\nsecret = \"hidden\"\nsecret_file = \"key\"")
-        .refused_for(&["files.secret_file is given beside files.secret"]);
+        .refused_for(&["files.secret_file and files.secret are both given"]);
     named("endpoint = \"http://s3.example\"").refused_for(&["files.endpoint", "allow_http = true"]);
     named("endpoint = \"https://10.0.0.1\"").refused_for(&["files.endpoint", "path_style = true"]);
     named("max_size = \"79GiB\"").refused_for(&["files.max_size must be at most 78GiB"]);

@@ -225,7 +225,7 @@ async fn other_methods_are_refused_with_those_allowed() {
 #[tokio::test]
 async fn an_accounts_calls_are_limited() {
     let limits = limits::Policy {
-        guarded_per_account: 2,
+        requests_per_account: 2,
         ..limits::Policy::default()
     };
     let app = TestApp::with(Options {

@@ -271,7 +271,7 @@ async fn pair_of(app: &TestApp, username: &str) -> String {
 #[tokio::test]
 async fn guarded_paths_are_counted_for_each_account_of_each_role() {
     let limits = keyward_server::limits::Policy {
-        guarded_per_account: 4,
+        requests_per_account: 4,
         ..keyward_server::limits::Policy::default()
     };
     let exchange = Exchange::with(Options {
