@@ -97,6 +97,10 @@ fn duplicate_names_are_refused_at_every_level_and_through_escapes() {
         (r#"[[{"a":1,"a":1}]]"#, 9),
         (r#"{"":1,"":2}"#, 6),
         (r#"{"\ud83d\ude00":1,"😀":2}"#, 18),
+        (r#"{"\uD83D\uDE00":1,"😀":2}"#, 18),
+        (r#"{"\u00E9":1,"\u00e9":2}"#, 12),
+        (r#"{"\uABCD":1,"\uabcd":2}"#, 12),
+        (r#"{"\uEF01":1,"\uef01":2}"#, 12),
         (r#"{"a\/b":1,"a/b":2}"#, 10),
         (r#"{"a":{"b":{}},"a":1}"#, 14),
     ] {
@@ -115,6 +119,9 @@ fn the_same_name_in_different_objects_is_no_duplicate() {
 fn lone_surrogates_are_refused() {
     for text in [
         r#""\ud800""#,
+        r#""\uD800""#,
+        r#""\uDBFF\u0041""#,
+        r#""\uDFFF""#,
         r#""\udc00""#,
         r#""\ud800\ud800""#,
         r#""\ud800x""#,

@@ -150,6 +150,11 @@ fn texts() -> Vec<String> {
         ]);
     }
     texts.extend([
+        "Public-Key: (2048 bit)\nModulus:\n    00:c3:a1:5b\nExponent: 65537 (0x10001)".to_owned(),
+        "pub:\n    04:c3:a1:5b\nASN1 OID: prime256v1\nNIST CURVE: P-256".to_owned(),
+        "Modulus=C3A15BC3A15BC3A15BC3A15BC3A15B".to_owned(),
+        "----- BEGIN EC PUBLIC KEY -----\nBC3A15BC3A15B".to_owned(),
+        "BEGIN X509 CERTIFICATE of somebody whose".to_owned(),
         "<RSAKeyValue><Modulus>sYp3</Modulus><Exponent>AQAB</Exponent></RSAKeyValue>".to_owned(),
         format!("[\"{}\"]", base64(&der("rsa_certificate.pem"))),
         format!(
@@ -224,6 +229,27 @@ fn a_bare_private_key_is_refused_as_such() {
                 "{text}"
             );
         }
+    }
+}
+
+#[test]
+fn a_private_key_in_another_frame_is_refused_as_such() {
+    let jwk = PAIRS[1].jwk(r#","d":"AQAB""#);
+    for text in [
+        "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAAA".to_owned(),
+        "----- BEGIN RSA PRIVATE KEY -----\nMIIEpAIBAAKCAQEA".to_owned(),
+        "-----BEGIN%20PRIVATE%20KEY-----%0AMIIEpAIBAAKCAQEA".replace("-----", "%2D%2D"),
+        serde_json::to_string(&jwk).unwrap(),
+        jwk.replace('"', "'"),
+        base64(jwk.as_bytes()),
+        PAIRS[1].jwk("").replacen('{', "{'d': 'AQAB', ", 1),
+        format!("[{jwk}]"),
+    ] {
+        assert_eq!(
+            SuppliedKey::parse(&text).unwrap_err(),
+            KeyError::Private,
+            "{text}"
+        );
     }
 }
 

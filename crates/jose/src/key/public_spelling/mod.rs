@@ -30,15 +30,16 @@ const SHORTEST: usize = 32;
 /// The first words of OpenSSH public keys (RFC 4253 §6.6, RFC 5656, RFC 8709, OpenSSH's PROTOCOL.u2f).
 const OPENSSH_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
 
-/// Words that only the frame of a public key has, without white space.
-const FRAMES: [&str; 7] = [
-    "BEGINPUBLICKEY",
-    "BEGINRSAPUBLICKEY",
-    "BEGINCERTIFICATE",
-    "BEGINTRUSTEDCERTIFICATE",
-    "BEGINX509CERTIFICATE",
-    "BEGINSSH2PUBLICKEY",
+/// How many characters of a frame's label are looked at.
+const LONGEST_LABEL: usize = 40;
+
+/// Words, without white space, that only the other notations of a key have: .NET's XML, and what `openssl` prints.
+const NOTATIONS: [&str; 5] = [
+    "<Modulus>",
+    "Modulus:",
+    "Modulus=",
     "RSAKeyValue",
+    "ASN1OID:",
 ];
 
 /// The kinds of keys that a JWK names.
@@ -75,19 +76,41 @@ fn find_within(text: &str, encodings: usize) -> Option<Spelled> {
         })
 }
 
-/// Whether the text, without white space and quotes, names what only a framed key or a JWK names.
+/// What the text, without white space and quotes, names as only a framed key, a JWK or a printed key does.
 fn mentions_key(plain: &str) -> Option<Spelled> {
-    let framed = FRAMES.iter().any(|frame| plain.contains(frame));
-    let is_key_type = |rest: &str| {
+    let label = |(at, begin): (usize, &str)| {
+        let rest = &plain.as_bytes()[at + begin.len()..];
+        let label = &rest[..rest.len().min(LONGEST_LABEL)];
+        let names = |kind: &[u8]| label.windows(kind.len()).any(|part| part == kind);
+        match names(b"PRIVATEKEY") {
+            true => Some(Spelled::Private),
+            false => (names(b"PUBLICKEY") || names(b"CERTIFICATE")).then_some(Spelled::Public),
+        }
+    };
+    let framed = || plain.match_indices("BEGIN").find_map(label);
+    let noted = || NOTATIONS.iter().any(|notation| plain.contains(notation));
+    framed()
+        .or_else(|| mentions_jwk(plain))
+        .or_else(|| noted().then_some(Spelled::Public))
+}
+
+/// What a JWK in the text is, by its `kty` and whether it has a `d`.
+fn mentions_jwk(plain: &str) -> Option<Spelled> {
+    let key_type = |(at, kty): (usize, &str)| {
+        let rest = &plain[at + kty.len()..];
         let value = rest.trim_start_matches([':', '=', '>']);
-        value.len() < rest.len() && KEY_TYPES.iter().any(|name| value.starts_with(name))
+        let is_key_type = |name: &&&str| value.starts_with(**name);
+        KEY_TYPES
+            .iter()
+            .find(is_key_type)
+            .filter(|_| value.len() < rest.len())
     };
-    let is_jwk = || {
-        plain
-            .match_indices("kty")
-            .any(|(at, name)| is_key_type(&plain[at + name.len()..]))
-    };
-    (framed || is_jwk()).then_some(Spelled::Public)
+    let key_type = plain.match_indices("kty").find_map(key_type)?;
+    let is_private = || plain.contains(",d:") || plain.contains("{d:");
+    Some(match *key_type != "oct" && is_private() {
+        true => Spelled::Private,
+        false => Spelled::Public,
+    })
 }
 
 /// What base64 or hexadecimal in the text begins.
