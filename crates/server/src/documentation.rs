@@ -19,11 +19,11 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// The sections of the document, in the order in which Swagger UI shows them.
 const TAGS: [&str; 7] = [
-    "1 notary",
-    "2 directory",
-    "3 exchange",
-    "4 vectors",
-    "5 customers",
+    "notary",
+    "directory",
+    "exchange",
+    "vectors",
+    "customers",
     "native",
     "health",
 ];

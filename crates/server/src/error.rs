@@ -15,6 +15,7 @@ use keyward_core::error::{Code, Fault, Kind, chain};
 use keyward_core::memory::Exhausted;
 use keyward_core::{accounts, customers, files, notary, sessions, tokens};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::extract::guard::GuardError;
 use crate::limits::Exceeded;
@@ -230,6 +231,11 @@ impl From<GuardError> for Failure {
 
 /// How a contract words a failure.
 pub(crate) trait Shape: Send + Sync + 'static {
+    /// The body of the answer, for the OpenAPI document.
+    type Body: ToSchema;
+    /// The media type of that body.
+    const MEDIA_TYPE: &'static str = "application/json";
+
     /// What is said to a request that does not get past the guard. A realm is never told where the contract has no
     /// words for it.
     fn refuse(error: GuardError) -> Failure {
@@ -284,7 +290,7 @@ pub(crate) const PROBLEM: &str = "application/problem+json";
 pub(crate) struct Problem;
 
 /// A problem document (RFC 9457 §3.1).
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemDocument<'a> {
     /// The error's code as a URN: `urn:keyward:error:` and a word that stays the same.
     #[schema(value_type = String, example = "urn:keyward:error:invalid_request", pattern = "^urn:keyward:error:[a-z_]+$")]
@@ -301,6 +307,9 @@ pub(crate) struct ProblemDocument<'a> {
 }
 
 impl Shape for Problem {
+    type Body = ProblemDocument<'static>;
+    const MEDIA_TYPE: &'static str = PROBLEM;
+
     fn render(failure: &Failure) -> Response {
         let document = ProblemDocument {
             r#type: failure.code.urn(),

@@ -12,7 +12,9 @@ mod list;
 mod login;
 mod memory;
 mod password_login;
+mod responses;
 mod router;
+mod schemas;
 mod state;
 mod welcome;
 

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 use utoipa::openapi::OpenApi;
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::{Problem, Shape, method_not_allowed, not_found};
@@ -69,7 +70,7 @@ fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
     all.add::<Problem>(!on.vectors, health::routes());
     all.add::<Problem>(on.customers, contract::customers::routes());
     match (on.directory, on.vectors) {
-        (true, true) => all.add::<contract::directory::Directory>(true, login::routes()),
+        (true, true) => all.add::<login::Either>(true, login::routes()),
         (directory, vectors) => {
             all.add::<contract::directory::Directory>(
                 directory,
@@ -102,7 +103,10 @@ impl Assembly {
         if !switched_on {
             return;
         }
-        let (router, document) = routes.split_for_parts();
+        let (router, mut document) = routes.split_for_parts();
+        // The sets of responses refer to it.
+        let schemas = &mut document.components.get_or_insert_default().schemas;
+        schemas.insert(S::Body::name().into(), S::Body::schema());
         let router = router.method_not_allowed_fallback(other_method::<S>);
         self.router = std::mem::take(&mut self.router).merge(router);
         self.document.merge(document);

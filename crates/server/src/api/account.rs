@@ -19,6 +19,7 @@ use crate::extract::guard::GuardError;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::limits::{Limit, Limits};
+use crate::responses::{Guarded, Takes, Writes};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -32,9 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     get, path = "/api/v1/account", tag = "native", security(("bearer" = [])),
     responses(
         (status = 200, body = AccountResponse),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>,
     ),
 )]
 async fn show(caller: Caller) -> axum::Json<AccountResponse> {
@@ -47,15 +46,8 @@ async fn show(caller: Caller) -> axum::Json<AccountResponse> {
     request_body = PasswordRequest,
     responses(
         (status = 204),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 403, description = "The current password is wrong",
-            body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM),
-        (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        (status = 403, description = "The current password is wrong", body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Takes<Problem>, Writes<Problem>,
     ),
 )]
 async fn change_password(

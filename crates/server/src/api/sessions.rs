@@ -13,11 +13,12 @@ use utoipa_axum::routes;
 use super::Error;
 use super::caller::Caller;
 use super::wire::SessionResponse;
-use crate::error::{PROBLEM, ProblemDocument};
+use crate::error::{PROBLEM, Problem, ProblemDocument};
 use crate::extract::id::PathId;
-use crate::extract::query::{Query, next_link};
+use crate::extract::query::{PageParameters, Query, next_link};
 use crate::list::{self, ARRAY};
 use crate::memory::Payer;
+use crate::responses::{Guarded, Queries, Writes};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -29,17 +30,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Lists the open sessions of whoever calls, by id.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "native", security(("bearer" = [])),
-    params(
-        ("limit" = Option<u32>, Query, description = "1 to 1,000, default 100"),
-        ("after" = Option<i64>, Query, description = "Only ids above this one"),
-    ),
+    params(PageParameters),
     responses(
-        (status = 200, body = Vec<SessionResponse>,
-            headers(("Link" = String, description = "rel=\"next\", where there is a next page"))),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 200, body = Vec<SessionResponse>, headers(("Link" = String, description = "rel=\"next\", where there is a next page"))),
+        Guarded<Problem>, Queries<Problem>,
     ),
 )]
 async fn list(
@@ -65,15 +59,11 @@ async fn list(
 /// Closes an open session of whoever calls; its tokens are refused at once.
 #[utoipa::path(
     delete, path = "/api/v1/sessions/{id}", tag = "native", security(("bearer" = [])),
-    params(("id" = i64, Path)),
+    params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, description = "Not an open session of yours",
-            body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        (status = 404, description = "Not an open session of yours", body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Writes<Problem>,
     ),
 )]
 async fn close(

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::extract::member::Member;
 use crate::list::Row;
+use crate::schemas::Password;
 
 /// Who calls.
 #[derive(Serialize, ToSchema)]
@@ -18,11 +19,13 @@ pub(super) struct AccountResponse {
     #[schema(value_type = String, example = "default")]
     realm: &'static str,
     /// As typed at sign-up.
-    #[schema(example = "test")]
+    #[schema(required = true, example = "test")]
     username: Option<String>,
     /// As typed at sign-up.
+    #[schema(required = true)]
     email: Option<String>,
     /// What the person is called.
+    #[schema(required = true)]
     name: Option<String>,
     /// UTC, with milliseconds.
     #[schema(format = DateTime)]
@@ -52,11 +55,11 @@ impl AccountResponse {
 pub(super) struct PasswordRequest {
     /// The present one.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = Password, required = true)]
     pub(super) current_password: Member,
     /// 1 to 1,024 bytes.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = Password, required = true)]
     pub(super) new_password: Member,
 }
 
@@ -76,6 +79,7 @@ pub(super) struct SessionResponse {
     #[schema(format = DateTime)]
     expires_at: String,
     /// What the client called itself.
+    #[schema(required = true)]
     user_agent: Option<String>,
     /// Whether it is that of the token presented.
     current: bool,

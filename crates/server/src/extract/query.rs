@@ -85,6 +85,19 @@ impl Query {
     }
 }
 
+/// What [`Query::page`] reads, for the OpenAPI document.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "`Query` reads it; this describes it")]
+pub(crate) struct PageParameters {
+    /// The most entries of a page.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 1_000, default = 100)]
+    limit: (),
+    /// Only entries with a greater id.
+    #[param(value_type = i64, required = false, minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
+    after: (),
+}
+
 /// The `Link` to the next page of a list at `path` (RFC 8288).
 pub(crate) fn next_link(path: &str, limit: u32, next: i64) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!(

@@ -20,6 +20,7 @@ use crate::extract::guard::token;
 use crate::extract::json::Json;
 use crate::limits::{Limit, Limits};
 use crate::password_login::{Attempt, Form, NameRule};
+use crate::responses::{Guarded, Limited, Takes, Writes};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -31,16 +32,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Logs in by username or e-mail address.
 #[utoipa::path(
-    post, path = "/api/v1/authentication/login", tag = "5 customers", request_body = LoginRequest,
+    post, path = "/api/v1/authentication/login", tag = "customers", request_body = LoginRequest,
     responses(
         (status = 200, body = TokenPairResponse),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
         (status = 401, description = "Wrong", body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM),
-        (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        Takes<Problem>, Limited<Problem>, Writes<Problem>,
     ),
 )]
 async fn log_in(
@@ -66,15 +62,11 @@ async fn log_in(
 /// A refresh token works once: presented again, it ends the login that it descends from, with every
 /// token of it.
 #[utoipa::path(
-    post, path = "/api/v1/authentication/refresh", tag = "5 customers",
+    post, path = "/api/v1/authentication/refresh", tag = "customers",
     security(("bearer" = [])),
     responses(
         (status = 200, body = TokenPairResponse),
-        (status = 401, description = "No good refresh token",
-            body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Writes<Problem>,
     ),
 )]
 async fn refresh(
@@ -92,14 +84,11 @@ async fn refresh(
 
 /// Closes the session of an access or refresh token, of whichever contract.
 #[utoipa::path(
-    post, path = "/api/v1/authentication/logout", tag = "5 customers",
+    post, path = "/api/v1/authentication/logout", tag = "customers",
     security(("bearer" = [])),
     responses(
         (status = 204),
-        (status = 401, description = "No good token",
-            body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Writes<Problem>,
     ),
 )]
 async fn log_out(State(tokens): State<Tokens>, headers: HeaderMap) -> Result<StatusCode, Error> {

@@ -14,12 +14,13 @@ use utoipa_axum::routes;
 use super::precondition::{Known, Required, entity_tag};
 use super::wire::{CustomerRequest, CustomerResponse, NewCustomerRequest};
 use super::{Caller, Error};
-use crate::error::{Failure, PROBLEM, Problem, ProblemDocument};
+use crate::error::{Failure, Problem};
 use crate::extract::id::PathId;
 use crate::extract::json::Json;
-use crate::extract::query::{Query, next_link};
+use crate::extract::query::{PageParameters, Query, next_link};
 use crate::list::{self, ARRAY};
 use crate::memory::Payer;
+use crate::responses::{Conditional, Finds, Guarded, Queries, Takes, Writes};
 use crate::state::App;
 
 const PATH: &str = "/api/v1/customers/customers";
@@ -33,18 +34,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Lists the customers, by id.
 #[utoipa::path(
-    get, path = "/api/v1/customers/customers", tag = "5 customers", security(("bearer" = [])),
-    params(
-        ("limit" = Option<u32>, Query, description = "1 to 1,000, default 100"),
-        ("after" = Option<i64>, Query, description = "Only ids above this one"),
-    ),
+    get, path = "/api/v1/customers/customers", tag = "customers", security(("bearer" = [])),
+    params(PageParameters),
     responses(
-        (status = 200, body = Vec<CustomerResponse>,
-            headers(("Link" = String, description = "rel=\"next\", where there is a next page"))),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 200, body = Vec<CustomerResponse>, headers(("Link" = String, description = "rel=\"next\", where there is a next page"))),
+        Guarded<Problem>, Queries<Problem>,
     ),
 )]
 async fn list(
@@ -66,18 +60,11 @@ async fn list(
 
 /// Adds a customer.
 #[utoipa::path(
-    post, path = "/api/v1/customers/customers", tag = "5 customers", security(("bearer" = [])),
+    post, path = "/api/v1/customers/customers", tag = "customers", security(("bearer" = [])),
     request_body = NewCustomerRequest,
     responses(
-        (status = 201, body = CustomerResponse,
-            headers(("Location" = String), ("ETag" = String))),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM),
-        (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 201, body = CustomerResponse, headers(("Location" = String), ("ETag" = String))),
+        Guarded<Problem>, Takes<Problem>, Writes<Problem>,
     ),
 )]
 async fn create(
@@ -92,18 +79,15 @@ async fn create(
 
 /// Shows a customer.
 #[utoipa::path(
-    get, path = "/api/v1/customers/customers/{id}", tag = "5 customers", security(("bearer" = [])),
+    get, path = "/api/v1/customers/customers/{id}", tag = "customers", security(("bearer" = [])),
     params(
-        ("id" = i64, Path),
+        ("id" = i64, Path, minimum = 1),
         ("If-None-Match" = Option<String>, Header, description = "ETags already known"),
     ),
     responses(
         (status = 200, body = CustomerResponse, headers(("ETag" = String))),
         (status = 304, description = "Not changed since", headers(("ETag" = String))),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Finds<Problem>,
     ),
 )]
 async fn show(
@@ -121,24 +105,16 @@ async fn show(
 
 /// Replaces a customer.
 #[utoipa::path(
-    put, path = "/api/v1/customers/customers/{id}", tag = "5 customers", security(("bearer" = [])),
+    put, path = "/api/v1/customers/customers/{id}", tag = "customers", security(("bearer" = [])),
     params(
-        ("id" = i64, Path),
+        ("id" = i64, Path, minimum = 1),
         ("If-Match" = Option<String>, Header, description = "ETags of which one must still hold"),
         ("If-None-Match" = Option<String>, Header, description = "ETags of which none may hold"),
     ),
     request_body = CustomerRequest,
     responses(
         (status = 200, body = CustomerResponse, headers(("ETag" = String))),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, body = ProblemDocument, content_type = PROBLEM),
-        (status = 412, description = "Stale", body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM),
-        (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Takes<Problem>, Writes<Problem>, Finds<Problem>, Conditional<Problem>,
     ),
 )]
 async fn replace(
@@ -155,22 +131,16 @@ async fn replace(
 
 /// Deletes a customer.
 #[utoipa::path(
-    delete, path = "/api/v1/customers/customers/{id}", tag = "5 customers",
+    delete, path = "/api/v1/customers/customers/{id}", tag = "customers",
     security(("bearer" = [])),
     params(
-        ("id" = i64, Path),
+        ("id" = i64, Path, minimum = 1),
         ("If-Match" = Option<String>, Header, description = "ETags of which one must still hold"),
         ("If-None-Match" = Option<String>, Header, description = "ETags of which none may hold"),
     ),
     responses(
         (status = 204),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, body = ProblemDocument, content_type = PROBLEM),
-        (status = 412, description = "Stale", body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Writes<Problem>, Queries<Problem>, Finds<Problem>, Conditional<Problem>,
     ),
 )]
 async fn delete(
@@ -184,14 +154,11 @@ async fn delete(
 
 /// Lists the customers with the latest dates of birth, youngest first, equal dates by id.
 #[utoipa::path(
-    get, path = "/api/v1/customers/nyoungest", tag = "5 customers", security(("bearer" = [])),
-    params(("n" = u32, Query, description = "How many, 0 to 10,000")),
+    get, path = "/api/v1/customers/nyoungest", tag = "customers", security(("bearer" = [])),
+    params(("n" = u32, Query, description = "How many", minimum = 0, maximum = 10_000)),
     responses(
         (status = 200, body = Vec<CustomerResponse>),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Queries<Problem>,
     ),
 )]
 async fn list_youngest(

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::error::Failure;
 use crate::extract::member::Member;
 use crate::list::Row;
+use crate::schemas::{BirthDate, CustomerName, Password};
 
 /// A name and a password.
 #[derive(Deserialize, ToSchema)]
@@ -16,11 +17,11 @@ use crate::list::Row;
 pub(super) struct LoginRequest {
     /// A username or an e-mail address.
     #[serde(default)]
-    #[schema(value_type = String, example = "test")]
+    #[schema(value_type = String, required = true, min_length = 1, example = "test")]
     pub(super) username: Member,
     /// 1 to 1,024 bytes.
     #[serde(default)]
-    #[schema(value_type = String, example = "test")]
+    #[schema(value_type = Password, required = true)]
     pub(super) password: Member,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct TokenPairResponse {
     /// Good once, for a new pair.
     refresh_token: String,
     /// Always `Bearer`.
-    #[schema(value_type = String, example = "Bearer")]
+    #[schema(value_type = String, pattern = "^Bearer$", example = "Bearer")]
     token_type: &'static str,
     /// How long the access token lives, in seconds.
     #[schema(example = 600)]
@@ -56,11 +57,11 @@ impl From<Issued> for TokenPairResponse {
 pub(super) struct NewCustomerRequest {
     /// 1 to 255 characters.
     #[serde(default)]
-    #[schema(value_type = String, min_length = 1, max_length = 255, example = "Ada Lovelace")]
+    #[schema(value_type = CustomerName, required = true)]
     name: Member,
     /// The date of birth, not in the future.
     #[serde(default)]
-    #[schema(value_type = String, format = Date, example = "1815-12-10")]
+    #[schema(value_type = BirthDate, required = true)]
     dob: Member,
     /// Any RFC 3339 time; the time of the request where absent.
     #[serde(default)]
@@ -79,15 +80,15 @@ impl NewCustomerRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct CustomerRequest {
     /// The id of the path, or absent.
-    #[schema(example = 1)]
+    #[schema(example = 1, read_only)]
     id: Option<i64>,
     /// 1 to 255 characters.
     #[serde(default)]
-    #[schema(value_type = String, min_length = 1, max_length = 255, example = "Ada Lovelace")]
+    #[schema(value_type = CustomerName, required = true)]
     name: Member,
     /// The date of birth, not in the future.
     #[serde(default)]
-    #[schema(value_type = String, format = Date, example = "1815-12-10")]
+    #[schema(value_type = BirthDate, required = true)]
     dob: Member,
     /// Any RFC 3339 time; the time of the request where absent.
     #[serde(default)]

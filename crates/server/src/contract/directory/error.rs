@@ -14,6 +14,8 @@ pub(crate) struct Directory;
 pub(super) type Error = Shaped<Directory>;
 
 impl Shape for Directory {
+    type Body = ErrorResponse;
+
     fn refuse(error: GuardError) -> Failure {
         error.in_words(
             "auth failed - token is missing",

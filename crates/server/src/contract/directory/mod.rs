@@ -6,4 +6,4 @@ mod wire;
 
 pub(crate) use self::error::Directory;
 pub(crate) use self::routes::{log_in, login_routes, routes};
-pub(crate) use self::wire::{ErrorResponse, LoginResponse};
+pub(crate) use self::wire::LoginResponse;

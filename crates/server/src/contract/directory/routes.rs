@@ -24,11 +24,12 @@ use crate::extract::client::Client;
 use crate::extract::guard::{Authorized, Scope};
 use crate::extract::json::Json;
 use crate::extract::member::Member;
-use crate::extract::query::{Query, next_link};
+use crate::extract::query::{PageParameters, Query, next_link};
 use crate::limits::{Limit, Limits};
 use crate::list;
 use crate::memory::Payer;
 use crate::password_login::{Attempt, Form, LoginError, NameRule};
+use crate::responses::{Guarded, Limited, Queries, Takes, Writes};
 use crate::state::App;
 use crate::welcome::{self, Page};
 
@@ -48,8 +49,10 @@ pub(crate) fn login_routes() -> OpenApiRouter<App> {
 
 /// Says that the directory is there; a browser gets the welcome page.
 #[utoipa::path(
-    get, path = "/", tag = "2 directory",
-    responses((status = 200, body = String, content_type = "text/plain")),
+    get, path = "/", tag = "directory",
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+    ),
 )]
 async fn connected(Extension(page): Extension<Page>, headers: HeaderMap) -> Response {
     if welcome::is_wanted(&headers) {
@@ -60,13 +63,11 @@ async fn connected(Extension(page): Extension<Page>, headers: HeaderMap) -> Resp
 
 /// Registers a user by e-mail address.
 #[utoipa::path(
-    post, path = "/signup", tag = "2 directory", request_body = SignUpRequest,
+    post, path = "/signup", tag = "directory", request_body = SignUpRequest,
     responses(
-        (status = 201, body = SignUpResponse), (status = 400, body = ErrorResponse),
-        (status = 409, body = ErrorResponse), (status = 413, body = ErrorResponse),
-        (status = 415, body = ErrorResponse), (status = 429, body = ErrorResponse),
-        (status = 503, body = ErrorResponse),
-        (status = 507, description = "The server has no room left", body = ErrorResponse),
+        (status = 201, body = SignUpResponse),
+        (status = 409, body = ErrorResponse),
+        Takes<Directory>, Limited<Directory>, Writes<Directory>,
     ),
 )]
 async fn sign_up(
@@ -95,13 +96,11 @@ async fn sign_up(
 
 /// Logs in by e-mail address.
 #[utoipa::path(
-    post, path = "/login", tag = "2 directory", request_body = LoginRequest,
+    post, path = "/login", tag = "directory", request_body = LoginRequest,
     responses(
-        (status = 201, body = LoginResponse), (status = 400, body = ErrorResponse),
-        (status = 403, body = LoginResponse), (status = 413, body = ErrorResponse),
-        (status = 415, body = ErrorResponse),
-        (status = 429, body = ErrorResponse), (status = 503, body = ErrorResponse),
-        (status = 507, description = "The server has no room left", body = ErrorResponse),
+        (status = 201, body = LoginResponse),
+        (status = 403, body = LoginResponse),
+        Takes<Directory>, Limited<Directory>, Writes<Directory>,
     ),
 )]
 async fn log_in_alone(
@@ -145,16 +144,12 @@ pub(crate) async fn log_in(
 
 /// Lists the users that have an e-mail address, by id.
 #[utoipa::path(
-    get, path = "/users", tag = "2 directory",
-    params(
-        ("limit" = Option<u32>, Query, description = "1 to 1,000, default 100"),
-        ("after" = Option<i64>, Query, description = "Only ids above this one"),
-    ),
+    get, path = "/users", tag = "directory",
+    params(PageParameters),
     security(("x-access-token" = []), ("bearer" = [])),
     responses(
-        (status = 200, body = UsersResponse), (status = 400, body = ErrorResponse),
-        (status = 401, body = ErrorResponse), (status = 429, body = ErrorResponse),
-        (status = 503, body = ErrorResponse),
+        (status = 200, body = UsersResponse),
+        Guarded<Directory>, Queries<Directory>,
     ),
 )]
 async fn users(

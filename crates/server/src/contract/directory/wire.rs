@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::extract::member::Member;
 use crate::list::Row;
+use crate::schemas::{DisplayName, EmailAddress, Password, null};
 
 /// What stands where the original returned a password or its hash.
 const HIDDEN: &str = "********";
@@ -14,15 +15,15 @@ const HIDDEN: &str = "********";
 pub(super) struct SignUpRequest {
     /// What the person is called.
     #[serde(default)]
-    #[schema(value_type = String, example = "Test User")]
+    #[schema(value_type = DisplayName, required = true)]
     pub(super) name: Member,
-    /// The e-mail address, which is unique.
+    /// Unique among e-mail addresses and usernames.
     #[serde(default)]
-    #[schema(value_type = String, example = "test@gmail.com")]
+    #[schema(value_type = EmailAddress, required = true)]
     pub(super) email: Member,
     /// 1 to 1,024 bytes.
     #[serde(default)]
-    #[schema(value_type = String, example = "test123")]
+    #[schema(value_type = Password, required = true)]
     pub(super) password: Member,
 }
 
@@ -65,11 +66,11 @@ impl Registered {
 pub(super) struct LoginRequest {
     /// The e-mail address.
     #[serde(default)]
-    #[schema(value_type = String, example = "test@gmail.com")]
+    #[schema(value_type = String, required = true)]
     pub(super) email: Member,
     /// The password.
     #[serde(default)]
-    #[schema(value_type = String, example = "test123")]
+    #[schema(value_type = Password, required = true)]
     pub(super) password: Member,
 }
 
@@ -151,7 +152,7 @@ pub(crate) struct ErrorResponse {
     #[schema(example = 400)]
     pub(super) code: u16,
     /// Always `null`.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = null)]
     pub(super) data: (),
     /// What is wrong.
     pub(super) message: String,

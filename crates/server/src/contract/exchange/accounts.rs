@@ -11,12 +11,15 @@ use utoipa_axum::routes;
 
 use super::credentials::Credentials;
 use super::error::{Error, Exchange, sign_up_error, unknown_username};
-use super::wire::{CredentialsRequest, MessageResponse, SignedUpResponse};
-use crate::error::{Failure, PROBLEM, ProblemDocument, method_not_allowed};
+use super::wire::{
+    CredentialsForm, CredentialsMultipart, CredentialsRequest, MessageResponse, SignedUpResponse,
+};
+use crate::error::{Failure, PROBLEM, Problem, ProblemDocument, method_not_allowed};
 use crate::extract::client::Client;
 use crate::extract::guard::{Authorized, Scope};
 use crate::limits::Limit;
 use crate::password_login::{Attempt, Form, NameRule};
+use crate::responses::{Guarded, Limited, Takes, Writes};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -30,17 +33,15 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Signs an operator up.
 #[utoipa::path(
-    post, path = "/ops/signup", tag = "3 exchange",
+    post, path = "/ops/signup", tag = "exchange",
     request_body(content(
-        (CredentialsRequest = "application/x-www-form-urlencoded"),
-        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+        (CredentialsForm = "application/x-www-form-urlencoded"),
+        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
     )),
     responses(
-        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 201, body = SignedUpResponse),
         (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        Takes<Problem>, Limited<Problem>, Writes<Problem>,
     ),
 )]
 async fn sign_up_operator(
@@ -53,17 +54,15 @@ async fn sign_up_operator(
 
 /// Signs a client up.
 #[utoipa::path(
-    post, path = "/client/signup", tag = "3 exchange",
+    post, path = "/client/signup", tag = "exchange",
     request_body(content(
-        (CredentialsRequest = "application/x-www-form-urlencoded"),
-        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+        (CredentialsForm = "application/x-www-form-urlencoded"),
+        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
     )),
     responses(
-        (status = 201, body = SignedUpResponse), (status = 400, body = ProblemDocument, content_type = PROBLEM),
+        (status = 201, body = SignedUpResponse),
         (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        Takes<Problem>, Limited<Problem>, Writes<Problem>,
     ),
 )]
 async fn sign_up_client(
@@ -76,19 +75,16 @@ async fn sign_up_client(
 
 /// Logs an operator in: the answer is the token and nothing else.
 #[utoipa::path(
-    post, path = "/ops/login", tag = "3 exchange",
+    post, path = "/ops/login", tag = "exchange",
     request_body(content(
-        (CredentialsRequest = "application/x-www-form-urlencoded"),
-        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+        (CredentialsForm = "application/x-www-form-urlencoded"),
+        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
     )),
     responses(
         (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
         (status = 401, description = "The password is wrong", body = ProblemDocument, content_type = PROBLEM),
         (status = 404, description = "There is no such operator", body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        Takes<Problem>, Limited<Problem>, Writes<Problem>,
     ),
 )]
 async fn log_in_operator(
@@ -101,19 +97,16 @@ async fn log_in_operator(
 
 /// Logs a client in: the answer is the token and nothing else.
 #[utoipa::path(
-    post, path = "/client/login", tag = "3 exchange",
+    post, path = "/client/login", tag = "exchange",
     request_body(content(
-        (CredentialsRequest = "application/x-www-form-urlencoded"),
-        (CredentialsRequest = "multipart/form-data"), (CredentialsRequest = "application/json"),
+        (CredentialsForm = "application/x-www-form-urlencoded"),
+        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
     )),
     responses(
         (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemDocument, content_type = PROBLEM),
         (status = 401, description = "The password is wrong", body = ProblemDocument, content_type = PROBLEM),
         (status = 404, description = "There is no such client", body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        Takes<Problem>, Limited<Problem>, Writes<Problem>,
     ),
 )]
 async fn log_in_client(
@@ -126,11 +119,10 @@ async fn log_in_client(
 
 /// Closes the session of an access token, whatever its realm.
 #[utoipa::path(
-    method(get, post), path = "/logout", tag = "3 exchange", security(("bearer" = [])),
+    method(get, post), path = "/logout", tag = "exchange", security(("bearer" = [])),
     responses(
-        (status = 200, body = MessageResponse), (status = 401, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left", body = ProblemDocument, content_type = PROBLEM),
+        (status = 200, body = MessageResponse),
+        Guarded<Problem>, Writes<Problem>,
     ),
 )]
 async fn log_out(

@@ -28,10 +28,11 @@ use super::disposition::attachment;
 use super::error::{Error, Exchange};
 use super::wire::{FILES, FilesResponse};
 use crate::conditional::{EntityTag, Selection, Validators, Verdict, evaluate, http_date, select};
-use crate::error::{Failure, PROBLEM, ProblemDocument, Shape as _};
+use crate::error::{Failure, PROBLEM, Problem, ProblemDocument, Shape as _};
 use crate::extract::guard::{Authorized, GuardError, Scope};
 use crate::list;
 use crate::memory::{Payer, keep};
+use crate::responses::{Conditional, Finds, Guarded};
 use crate::state::App;
 
 /// How often a file is looked up again that was replaced between its row and its bytes.
@@ -45,14 +46,14 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Lists the files of an operator.
 #[utoipa::path(
-    get, path = "/client/files/{ops_username}", tag = "3 exchange",
+    get, path = "/client/files/{ops_username}", tag = "exchange",
     params(("ops_username" = String, Path, description = "The operator")),
     security(("bearer" = [])),
     responses(
-        (status = 200, body = FilesResponse), (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 200, body = FilesResponse),
         (status = 403, description = "Another operator's token", body = ProblemDocument, content_type = PROBLEM),
         (status = 404, description = "There is no such operator", body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>,
     ),
 )]
 async fn list(
@@ -67,7 +68,7 @@ async fn list(
 
 /// Fetches a file of an operator, or the part of it that `Range` names.
 #[utoipa::path(
-    method(get, head), path = "/client/files/{ops_username}/{file_name}", tag = "3 exchange",
+    method(get, head), path = "/client/files/{ops_username}/{file_name}", tag = "exchange",
     params(
         ("ops_username" = String, Path, description = "The operator"),
         ("file_name" = String, Path, description = "The file"),
@@ -75,13 +76,12 @@ async fn list(
     ),
     security(("bearer" = [])),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 304, description = "The client has it already"), (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 200, description = "The file", body = Vec<u8>, content_type = "*/*"),
+        (status = 206, description = "The part that Range names", body = Vec<u8>, content_type = "*/*"),
+        (status = 304, description = "The client has it already"),
         (status = 403, description = "Another operator's token", body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, body = ProblemDocument, content_type = PROBLEM), (status = 412, body = ProblemDocument, content_type = PROBLEM),
-        (status = 416, body = ProblemDocument, content_type = PROBLEM), (status = 429, body = ProblemDocument, content_type = PROBLEM),
-        (status = 503, body = ProblemDocument, content_type = PROBLEM),
+        (status = 416, body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Finds<Problem>, Conditional<Problem>,
     ),
 )]
 async fn fetch(

@@ -5,7 +5,7 @@ use keyward_core::accounts::{self, Realm};
 use keyward_core::error::Code;
 use keyward_core::files;
 
-use crate::error::{Failure, Problem, Shape, Shaped};
+use crate::error::{Failure, PROBLEM, Problem, ProblemDocument, Shape, Shaped};
 use crate::extract::guard::GuardError;
 
 /// The file exchange. Its failures are problem documents.
@@ -14,6 +14,9 @@ pub(crate) struct Exchange;
 pub(super) type Error = Shaped<Exchange>;
 
 impl Shape for Exchange {
+    type Body = ProblemDocument<'static>;
+    const MEDIA_TYPE: &'static str = PROBLEM;
+
     fn refuse(error: GuardError) -> Failure {
         let message = match error {
             GuardError::OtherRealm(Realm::Ops) => {

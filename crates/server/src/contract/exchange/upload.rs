@@ -12,11 +12,12 @@ use utoipa_axum::routes;
 
 use super::error::{Error, Exchange, upload_error};
 use super::wire::{UploadForm, UploadedResponse};
-use crate::error::{Failure, PROBLEM, ProblemDocument, Shape as _};
+use crate::error::{Failure, PROBLEM, Problem, ProblemDocument, Shape as _};
 use crate::extract::form::multipart::{self, Form, Part};
 use crate::extract::guard::{Authorized, Scope};
 use crate::extract::query::Query;
 use crate::memory::Payer;
+use crate::responses::{Guarded, Takes, Writes};
 use crate::state::App;
 
 /// The field that holds the file.
@@ -36,21 +37,27 @@ pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
         .layer(Extension(LargestUpload(largest_upload)))
 }
 
+/// The query of an upload.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "`Query` reads it; this describes it")]
+struct UploadParameters {
+    /// Whether a file of that name is replaced.
+    #[param(value_type = bool, required = false, default = false)]
+    overwrite: (),
+}
+
 /// Stores a file of an operator.
 #[utoipa::path(
-    post, path = "/ops/upload", tag = "3 exchange",
-    params(("overwrite" = Option<bool>, Query, description = "Replace a file of that name")),
+    post, path = "/ops/upload", tag = "exchange",
+    params(UploadParameters),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     security(("bearer" = [])),
     responses(
-        (status = 201, body = UploadedResponse), (status = 400, body = ProblemDocument, content_type = PROBLEM),
-        (status = 401, body = ProblemDocument, content_type = PROBLEM),
+        (status = 201, body = UploadedResponse),
         (status = 403, description = "A client's token", body = ProblemDocument, content_type = PROBLEM),
-        (status = 408, description = "The upload came too slowly or took too long", body = ProblemDocument, content_type = PROBLEM),
         (status = 409, description = "There is a file of that name", body = ProblemDocument, content_type = PROBLEM),
-        (status = 413, body = ProblemDocument, content_type = PROBLEM), (status = 415, body = ProblemDocument, content_type = PROBLEM),
-        (status = 429, body = ProblemDocument, content_type = PROBLEM), (status = 503, body = ProblemDocument, content_type = PROBLEM),
-        (status = 507, description = "The server has no room left, or the operator's files take as much as they may", body = ProblemDocument, content_type = PROBLEM),
+        Guarded<Problem>, Takes<Problem>, Writes<Problem>,
     ),
 )]
 async fn upload(

@@ -1,12 +1,17 @@
 //! The names of contract 3 on the wire.
 
+use std::borrow::Cow;
+
 use keyward_core::files::File;
 use keyward_core::hex;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::extract::member::Member;
 use crate::list::Row;
+use crate::schemas::{ExchangeUsername, Password};
 
 /// A username and a password, to sign up or to log in.
 #[derive(Default, Deserialize, ToSchema)]
@@ -14,12 +19,70 @@ use crate::list::Row;
 pub(super) struct CredentialsRequest {
     /// 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
     #[serde(default)]
-    #[schema(value_type = String, example = "sbeve72")]
+    #[schema(value_type = ExchangeUsername, required = true)]
     pub(super) username: Member,
     /// 1 to 1,024 bytes.
     #[serde(default)]
-    #[schema(value_type = String, example = "correct horse")]
+    #[schema(value_type = Password, required = true)]
     pub(super) password: Member,
+}
+
+/// [`CredentialsRequest`] as `application/x-www-form-urlencoded`, whose fields come once each.
+pub(super) struct CredentialsForm;
+
+impl PartialSchema for CredentialsForm {
+    fn schema() -> RefOr<Schema> {
+        credentials(form()).into()
+    }
+}
+
+impl ToSchema for CredentialsForm {
+    fn name() -> Cow<'static, str> {
+        "ExchangeCredentialsForm".into()
+    }
+}
+
+/// [`CredentialsRequest`] as `multipart/form-data`.
+pub(super) struct CredentialsMultipart;
+
+impl PartialSchema for CredentialsMultipart {
+    fn schema() -> RefOr<Schema> {
+        credentials(multipart()).into()
+    }
+}
+
+impl ToSchema for CredentialsMultipart {
+    fn name() -> Cow<'static, str> {
+        "ExchangeCredentialsMultipart".into()
+    }
+}
+
+fn credentials(form: ObjectBuilder) -> ObjectBuilder {
+    form.property("username", Ref::from_schema_name(ExchangeUsername::name()))
+        .property("password", Ref::from_schema_name(Password::name()))
+        .required("username")
+        .required("password")
+}
+
+/// A form, whose further fields are read and left alone.
+fn form() -> ObjectBuilder {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(text))
+}
+
+/// A form whose names travel in headers, so without control characters, and which has at most 16 parts. A part may be
+/// anything, JSON for example (OpenAPI 3.1 §4.8.14.5), but each comes once.
+fn multipart() -> ObjectBuilder {
+    let part = [Type::String, Type::Object, Type::Number, Type::Boolean];
+    let part = ObjectBuilder::new().schema_type(SchemaType::from_iter(part));
+    let name = ObjectBuilder::new().schema_type(Type::String);
+    let name = name.pattern(Some(r"^[^\u0000-\u0008\u000a-\u001f\u007f]*$"));
+    form()
+        .additional_properties(Some(part))
+        .property_names(Some(name))
+        .max_properties(Some(16))
 }
 
 /// A new operator or client.
@@ -43,14 +106,25 @@ pub(super) struct MessageResponse {
     pub(super) message: &'static str,
 }
 
-/// The form of an upload.
-#[derive(ToSchema)]
-#[schema(as = ExchangeUploadForm)]
-#[expect(dead_code, reason = "the form is read as a stream; this describes it")]
-pub(super) struct UploadForm {
-    /// The file, with its name and type.
-    #[schema(value_type = String, format = Binary)]
-    request_file: Vec<u8>,
+/// The form of an upload: one file, with its name and type, and at most 15 other fields.
+pub(super) struct UploadForm;
+
+impl PartialSchema for UploadForm {
+    fn schema() -> RefOr<Schema> {
+        let file = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::Custom("binary".into())));
+        multipart()
+            .property("request_file", file)
+            .required("request_file")
+            .into()
+    }
+}
+
+impl ToSchema for UploadForm {
+    fn name() -> Cow<'static, str> {
+        "ExchangeUploadForm".into()
+    }
 }
 
 /// A file that was stored.

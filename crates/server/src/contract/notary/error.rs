@@ -15,6 +15,8 @@ pub(super) type Error = Shaped<Notary>;
 const DESCRIPTION: HeaderName = HeaderName::from_static("x-error-description");
 
 impl Shape for Notary {
+    type Body = ErrorResponse;
+
     fn render(failure: &Failure) -> Response {
         if failure.status == StatusCode::NO_CONTENT {
             let description =

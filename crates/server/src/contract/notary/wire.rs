@@ -11,7 +11,7 @@ use crate::extract::member::Member;
 pub(super) struct GenerateRequest {
     /// At most 64 KiB.
     #[serde(default)]
-    #[schema(value_type = String, example = "this is test")]
+    #[schema(value_type = String, required = true, example = "this is test")]
     pub(super) user_data: Member,
 }
 
@@ -35,11 +35,11 @@ pub(super) fn generate_response(token: &str) -> String {
 pub(super) struct VerifyRequest {
     /// A compact JWS.
     #[serde(default, rename = "Token")]
-    #[schema(value_type = String)]
+    #[schema(value_type = Option<String>)]
     pub(super) token: Member,
     /// An HMAC secret, or a public key as PEM or JWK.
     #[serde(default, rename = "Signing_key")]
-    #[schema(value_type = String)]
+    #[schema(value_type = Option<String>)]
     pub(super) signing_key: Member,
 }
 
@@ -76,7 +76,7 @@ pub(super) fn verify_response(verdict: &Verdict) -> String {
 
 /// An error, which may have a status in the 2xx range.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ErrorResponse {
+pub(crate) struct ErrorResponse {
     /// The HTTP status.
     #[schema(example = 202)]
     pub(super) status: u16,

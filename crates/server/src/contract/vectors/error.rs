@@ -13,6 +13,8 @@ pub(crate) struct Vectors;
 pub(super) type Error = Shaped<Vectors>;
 
 impl Shape for Vectors {
+    type Body = MessageResponse;
+
     fn refuse(error: GuardError) -> Failure {
         error.in_words("Token is missing", "Token is invalid")
     }

@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::extract::member::Member;
+use crate::schemas::{Password, Username};
 
 /// A username and a password, to register or to log in.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct CredentialsRequest {
     /// The username.
     #[serde(default)]
-    #[schema(value_type = String, example = "new_user")]
+    #[schema(value_type = Username, required = true)]
     pub(super) username: Member,
     /// 1 to 1,024 bytes.
     #[serde(default)]
-    #[schema(value_type = String, example = "new_password")]
+    #[schema(value_type = Password, required = true)]
     pub(super) password: Member,
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct LoginResponse {
 pub(super) struct ArrayRequest {
     /// At most 64 KiB.
     #[serde(default)]
-    #[schema(value_type = String, example = "This is a sample sentence")]
+    #[schema(value_type = String, required = true, min_length = 1, example = "This is a sample sentence")]
     pub(super) sentence: Member,
 }
 

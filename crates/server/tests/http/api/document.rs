@@ -38,6 +38,68 @@ async fn document(app: &TestApp) -> Value {
     answer.json()
 }
 
+/// The document that is checked in, so that a change of the wire is seen in review.
+const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+
+#[tokio::test]
+async fn docs_openapi_json_is_the_document_of_the_server() {
+    let app = TestApp::start().await;
+    let served = serde_json::to_string_pretty(&document(&app).await).expect("JSON") + "\n";
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whether to write the file is the person's to say"
+    )]
+    let write = std::env::var_os("KEYWARD_WRITE_OPENAPI").is_some();
+    if write {
+        std::fs::write(CHECKED_IN, &served).expect(CHECKED_IN);
+    }
+    let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap_or_default();
+    let differs = served.lines().zip(checked_in.lines()).find(|(a, b)| a != b);
+    assert!(
+        served == checked_in,
+        "docs/openapi.json is not what the server says ({differs:?}): look at the change, then write it with \
+         KEYWARD_WRITE_OPENAPI=1 cargo test -p keyward-server --test http docs_openapi"
+    );
+}
+
+#[tokio::test]
+async fn every_member_that_a_request_needs_is_required_and_bodies_are_too() {
+    let app = TestApp::start().await;
+    let document = document(&app).await;
+    let schemas = &document["components"]["schemas"];
+    for (schema, required) in [
+        ("GenerateRequest", vec!["user_data"]),
+        ("SignUpRequest", vec!["name", "email", "password"]),
+        ("CredentialsRequest", vec!["username", "password"]),
+        ("ExchangeCredentials", vec!["username", "password"]),
+        ("ExchangeCredentialsForm", vec!["username", "password"]),
+        ("ExchangeCredentialsMultipart", vec!["username", "password"]),
+        ("ExchangeUploadForm", vec!["request_file"]),
+        ("ArrayRequest", vec!["sentence"]),
+        ("CustomersLoginRequest", vec!["username", "password"]),
+        ("NewCustomerRequest", vec!["name", "dob"]),
+        ("CustomerRequest", vec!["name", "dob"]),
+        ("PasswordRequest", vec!["current_password", "new_password"]),
+    ] {
+        assert_eq!(
+            schemas[schema]["required"],
+            serde_json::json!(required),
+            "{schema}"
+        );
+    }
+    for (template, operations) in operations(&document) {
+        for (method, operation) in operations {
+            let Some(body) = operation.get("requestBody") else {
+                continue;
+            };
+            // Without a body the notary answers 202.
+            let needed = !["/generateToken", "/verifyToken"].contains(&template.as_str());
+            let required = body["required"] == Value::Bool(true);
+            assert_eq!(required, needed, "{method} {template}");
+        }
+    }
+}
+
 /// The operations of each path: method and operation.
 fn operations(document: &Value) -> BTreeMap<String, BTreeMap<String, Value>> {
     let paths = document["paths"].as_object().expect("paths");
