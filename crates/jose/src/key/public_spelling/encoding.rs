@@ -7,7 +7,7 @@ use std::str::Chars;
 use super::SHORTEST;
 
 /// How many bytes of a key are looked at: more than a certificate has before its first name.
-const HEAD: usize = 64;
+const HEAD: usize = 48;
 
 /// A separator in [`hex_digits`].
 const NO_DIGIT: u8 = 0xFF;
@@ -78,10 +78,17 @@ pub(super) fn base64_heads(text: &str) -> impl Iterator<Item = Vec<u8>> {
     let bytes = text.as_bytes();
     let begins = |at: &usize| *at == 0 || !bytes[*at - 1].is_ascii_alphanumeric();
     (0..bytes.len())
-        // 0x30, 0x00 and `o` begin the keys that `der` knows.
-        .filter(|at| matches!(bytes[*at], b'M' | b'A' | b'b'))
         .filter(begins)
+        .filter(|at| begins_key(&bytes[*at..]))
         .map(|at| base64(&bytes[at..], HEAD))
+}
+
+/// Whether the base64 begins like a key that `der` knows: 0x30 and a length, three zeros, or `op`.
+fn begins_key(base64: &[u8]) -> bool {
+    matches!(
+        base64,
+        [b'M', b'A'..=b'P', ..] | [b'A', b'A', b'A', b'A', ..] | [b'b', b'3', ..]
+    )
 }
 
 /// The heads of what may be hexadecimal: at each digit after something else.

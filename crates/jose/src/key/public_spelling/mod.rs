@@ -24,6 +24,9 @@ pub(crate) enum Spelled {
 /// How many encodings may lie on top of one another, such as base64 of a PEM.
 const ENCODINGS: usize = 2;
 
+/// How much of a text is looked at, in bytes: no key in use is as long, and of several the first is enough.
+const LONGEST: usize = 64 * 1024;
+
 /// The shortest text that spells a key: no key type has fewer than 24 bytes, or 32 characters of base64.
 const SHORTEST: usize = 32;
 
@@ -50,7 +53,8 @@ const LONGEST_POINT: usize = 133;
 
 /// What the text spells, if it is a key.
 pub(crate) fn find(text: &str) -> Option<Spelled> {
-    find_within(text, ENCODINGS)
+    let text = text.trim_start_matches(encoding::is_blank);
+    find_within(&text[..text.floor_char_boundary(LONGEST)], ENCODINGS)
 }
 
 fn find_within(text: &str, encodings: usize) -> Option<Spelled> {
