@@ -5,8 +5,11 @@
 //! whichever of its names was typed. A name that is nobody's has a budget of its own, so that it behaves as an
 //! account's does.
 
+use std::net::IpAddr;
+
 use keyward_core::accounts::names::{self, BadName, Name};
 use keyward_core::accounts::{self, Credentials, Realm};
+use keyward_core::id::AccountId;
 use keyward_core::secret::Password;
 use keyward_core::sessions::{self, LogIn};
 use keyward_core::tokens::{self, Issued, TokenSet};
@@ -58,10 +61,29 @@ pub(crate) struct Form {
 pub(crate) struct Attempt {
     /// The name as it was sent.
     pub(crate) typed: String,
+    address: IpAddr,
     realm: Realm,
     found: Option<Credentials>,
     password: Password,
     user_agent: Option<String>,
+}
+
+/// A login that failed, without the name that was typed, which may be a password in the wrong field.
+pub(crate) struct FailedLogin {
+    address: IpAddr,
+    realm: Realm,
+    account: Option<AccountId>,
+}
+
+impl FailedLogin {
+    /// Writes the line by which an operator sees whose password is guessed at.
+    pub(crate) fn log(&self) {
+        let (address, realm) = (self.address, self.realm.name());
+        match self.account {
+            Some(AccountId(account)) => tracing::info!(%address, realm, account, "a login failed"),
+            None => tracing::info!(%address, realm, "a login failed: no account has the name"),
+        }
+    }
 }
 
 /// Why a login got no tokens.
@@ -124,6 +146,7 @@ impl Attempt {
         }
         Ok(Self {
             typed,
+            address: client.address,
             realm: form.realm,
             found,
             password,
@@ -138,13 +161,27 @@ impl Attempt {
 
     /// Checks the password, opens a session and issues its tokens.
     pub(crate) async fn finish(self, app: &App, tokens: TokenSet) -> Result<Issued, LoginError> {
+        let failed = self.failed();
         let log_in = LogIn {
             found: self.found,
             password: self.password,
             lifetime: app.tokens.lifetime(self.realm, tokens),
             user_agent: self.user_agent,
         };
-        let (account, session) = app.sessions.log_in(log_in).await?;
+        let opened = app.sessions.log_in(log_in).await.map_err(LoginError::from);
+        if let Err(LoginError::BadCredentials) = &opened {
+            failed.log();
+        }
+        let (account, session) = opened?;
         Ok(app.tokens.issue(account, &session, tokens)?)
+    }
+
+    /// The attempt as the log names it if it fails.
+    pub(crate) fn failed(&self) -> FailedLogin {
+        FailedLogin {
+            address: self.address,
+            realm: self.realm,
+            account: self.found.as_ref().map(|found| found.account.id),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that do not wait for their answers, and hosts that are not the server's.
+//! What the log says of clients that do not wait and of logins that fail, and hosts that are not the server's.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -55,6 +55,43 @@ async fn every_effect_has_its_line_although_the_client_did_not_wait() {
     let left = list.json::<Vec<Value>>().await.unwrap().len();
     assert_eq!(made, ids.len() - left, "{log}");
     assert!(made > 0, "{log}");
+}
+
+#[tokio::test]
+async fn a_failed_login_names_the_account_in_the_log_and_nothing_that_was_typed() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path());
+    server.register("victim", "pw").await;
+    for (name, password) in [("victim", "guessed-secret"), ("typed-secret", "x")] {
+        let refused = server.try_log_in(name, password).await;
+        assert_eq!(refused.status(), 401);
+        let body = json!({"username": name, "password": password});
+        let at_exchange = server.post("/ops/login").json(&body).send().await;
+        assert_eq!(at_exchange.unwrap().status(), 404);
+    }
+    let log = server.log_path();
+    assert!(server.stop().0.success());
+    let log = std::fs::read_to_string(log).unwrap();
+    let failed: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("a login failed"))
+        .collect();
+    let named = |part: &str| failed.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(failed.len(), 4, "{log}");
+    assert_eq!(
+        (
+            named("realm=default account=1"),
+            named("no account has the name")
+        ),
+        (1, 3),
+        "{log}"
+    );
+    assert_eq!(
+        (named("realm=ops"), named("address=127.0.0.1")),
+        (2, 4),
+        "{log}"
+    );
+    assert!(!log.contains("-secret"), "{log}");
 }
 
 #[tokio::test]

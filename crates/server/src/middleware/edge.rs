@@ -186,14 +186,11 @@ fn protect(headers: &mut HeaderMap) {
 /// §3.5). Whoever made the answer says otherwise where it is for everybody. One with an entity tag may be kept by the
 /// client itself, who must ask each time whether it still holds.
 fn keep_from_caches(headers: &mut HeaderMap) {
-    if headers.contains_key(CACHE_CONTROL) {
-        return;
-    }
     let value = match headers.contains_key(ETAG) {
         true => HeaderValue::from_static("private, no-cache"),
         false => HeaderValue::from_static("no-store"),
     };
-    headers.insert(CACHE_CONTROL, value);
+    headers.entry(CACHE_CONTROL).or_insert(value);
 }
 
 /// 421 (RFC 9110 §15.5.20): the request is for another host.

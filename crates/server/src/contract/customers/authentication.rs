@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::CACHE_CONTROL;
 use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::Realm;
 use keyward_core::tokens::{Issued, TokenSet, Tokens};
@@ -97,9 +96,5 @@ async fn log_out(State(tokens): State<Tokens>, headers: HeaderMap) -> Result<Sta
 }
 
 fn pair(issued: Issued) -> Response {
-    (
-        [(CACHE_CONTROL, "no-store")],
-        axum::Json(TokenPairResponse::from(issued)),
-    )
-        .into_response()
+    axum::Json(TokenPairResponse::from(issued)).into_response()
 }

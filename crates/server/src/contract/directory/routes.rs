@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, LINK, VARY};
+use http::header::{LINK, VARY};
 use http::{HeaderMap, StatusCode};
 use keyward_core::accounts::{self, Account, Accounts, Realm, SignUp, names};
 use keyward_core::tokens::TokenSet;
@@ -138,8 +138,7 @@ pub(crate) async fn log_in(
         status: true,
         token: Some(issued.access_token),
     };
-    let headers = [(CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::CREATED, headers, axum::Json(body)).into_response())
+    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
 }
 
 /// Lists the users that have an e-mail address, by id.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use keyward_core::accounts::{Realm, SignUp, names};
 use keyward_core::tokens::{TokenSet, Tokens};
@@ -143,7 +143,7 @@ async fn log_out(
     let body = MessageResponse {
         message: "logged out: the token is no longer good",
     };
-    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
+    Ok(axum::Json(body).into_response())
 }
 
 async fn sign_up(
@@ -187,11 +187,12 @@ async fn log_in(
     };
     let attempt = Attempt::begin(app, client, form).await?;
     if !attempt.is_known() {
+        attempt.failed().log();
         return Err(unknown_username().into());
     }
     let issued = attempt.finish(app, TokenSet::Access).await;
     let issued = issued.map_err(|error| error.in_words("the password is wrong"))?;
-    let headers = [(CONTENT_TYPE, "text/plain"), (CACHE_CONTROL, "no-store")];
+    let headers = [(CONTENT_TYPE, "text/plain")];
     Ok((headers, issued.access_token).into_response())
 }
 

@@ -61,8 +61,8 @@ async fn list(
     Payer(account): Payer,
     caller: Authorized<Readers, Result<Path<String>, PathRejection>>,
 ) -> Result<Response, Error> {
-    let username = caller.head.map(|Path(username)| username);
-    let operator = find_operator(&app, &caller.principal, &username.unwrap_or_default()).await?;
+    let username = caller.head.ok().map(|Path(username)| username);
+    let operator = find_operator(&app, &caller.principal, username.as_deref()).await?;
     Ok(list::list(FILES, app.files.list(operator), &account).await?)
 }
 
@@ -91,8 +91,10 @@ async fn fetch(
     Payer(account): Payer,
     caller: Authorized<Readers, Result<Path<(String, String)>, PathRejection>>,
 ) -> Result<Response, Error> {
-    let (username, name) = caller.head.map(|Path(pair)| pair).unwrap_or_default();
-    let operator = find_operator(&app, &caller.principal, &username).await?;
+    let names = caller.head.ok().map(|Path(names)| names);
+    let username = names.as_ref().map(|(username, _)| username.as_str());
+    let operator = find_operator(&app, &caller.principal, username).await?;
+    let (_, name) = names.unwrap_or_default();
     let mut tries = 1..TRIES;
     loop {
         let file = app.files.find(operator, &name).await?;
@@ -111,19 +113,24 @@ impl Scope for Readers {
     const REALMS: &'static [Realm] = &[Realm::Client, Realm::Ops];
 }
 
-/// The operator of that name, for a client or for itself.
+/// The operator of that name, for a client or for itself; none is named where a name in the path cannot be decoded.
 async fn find_operator(
     app: &App,
     principal: &Principal,
-    username: &str,
+    username: Option<&str>,
 ) -> Result<AccountId, Failure> {
     if let Subject::Operator(own) = &principal.subject {
-        if own.key != username {
+        if username != Some(&*own.key) {
             return Err(Exchange::refuse(GuardError::OtherRealm(Realm::Ops)));
         }
         let account = app.tokens.account(principal).await;
         return Ok(account.map_err(|error| Exchange::refuse(error.into()))?.id);
     }
+    let username = username.ok_or_else(|| {
+        let message =
+            "a name in the path is not UTF-8 once its escapes are decoded: nothing is called so";
+        Failure::coded(Code::NotFound, message)
+    })?;
     let unknown = || Failure::coded(Code::UnknownAccount, "there is no such operator");
     let name = names::exchange_username(username).map_err(|_| unknown())?;
     let account = app.accounts.find_by_name(Realm::Ops, &name).await?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::CACHE_CONTROL;
 use keyward_core::accounts::{Accounts, Realm, SignUp, names};
 use keyward_core::random::Random;
 use keyward_core::tokens::TokenSet;
@@ -119,7 +118,7 @@ pub(crate) async fn log_in(
     let body = LoginResponse {
         token: issued.access_token,
     };
-    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
+    Ok(axum::Json(body).into_response())
 }
 
 /// The query of an array.

@@ -282,6 +282,28 @@ async fn a_date_never_resumes_a_download_into_the_file_that_replaced_it() {
 }
 
 #[tokio::test]
+async fn a_name_that_cannot_be_decoded_is_said_to_be_one() {
+    let exchange = hello().await;
+    for (path, part) in [
+        ("/client/files/sbeve72/%FF", "not UTF-8"),
+        ("/client/files/sbeve72/a%c3%28", "not UTF-8"),
+        ("/client/files/%ff/a.txt", "not UTF-8"),
+        ("/client/files/%ff", "not UTF-8"),
+        ("/client/files/nobody/a.txt", "no such operator"),
+        ("/client/files/sbeve72/%c3%a9", "no such file"),
+    ] {
+        let answer = exchange.app.get(path).bearer(&exchange.client).send().await;
+        answer.expect_problem(StatusCode::NOT_FOUND, part);
+        let answer = exchange.app.get(path).send().await;
+        answer.expect_problem(StatusCode::UNAUTHORIZED, "send a token");
+    }
+    // An escaped letter is the letter, in the route and in the names.
+    let path = "/%63lient/files/%73beve72/%61%2Etxt";
+    let answer = exchange.app.get(path).bearer(&exchange.client).send().await;
+    assert_eq!(answer.expect(StatusCode::OK).text(), "hello");
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 async fn ranges_are_those_of_rfc_9110() {
     let exchange = hello().await;

@@ -172,6 +172,18 @@ async fn one_credential_in_one_place_is_what_counts() {
             .await
             .expect_problem(StatusCode::UNAUTHORIZED, "token");
     }
+    // A token by another scheme is no bearer token, and no error is named where none was sent (RFC 6750 §3.1).
+    for (sent, challenge) in [
+        ("Basic YTpi", "Bearer"),
+        ("Digest a.b.c", "Bearer"),
+        ("Bearer ", "Bearer"),
+        ("Bearer a.b.c", r#"Bearer error="invalid_token""#),
+        ("a.b.c", r#"Bearer error="invalid_token""#),
+    ] {
+        let answer = get(path).header("authorization", sent).send().await;
+        let answer = answer.expect_problem(StatusCode::UNAUTHORIZED, "token");
+        assert_eq!(answer.header("www-authenticate"), challenge, "{sent}");
+    }
     let answer = get(path).header("authorization", &bearer).send().await;
     answer.expect(StatusCode::OK);
 }
