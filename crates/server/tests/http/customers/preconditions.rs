@@ -58,7 +58,7 @@ async fn nothing_is_changed_when_if_match_does_not_hold() {
     ] {
         for method in [Method::PUT, Method::DELETE] {
             let answer = change_if(&app, &token, method, &path, &[tag]).await;
-            answer.expect_problem(StatusCode::PRECONDITION_FAILED, "changed since");
+            answer.expect_problem(StatusCode::PRECONDITION_FAILED, "has been changed");
         }
     }
     let answer = app.get(&path).bearer(&token).send().await;
