@@ -151,12 +151,12 @@ fn finish(
     if let Err(no_room) = room.check(measure(db, *owner)?, old_size, file.size) {
         return Ok(Finished::NoRoom(no_room));
     }
-    let (put, name, replaced) = match replaced {
-        Some(old) => (REPLACE, old.name, Some(old.blob)),
-        None => (INSERT, file.name.clone(), None),
+    let (name, replaced) = match replaced {
+        Some(old) => (old.name, Some(old.blob)),
+        None => (file.name.clone(), None),
     };
     let size = i64::try_from(file.size).map_err(|_| broken(2, "the size is out of range"))?;
-    db.prepare_cached(put)?.execute(params![
+    let row = params![
         owner.0,
         name,
         size,
@@ -164,7 +164,11 @@ fn finish(
         file.content_type,
         file.uploaded_at.micros(),
         file.blob.as_str(),
-    ])?;
+    ];
+    match replaced {
+        Some(_) => db.prepare_cached(REPLACE)?.execute(row)?,
+        None => db.prepare_cached(INSERT)?.execute(row)?,
+    };
     Ok(Finished::Stored { name, replaced })
 }
 
