@@ -1,4 +1,6 @@
-//! The command line: what can be asked of the program, without doing any of it.
+//! The command line: the commands and their flags.
+//!
+//! Invariant: it only describes commands; each is carried out in a file of its own below `commands`.
 
 use std::path::PathBuf;
 
@@ -7,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{account, backup, config, doctor, restore, serve, session, token};
 use crate::settings::Flags;
 
-/// Keyward signs people up, logs them in, and issues, checks, refreshes and revokes JWTs.
+/// Keyward is an identity and token server: accounts, logins, and JWTs that can be refreshed and revoked.
 #[derive(Parser)]
 #[command(name = "keyward", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -17,16 +19,16 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// Where settings and data are.
+/// The places of the settings and of the data.
 #[derive(Args)]
 pub(crate) struct Place {
-    /// The settings file; keyward.toml in this folder, where there is one
+    /// Settings file [default: keyward.toml in the current folder, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of the database, the keys and the files
+    /// Data folder, with the database, the keys and the files
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// The database: sqlite:PATH or postgres://…; in the data folder where it is left out
+    /// Database: sqlite:PATH or postgres://… [default: SQLite in the data folder]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
 }
@@ -35,7 +37,7 @@ pub(crate) struct Place {
 pub(crate) enum Command {
     /// Run the server
     Serve(serve::Arguments),
-    /// Check, show or explain the settings
+    /// Check, print or explain the settings
     #[command(subcommand)]
     Config(config::Command),
     /// Add, list, disable and enable accounts, and set their passwords
@@ -47,16 +49,16 @@ pub(crate) enum Command {
     /// Mint, verify and inspect tokens
     #[command(subcommand)]
     Token(token::Command),
-    /// Write the database, the notary's key and the files to one file, also while the server runs
+    /// Write the database, the notary key and the files to one file; the server may be running
     Backup(backup::Arguments),
-    /// Make a data folder of a backup; every token from before dies
+    /// Create a data folder from a backup; all tokens issued before are revoked
     Restore(restore::Arguments),
-    /// Check folder, disk, clock, database, keys and settings, and say what to do about each
+    /// Check settings, data folder, keys, database, disk and clock, and suggest what to do
     Doctor(doctor::Arguments),
 }
 
 impl Place {
-    /// What these say about settings.
+    /// The settings that these flags give.
     pub(crate) fn flags(&self) -> Flags {
         let mut flags = Flags {
             config: self.config.clone(),

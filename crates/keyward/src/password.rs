@@ -14,10 +14,10 @@ use crate::exit::Misuse;
 #[derive(Args)]
 #[group(multiple = false)]
 pub(crate) struct PasswordSource {
-    /// Read the password from standard input; a line break at its end is left out
+    /// Read the password from standard input; one line break at its end is ignored
     #[arg(long)]
     password_stdin: bool,
-    /// Make a random password and print it once
+    /// Generate a random password and print it
     #[arg(long)]
     generate_password: bool,
 }

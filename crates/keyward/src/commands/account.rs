@@ -1,4 +1,4 @@
-//! `keyward account`: who may log in.
+//! `keyward account`: manages accounts.
 
 use clap::{Args, Subcommand};
 use keyward_core::accounts::{Account, NewAccount, Realm, SignUp, names};
@@ -18,20 +18,20 @@ const PAGE: u32 = 1_000;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make an account
+    /// Create an account
     Add(Add),
-    /// List the accounts
+    /// List accounts
     List {
-        /// Only those of one realm
+        /// Only accounts of this realm
         #[arg(long, value_enum)]
         realm: Option<RealmArgument>,
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Keep an account from logging in, and close its sessions
+    /// Disable an account and close its sessions
     Disable(Whom),
-    /// Let a disabled account log in again; its old sessions stay closed
+    /// Enable a disabled account; its closed sessions stay closed
     Enable(Whom),
     /// Set the password of an account, and close its sessions
     SetPassword {
@@ -44,21 +44,21 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Add {
-    /// Its username
+    /// Username
     #[arg(long, value_name = "NAME", required_unless_present = "email")]
     username: Option<String>,
-    /// Its e-mail address, by which it can log in too
+    /// E-mail address, which can be used to log in too
     #[arg(long)]
     email: Option<String>,
-    /// What the person is called
+    /// Display name
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
-    /// The realm it is to live in
+    /// Realm of the account
     #[arg(long, value_enum, default_value = "default")]
     realm: RealmArgument,
     #[command(flatten)]
     password: PasswordSource,
-    /// Read the hash of its password from standard input, as another service stored it; it is made anew at the next login
+    /// Read a password hash of another service from standard input; the next login replaces it by Argon2id
     #[arg(long, conflicts_with_all = ["password_stdin", "generate_password"])]
     password_hash_stdin: bool,
 }

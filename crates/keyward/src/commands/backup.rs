@@ -16,10 +16,10 @@ use crate::settings::Flags;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The new file to write; nothing is replaced
+    /// Backup file to create; an existing file is not overwritten
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Show no progress
+    /// Do not print progress
     #[arg(long)]
     quiet: bool,
 }

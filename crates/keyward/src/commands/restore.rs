@@ -16,10 +16,10 @@ use crate::settings::Flags;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The backup
+    /// Backup file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Show no progress
+    /// Do not print progress
     #[arg(long)]
     quiet: bool,
 }

@@ -32,10 +32,10 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 takes a free port
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// Serve a demo: public keys, accounts and customers, on this machine only
+    /// Serve demo data with public keys and passwords, reachable from this machine only
     #[arg(long)]
     demo: bool,
 }

@@ -1,4 +1,4 @@
-//! `keyward session`: logins and what descends from them.
+//! `keyward session`: lists and closes sessions.
 
 use std::collections::HashMap;
 
@@ -27,15 +27,15 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Close sessions: their tokens are refused from then on
+    /// Close sessions, which revokes their tokens
     #[command(group = ArgGroup::new("which").required(true).args(["sessions", "account", "all"]))]
     Close {
-        /// The ids of the sessions
+        /// Session IDs
         #[arg(value_name = "SESSION")]
         sessions: Vec<i64>,
         #[command(flatten)]
         of: Of,
-        /// Every session, also those that the database does not know, as after another tool has brought it back
+        /// Close every session, including ones missing from the database (after restoring it with another tool)
         #[arg(long)]
         all: bool,
     },
@@ -44,10 +44,10 @@ pub(crate) enum Command {
 /// Whose sessions.
 #[derive(Args)]
 pub(crate) struct Of {
-    /// All those of one account, by id, username or e-mail address
+    /// Only sessions of this account, given by ID, username or e-mail address
     #[arg(long)]
     account: Option<String>,
-    /// The realm of that account
+    /// Realm of the account [default: default]
     #[arg(long, value_enum, requires = "account")]
     realm: Option<RealmArgument>,
 }

@@ -1,4 +1,4 @@
-//! `keyward token`: mint, verify and inspect.
+//! `keyward token`: issues, verifies and inspects tokens.
 
 use std::io::Read;
 
@@ -27,32 +27,32 @@ const LIMITS: Limits = Limits {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Print a new access token for an account, whose session is then open
+    /// Open a session for an account and print its access token
     Mint {
-        /// The account, by id, username or e-mail address
+        /// Account, given by ID, username or e-mail address
         #[arg(long)]
         account: String,
-        /// The realm it lives in
+        /// Realm of the account [default: default]
         #[arg(long, value_enum)]
         realm: Option<RealmArgument>,
-        /// How long the token lives, such as 10m or 30d; else as long as one of a login
+        /// Lifetime of the token, such as 10m or 30d [default: as after a login]
         #[arg(long, value_parser = span)]
         ttl: Option<Span<1>>,
         /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Tell whether an access token is good: signature, claims and session. Ends with 1 where it is not
+    /// Verify the signature, claims and session of an access token; exits with 1 if it is invalid
     Verify {
-        /// The token, or - to read it from standard input
+        /// Token, or - to read it from standard input
         token: String,
         /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Show the header and claims of any JWT, without verifying anything
+    /// Print the header and claims of any JWT without verifying it
     Inspect {
-        /// The token, or - to read it from standard input
+        /// Token, or - to read it from standard input
         token: String,
         /// Print a JSON object
         #[arg(long)]

@@ -32,10 +32,10 @@ impl From<RealmArgument> for Realm {
 /// An account that is there.
 #[derive(Args)]
 pub(crate) struct Whom {
-    /// Its id, username or e-mail address; digits alone are an id where there is one
+    /// ID, username or e-mail address; a number is taken as an ID if an account has it
     #[arg(value_name = "ACCOUNT")]
     account: String,
-    /// The realm it lives in
+    /// Realm of the account [default: default]
     #[arg(long, value_enum)]
     realm: Option<RealmArgument>,
 }
