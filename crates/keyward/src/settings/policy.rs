@@ -128,9 +128,8 @@ impl Settings {
 
 fn everyone(layers: &Layers) -> Warning {
     let key = "http.trusted_proxies";
-    let message = format!(
-        "{key} contains a network of every address, so that any client can claim any address"
-    );
+    let message =
+        format!("{key} contains a network that clients are in, so that they can claim any address");
     let advice = "Name the addresses of your proxies only";
     Warning::new(Topic::Proxies, layers.place(key), message, advice)
 }

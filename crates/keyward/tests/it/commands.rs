@@ -130,7 +130,7 @@ fn config_check_and_show_and_serve_print_the_warnings_beside_the_result() {
         "keyward.toml: holds a secret and has mode 644",
         "keyward.toml:3: tokens.access_token_secret is weak",
         "KEYWARD_VERSION is not a setting and is not read",
-        "http.trusted_proxies contains a network of every address",
+        "http.trusted_proxies contains a network that clients are in",
     ];
     for args in ["config check", "config show", "config show --json"] {
         let ended = keyward_with(folder.path(), args, &env, "");

@@ -60,10 +60,13 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    /// Whether everybody's headers are believed, of IPv4 or of IPv6.
+    /// Whether a network is larger than any that one owner has (10.0.0.0/8, fc00::/7), so that clients are in it.
     #[must_use]
     pub fn is_everyone(&self) -> bool {
-        self.0.iter().any(|network| network.prefix_len() == 0)
+        self.0.iter().any(|network| match network {
+            IpNet::V4(network) => network.prefix_len() < 8,
+            IpNet::V6(network) => network.prefix_len() < 7,
+        })
     }
 }
 

@@ -152,7 +152,7 @@ fn proxies(settings: &Settings) -> Finding {
     if proxies.is_everyone() {
         return Finding::fail(
             "proxies",
-            "http.trusted_proxies contains every address: any client can claim any other's",
+            "http.trusted_proxies contains a network that clients are in: they can claim any address",
             "list only the addresses of your proxies",
         );
     }

@@ -188,10 +188,16 @@ fn a_settings_file_of_another_user_is_a_warning() {
 
 #[test]
 fn a_proxy_network_of_everybody_is_a_warning() {
-    for networks in ["0.0.0.0/0", "::/0", "10.0.0.0/8, 0.0.0.0/0"] {
+    for networks in [
+        "0.0.0.0/0",
+        "::/0",
+        "10.0.0.0/8, 0.0.0.0/0",
+        "0.0.0.0/1, 128.0.0.0/1",
+        "2000::/3",
+    ] {
         let world = World::new().variable("KEYWARD_HTTP__TRUSTED_PROXIES", networks);
-        world.warned_of(&["http.trusted_proxies contains a network of every address"]);
+        world.warned_of(&["http.trusted_proxies contains a network that clients are in"]);
     }
-    let some = World::new().variable("KEYWARD_HTTP__TRUSTED_PROXIES", "10.0.0.0/8, ::1");
+    let some = World::new().variable("KEYWARD_HTTP__TRUSTED_PROXIES", "10.0.0.0/8, fc00::/7, ::1");
     assert_eq!(some.warnings(), "");
 }
