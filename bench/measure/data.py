@@ -17,12 +17,12 @@ USERS = [{"username": f"bench-{n}", "password": PASSWORD} for n in range(12)]
 TURNS = itertools.cycle(USERS)
 # The least that a policy may ask, where logins are not what is measured.
 CHEAP = {"KEYWARD_PASSWORDS__MEMORY_KIB": "8192", "KEYWARD_PASSWORDS__PASSES": "3"}
-# A secret as a client of contract 1 names it: its text is the key.
+# A secret as a client of the notary names it: its text is the key.
 SIGNING_KEY = hashlib.sha512(b"a public key for measuring").hexdigest()
 
 
 def token():
-    """A token of contract 1, HS512 under SIGNING_KEY, as the notary mints them."""
+    """A token of the notary, HS512 under SIGNING_KEY, as the notary mints them."""
     claims = {"iat": 1594212949, "jti": hashlib.md5(b"a token").hexdigest(),
               "payload": {"data": "this is test", "date": "2020-07-08"}}
     parts = [encode(json.dumps(part, separators=(",", ":")).encode())

@@ -1,4 +1,4 @@
-"""A peer: the calls of contract 1 as a small FastAPI service with PyJWT makes them."""
+"""A peer: the calls of the notary as a small FastAPI service with PyJWT makes them."""
 
 import time
 import uuid

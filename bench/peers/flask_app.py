@@ -1,4 +1,4 @@
-"""A peer: the calls of contracts 1 and 4 as a small Flask service with PyJWT makes them."""
+"""A peer: the calls of the notary and the vector generator as a small Flask service with PyJWT makes them."""
 
 import random
 import time

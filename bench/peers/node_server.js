@@ -1,4 +1,4 @@
-// A peer: the calls of contract 1 as Node's http and jsonwebtoken make them: node_server.js PORT.
+// A peer: the calls of the notary as Node's http and jsonwebtoken make them: node_server.js PORT.
 "use strict";
 const http = require("http");
 const crypto = require("crypto");

@@ -1,4 +1,4 @@
-//! A peer: the calls of contracts 1 and 4 as axum and the `jsonwebtoken` crate make them, `peer-axum PORT`.
+//! A peer: the calls of the notary and the vector generator as axum and the `jsonwebtoken` crate make them, `peer-axum PORT`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

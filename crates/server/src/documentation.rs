@@ -42,7 +42,7 @@ pub(crate) fn base() -> OpenApi {
             "An access token from a login (for refresh: the refresh token).",
         ))
         .build();
-    let header = ApiKeyValue::with_description("x-access-token", "Contract 2's header.");
+    let header = ApiKeyValue::with_description("x-access-token", "The directory's header.");
     let mut components = Components::new();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.add_security_scheme(

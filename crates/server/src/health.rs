@@ -1,4 +1,4 @@
-//! Health: for probes and people, without a token. Served in contract 4's shape where that contract is on.
+//! Health: for probes and people, without a token. Served in the vectors contract's shape where that contract is on.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ const OK: HealthResponse = HealthResponse {
     reason: None,
 };
 
-/// Whether the server answers (contract 4).
+/// Whether the server answers.
 #[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, body = HealthResponse)))]
 async fn health() -> axum::Json<HealthResponse> {
     axum::Json(OK)

@@ -31,13 +31,13 @@ pub struct Services {
     pub sessions: Sessions,
     /// Their tokens.
     pub tokens: Tokens,
-    /// The notary of contract 1.
+    /// The token notary.
     pub notary: Arc<Notary>,
-    /// The files of contract 3.
+    /// The files of the exchange.
     pub files: Files,
-    /// The customers of contract 5.
+    /// The customers.
     pub customers: Customers,
-    /// Randomness for contract 4 and request ids.
+    /// Randomness for the vectors and for request ids.
     pub random: Arc<dyn Random>,
     /// What readiness is asked of.
     pub health: Arc<dyn health::Store>,
@@ -89,15 +89,15 @@ from_app! {
 /// Which contracts are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contracts {
-    /// Contract 1, the token notary.
+    /// The token notary.
     pub notary: bool,
-    /// Contract 2, the user directory.
+    /// The user directory.
     pub directory: bool,
-    /// Contract 3, the file exchange.
+    /// The file exchange.
     pub exchange: bool,
-    /// Contract 4, the vector generator.
+    /// The vector generator.
     pub vectors: bool,
-    /// Contract 5, the customers API.
+    /// The customers API.
     pub customers: bool,
 }
 

@@ -21,7 +21,7 @@ use passwords::{Passwords, Verdict};
 /// An isolated name space of accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Realm {
-    /// Contracts 2, 4, 5 and the native API.
+    /// The directory, vectors and customers contracts, and the native API.
     Default,
     /// Operators of the file exchange.
     Ops,

@@ -15,7 +15,7 @@ use crate::secret::SecretText;
 /// What a stored key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Signs the login tokens of contracts 2 to 5.
+    /// Signs the login tokens of every contract but the notary's.
     Login,
     /// Signs what the notary mints.
     Notary,
@@ -111,14 +111,14 @@ impl Keys {
         &self.refresh
     }
 
-    /// The key of the notary (contract 1), HS512.
+    /// The key of the notary, HS512.
     #[must_use]
     pub fn notary(&self) -> &HmacKey {
         &self.notary
     }
 }
 
-/// A key is kept as text of 128 hex characters; its ASCII bytes are the HMAC key, as in contract 1.
+/// A key is kept as text of 128 hex characters; its ASCII bytes are the HMAC key, as in the notary contract.
 async fn given_or_kept(
     given: Option<SecretText>,
     purpose: Purpose,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use crate::error::Fault;
 
-/// Realm `default` (contract 2).
+/// Realm `default` (directory).
 #[derive(Serialize)]
 pub(super) struct AccessClaims<'a> {
     pub(super) sub: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct AccessClaims<'a> {
     pub(super) sid: i64,
 }
 
-/// Realms `ops` and `client` (contract 3).
+/// Realms `ops` and `client` (exchange).
 #[derive(Serialize)]
 pub(super) struct ExchangeClaims<'a> {
     pub(super) iss: &'a str,

@@ -87,7 +87,7 @@ async fn a_node_that_is_cut_off_from_the_database_refuses_and_comes_back() {
         let answer = far.guarded(&open).await;
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.headers()["retry-after"], "1");
-        let body: Value = answer.json().await.expect("contract 4's shape");
+        let body: Value = answer.json().await.expect("the vectors contract's shape");
         assert!(body["message"].is_string(), "{body}");
         is_live(&far).await;
         let longest = longest.max(all_refused_in_time(&far, 20).await);

@@ -172,7 +172,7 @@ impl Server {
         self.client.post(format!("{}{path}", self.url))
     }
 
-    /// Logs in by username (contract 4) and gives the token.
+    /// Logs in by username (vectors) and gives the token.
     pub(crate) async fn log_in(&self, username: &str, password: &str) -> String {
         let answer = self.try_log_in(username, password).await;
         assert_eq!(answer.status(), 200, "{}", self.log());
@@ -182,7 +182,7 @@ impl Server {
             .to_owned()
     }
 
-    /// Tries to log in by username (contract 4).
+    /// Tries to log in by username (vectors).
     pub(crate) async fn try_log_in(&self, username: &str, password: &str) -> Response {
         let body = json!({"username": username, "password": password});
         self.post("/login")
@@ -192,7 +192,7 @@ impl Server {
             .expect("an answer")
     }
 
-    /// Registers a username (contract 4).
+    /// Registers a username (vectors).
     pub(crate) async fn register(&self, username: &str, password: &str) {
         let body = json!({"username": username, "password": password});
         let answer = self

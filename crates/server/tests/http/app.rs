@@ -281,7 +281,7 @@ impl TestApp {
         self.request(Method::DELETE, path)
     }
 
-    /// Registers a username at contract 4 and logs in: an access token of realm `default`.
+    /// Registers a username at the vector generator and logs in: an access token of realm `default`.
     pub(crate) async fn user(&self, username: &str) -> String {
         let body = serde_json::json!({"username": username, "password": "pw"});
         self.post("/register")
@@ -298,7 +298,7 @@ impl TestApp {
         answer.text_at("/token")
     }
 
-    /// Registers a username at contract 4 and logs in at contract 5: an access and a refresh token.
+    /// Registers a username at the vector generator and logs in at the customers API: an access and a refresh token.
     pub(crate) async fn pair(&self, username: &str) -> (String, String) {
         let body = serde_json::json!({"username": username, "password": "pw"});
         self.post("/register")

@@ -1,4 +1,4 @@
-//! The names of contract 5 on the wire.
+//! The names of the customers contract on the wire.
 
 use keyward_core::customers::{Customer, Submitted};
 use keyward_core::tokens::Issued;

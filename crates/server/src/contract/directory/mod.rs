@@ -1,4 +1,4 @@
-//! Contract 2, the user directory: `GET /`, `POST /signup`, `POST /login` by e-mail address, `GET /users`.
+//! The directory contract: `GET /`, `POST /signup`, `POST /login` by e-mail address, `GET /users`.
 
 mod error;
 mod routes;

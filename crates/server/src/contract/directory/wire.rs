@@ -1,4 +1,4 @@
-//! The names of contract 2 on the wire.
+//! The names of the directory contract on the wire.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Contract 3, the file exchange: operators upload files, clients list and fetch them.
+//! The exchange contract: operators upload files, clients list and fetch them.
 //!
 //! Failures are `application/problem+json`. Only a token of the other role is 403; any other that is not
 //! good here is 401.

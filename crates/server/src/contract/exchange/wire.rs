@@ -1,4 +1,4 @@
-//! The names of contract 3 on the wire.
+//! The names of the exchange contract on the wire.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Contract 4, the vector generator: `POST /register`, `POST /login` by username, `POST /generate_array`.
+//! The vectors contract: `POST /register`, `POST /login` by username, `POST /generate_array`.
 
 mod error;
 mod routes;

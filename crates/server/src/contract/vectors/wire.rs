@@ -1,4 +1,4 @@
-//! The names of contract 4 on the wire.
+//! The names of the vectors contract on the wire.
 
 use std::borrow::Cow;
 

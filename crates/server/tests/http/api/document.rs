@@ -273,7 +273,7 @@ async fn no_cache_keeps_an_answer_that_may_be_somebodys() {
 }
 
 #[tokio::test]
-async fn the_document_has_the_paths_of_contract_5_and_the_native_api() {
+async fn the_document_has_the_paths_of_the_customers_contract_and_the_native_api() {
     let app = TestApp::start().await;
     let operations = operations(&document(&app).await);
     let calls: BTreeSet<_> = operations
@@ -352,7 +352,7 @@ async fn the_document_is_openapi_3_1_and_every_reference_in_it_resolves() {
 }
 
 #[tokio::test]
-async fn without_contract_5_its_paths_are_gone_and_the_native_api_stays() {
+async fn without_the_customers_contract_its_paths_are_gone_and_the_native_api_stays() {
     let contracts = Contracts {
         customers: false,
         ..Contracts::ALL
@@ -447,7 +447,7 @@ async fn no_operation_unpacks_a_compressed_body() {
                     .header("if-match", "*");
                 let answer = request.body(kind, GZIPPED.to_vec()).send().await;
                 let refusal = match template.as_str() {
-                    // What contract 1 says of a wrong type.
+                    // The notary contract's answer to a wrong type.
                     "/generateToken" | "/verifyToken" => StatusCode::ACCEPTED,
                     _ => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 };

@@ -1,4 +1,4 @@
-//! Contract 5, the customers API.
+//! The customers API.
 
 mod authentication;
 mod input;

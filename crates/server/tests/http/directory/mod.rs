@@ -1,4 +1,4 @@
-//! Contract 2, the user directory.
+//! The user directory.
 
 use http::StatusCode;
 use serde_json::{Value, json};

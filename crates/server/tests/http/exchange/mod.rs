@@ -1,4 +1,4 @@
-//! Contract 3, the file exchange.
+//! The file exchange.
 
 mod accounts;
 mod connection;

@@ -1,4 +1,4 @@
-//! Contract 4, the vector generator, and health.
+//! The vectors contract, and health.
 
 use std::time::Duration;
 
