@@ -237,6 +237,135 @@ fn weak_or_odd_rsa_numbers_are_refused() {
     }
 }
 
+/// A JWK of any modulus and exponent.
+fn numbers(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, KeyError> {
+    let (n, e) = (base64url::encode(modulus), base64url::encode(exponent));
+    PublicKey::from_jwk(&format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#))
+}
+
+/// An odd number of so many bytes that begins with `first`.
+fn odd(first: u8, length: usize) -> Vec<u8> {
+    let mut number = vec![0x5B; length];
+    number[0] = first;
+    number
+}
+
+#[test]
+fn an_rsa_modulus_has_2048_to_8192_bits() {
+    let read = |modulus: &[u8]| numbers(modulus, &[1, 0, 1]).map(drop);
+    assert_eq!(read(&odd(0x80, 256)), Ok(()));
+    assert_eq!(read(&odd(0x7F, 256)), Err(KeyError::WeakRsa));
+    assert_eq!(read(&odd(0xFF, 255)), Err(KeyError::WeakRsa));
+    assert_eq!(read(&odd(0xFF, 1024)), Ok(()));
+    assert_eq!(read(&odd(0x01, 1025)), Err(KeyError::Malformed));
+    assert_eq!(read(&odd(0x00, 257)), Err(KeyError::Malformed));
+}
+
+#[test]
+fn an_rsa_exponent_is_odd_and_at_least_65537() {
+    let read = |exponent: &[u8]| numbers(&odd(0x80, 256), exponent).map(drop);
+    for good in [
+        &[1, 0, 1][..],
+        &[1, 0, 3],
+        &[1, 0, 0, 1],
+        &[0x7F, 0xFF, 0xFF, 0xFF],
+    ] {
+        assert_eq!(read(good), Ok(()), "{good:?}");
+    }
+    for weak in [
+        &[1][..],
+        &[3],
+        &[17],
+        &[0xFF, 0xFF],
+        &[1, 0, 0],
+        &[1, 0, 2],
+        &[1, 0, 0, 0, 1],
+    ] {
+        assert_eq!(read(weak), Err(KeyError::WeakRsa), "{weak:?}");
+    }
+    assert_eq!(read(&[0, 1, 0, 1]), Err(KeyError::Malformed));
+    assert_eq!(read(&[]), Err(KeyError::Malformed));
+}
+
+#[test]
+fn a_modulus_of_the_generator_of_cve_2017_15361_is_weak() {
+    // A power of 65537, as the primes of that generator are modulo every small prime.
+    let mut power = vec![1_u8];
+    for _ in 0..128 {
+        let shifted = [&power[..], &[0, 0]].concat();
+        let mut sum = [vec![0; 2], power].concat();
+        let mut carry = 0;
+        for (digit, other) in sum.iter_mut().rev().zip(shifted.iter().rev()) {
+            let total = u16::from(*digit) + u16::from(*other) + carry;
+            *digit = total.to_le_bytes()[0];
+            carry = total >> 8;
+        }
+        power = if carry == 1 {
+            [&[1], &sum[..]].concat()
+        } else {
+            sum
+        };
+    }
+    assert_eq!(numbers(&power, &[1, 0, 1]).unwrap_err(), KeyError::WeakRsa);
+    // One more is no power of it.
+    let last = power.len() - 2;
+    power[last] ^= 1;
+    assert!(numbers(&power, &[1, 0, 1]).is_ok());
+}
+
+#[test]
+fn every_private_member_makes_a_key_private_and_no_other_does() {
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
+        let jwk = rsa_jwk(&format!(r#","{member}":"AQAB""#));
+        assert_eq!(
+            SuppliedKey::parse(&jwk).unwrap_err(),
+            KeyError::Private,
+            "{member}"
+        );
+    }
+    for member in ["k", "x", "y", "crv", "x5c", "D", "dd"] {
+        let key = SuppliedKey::parse(&rsa_jwk(&format!(r#","{member}":"AQAB""#))).unwrap();
+        assert!(matches!(key, SuppliedKey::Public(_)), "{member}");
+    }
+}
+
+#[test]
+fn every_registered_operation_may_stand_beside_verify() {
+    let registered = [
+        "sign",
+        "encrypt",
+        "decrypt",
+        "wrapKey",
+        "unwrapKey",
+        "deriveKey",
+        "deriveBits",
+    ];
+    for operation in registered {
+        let key = SuppliedKey::parse(&rsa_jwk(&format!(r#","key_ops":["{operation}","verify"]"#)));
+        assert!(matches!(key, Ok(SuppliedKey::Public(_))), "{operation}");
+        let key = SuppliedKey::parse(&rsa_jwk(&format!(r#","key_ops":["{operation}"]"#)));
+        assert!(matches!(key, Ok(SuppliedKey::Unusable)), "{operation}");
+    }
+}
+
+#[test]
+fn an_object_with_the_numbers_of_a_key_is_one_without_its_kind_too() {
+    for (jwk, is_key) in [
+        (r#"{"n":"AQAB","e":"AQAB"}"#, true),
+        (r#"{"crv":"P-256"}"#, true),
+        (r#"{"keys":[]}"#, true),
+        (r#"{"kty":"unknown"}"#, true),
+        (r#"{"n":"AQAB"}"#, false),
+        (r#"{"e":"AQAB"}"#, false),
+        (r#"{"x":"AQAB","y":"AQAB"}"#, false),
+        ("{}", false),
+    ] {
+        let key = SuppliedKey::parse(jwk).unwrap();
+        assert_eq!(matches!(key, SuppliedKey::Unusable), is_key, "{jwk}");
+        assert_eq!(matches!(key, SuppliedKey::Secret(_)), !is_key, "{jwk}");
+    }
+}
+
 #[test]
 fn an_even_exponent_is_weak() {
     let jwk = rsa_jwk("").replacen("AQAB", "AQAC", 1);
