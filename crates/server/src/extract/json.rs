@@ -22,6 +22,8 @@ use crate::state::App;
 const DEPTH: usize = 32;
 /// How long a body that is collected may take in all, what the server does with it not counted.
 const LONGEST: Duration = Duration::from_secs(180);
+/// What is added at once to the room for a body, in bytes.
+const SEGMENT: usize = 64 << 10;
 /// The largest body where a route sets no limit of its own, in bytes.
 pub(crate) const LARGEST: usize = 64 * 1024;
 
@@ -95,15 +97,17 @@ pub(crate) async fn collect(
                 none.insert(Pieces::new(&account, declared.unwrap_or(most).min(most)))
             }
         };
-        fits(pieces.bytes.len().saturating_add(piece.len()))?;
+        fits(pieces.length.saturating_add(piece.len()))?;
         pieces.add(&piece)?;
     }
     Ok(pieces.map_or_else(Pieces::none, Pieces::whole))
 }
 
-/// The pieces of a body that have come so far, in room that is reserved before it is taken.
+/// The pieces of a body that have come so far, in segments that are reserved before they are taken. All but the first
+/// are of one size, so that the allocator finds room for them where others were.
 struct Pieces {
-    bytes: Vec<u8>,
+    segments: Vec<Vec<u8>>,
+    length: usize,
     reservation: Reservation,
     /// How long the body may become.
     most: usize,
@@ -113,34 +117,53 @@ struct Pieces {
 impl Pieces {
     fn new(account: &Account, most: usize) -> Self {
         Self {
-            bytes: Vec::new(),
+            segments: Vec::new(),
+            length: 0,
             reservation: account.nothing(),
             most,
             begun: Instant::now(),
         }
     }
 
-    fn add(&mut self, piece: &[u8]) -> Result<(), Failure> {
+    fn add(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
         // Whoever sends a byte at a time is looked at with each of them; who sends none is given up elsewhere.
         if self.begun.elapsed() > LONGEST {
             return Err(Failure::too_slow());
         }
-        let length = self.bytes.len() + piece.len();
-        if length > self.bytes.capacity() {
-            let doubled = self.bytes.capacity().saturating_mul(2).max(FREE);
-            let capacity = doubled.min(self.most).max(length);
-            if capacity > FREE {
-                self.reservation.grow_to(capacity as u64)?;
-            }
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+        self.length += piece.len();
+        while !piece.is_empty() {
+            let last = match self.segments.last_mut() {
+                Some(last) if last.len() < last.capacity() => last,
+                _ => self.add_segment(piece.len())?,
+            };
+            let fits = piece.len().min(last.capacity() - last.len());
+            let (now, rest) = piece.split_at(fits);
+            last.extend_from_slice(now);
+            piece = rest;
         }
-        self.bytes.extend_from_slice(piece);
         Ok(())
     }
 
-    fn whole(self) -> Collected {
+    /// Takes room for at least a byte more, and for no more than may come.
+    fn add_segment(&mut self, coming: usize) -> Result<&mut Vec<u8>, Failure> {
+        let room: usize = self.segments.iter().map(Vec::capacity).sum();
+        let size = if room == 0 { FREE } else { SEGMENT };
+        let size = size
+            .min(self.most.saturating_sub(room))
+            .max(coming.min(FREE));
+        if room + size > FREE {
+            self.reservation.grow_to((room + size) as u64)?;
+        }
+        Ok(self.segments.push_mut(Vec::with_capacity(size)))
+    }
+
+    fn whole(mut self) -> Collected {
+        let bytes = match self.segments.len() {
+            1 => self.segments.pop().unwrap_or_default(),
+            _ => self.segments.concat(),
+        };
         Collected {
-            bytes: self.bytes.into(),
+            bytes: bytes.into(),
             _reservation: Some(self.reservation),
         }
     }
