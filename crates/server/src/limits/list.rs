@@ -1,4 +1,5 @@
-//! The list of limits: one row each, from which the enum, the policy and the settings are made.
+//! The list of limits: one row each, from which the enum and the policy are made. A limit has one more row, the setting
+//! of the same name in section `limits`.
 
 /// What a limit counts by, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,22 +29,6 @@ macro_rules! limits {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$Limit => stringify!($name)),+
-                }
-            }
-
-            /// The explanation of its setting, line by line.
-            #[must_use]
-            pub const fn help(self) -> &'static [&'static str] {
-                match self {
-                    $(Self::$Limit => &[$($doc),+]),+
-                }
-            }
-
-            /// Requests a minute where nothing else is set, as text.
-            #[must_use]
-            pub const fn default_text(self) -> &'static str {
-                match self {
-                    $(Self::$Limit => stringify!($default)),+
                 }
             }
 

@@ -50,7 +50,7 @@ fn some(limit: Limit) -> Key<'static> {
 fn every_limit_lets_a_minutes_worth_pass_and_no_more() {
     let (limits, _) = limits(|_| {});
     for limit in Limit::ALL {
-        let expected: usize = limit.default_text().parse().unwrap();
+        let expected = usize::try_from(*Policy::default().rate(*limit)).unwrap();
         let passed = passing(10_000, || limits.count(*limit, some(*limit)));
         assert_eq!(passed, expected, "{limit:?}");
     }

@@ -31,91 +31,72 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(log_out))
 }
 
-/// Signs an operator up.
-#[utoipa::path(
-    post, path = "/ops/signup", tag = "exchange",
-    request_body(content(
-        (CredentialsForm = "application/x-www-form-urlencoded"),
-        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
-    )),
-    responses(
-        (status = 201, body = SignedUpResponse),
-        (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
-        Takes<Problem>, Limited<Problem>, Writes<Problem>,
-    ),
-)]
-async fn sign_up_operator(
-    State(app): State<App>,
-    client: Client,
-    credentials: Credentials,
-) -> Result<Response, Error> {
-    sign_up(&app, Realm::Ops, &client, credentials).await
+/// The sign-up and the login of a role.
+macro_rules! role {
+    (
+        $realm:ident,
+        #[doc = $sign_up_doc:literal] $sign_up:ident $sign_up_path:literal,
+        #[doc = $log_in_doc:literal] $log_in:ident $log_in_path:literal
+    ) => {
+        #[doc = $sign_up_doc]
+        #[utoipa::path(
+            post, path = $sign_up_path, tag = "exchange",
+            request_body(content(
+                (CredentialsForm = "application/x-www-form-urlencoded"),
+                (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
+            )),
+            responses(
+                (status = 201, body = SignedUpResponse),
+                (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
+                Takes<Problem>, Limited<Problem>, Writes<Problem>,
+            ),
+        )]
+        async fn $sign_up(
+            State(app): State<App>,
+            client: Client,
+            credentials: Credentials,
+        ) -> Result<Response, Error> {
+            sign_up(&app, Realm::$realm, &client, credentials).await
+        }
+
+        #[doc = $log_in_doc]
+        #[utoipa::path(
+            post, path = $log_in_path, tag = "exchange",
+            request_body(content(
+                (CredentialsForm = "application/x-www-form-urlencoded"),
+                (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
+            )),
+            responses(
+                (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
+                (status = 401, description = "The password is wrong", body = ProblemDocument, content_type = PROBLEM),
+                (status = 404, description = "There is no such username", body = ProblemDocument, content_type = PROBLEM),
+                Takes<Problem>, Limited<Problem>, Writes<Problem>,
+            ),
+        )]
+        async fn $log_in(
+            State(app): State<App>,
+            client: Client,
+            credentials: Credentials,
+        ) -> Result<Response, Error> {
+            log_in(&app, Realm::$realm, client, credentials).await
+        }
+    };
 }
 
-/// Signs a client up.
-#[utoipa::path(
-    post, path = "/client/signup", tag = "exchange",
-    request_body(content(
-        (CredentialsForm = "application/x-www-form-urlencoded"),
-        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
-    )),
-    responses(
-        (status = 201, body = SignedUpResponse),
-        (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
-        Takes<Problem>, Limited<Problem>, Writes<Problem>,
-    ),
-)]
-async fn sign_up_client(
-    State(app): State<App>,
-    client: Client,
-    credentials: Credentials,
-) -> Result<Response, Error> {
-    sign_up(&app, Realm::Client, &client, credentials).await
-}
-
-/// Logs an operator in: the answer is the token and nothing else.
-#[utoipa::path(
-    post, path = "/ops/login", tag = "exchange",
-    request_body(content(
-        (CredentialsForm = "application/x-www-form-urlencoded"),
-        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
-    )),
-    responses(
-        (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
-        (status = 401, description = "The password is wrong", body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, description = "There is no such operator", body = ProblemDocument, content_type = PROBLEM),
-        Takes<Problem>, Limited<Problem>, Writes<Problem>,
-    ),
-)]
-async fn log_in_operator(
-    State(app): State<App>,
-    client: Client,
-    credentials: Credentials,
-) -> Result<Response, Error> {
-    log_in(&app, Realm::Ops, client, credentials).await
-}
-
-/// Logs a client in: the answer is the token and nothing else.
-#[utoipa::path(
-    post, path = "/client/login", tag = "exchange",
-    request_body(content(
-        (CredentialsForm = "application/x-www-form-urlencoded"),
-        (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
-    )),
-    responses(
-        (status = 200, description = "A JWT", body = String, content_type = "text/plain"),
-        (status = 401, description = "The password is wrong", body = ProblemDocument, content_type = PROBLEM),
-        (status = 404, description = "There is no such client", body = ProblemDocument, content_type = PROBLEM),
-        Takes<Problem>, Limited<Problem>, Writes<Problem>,
-    ),
-)]
-async fn log_in_client(
-    State(app): State<App>,
-    client: Client,
-    credentials: Credentials,
-) -> Result<Response, Error> {
-    log_in(&app, Realm::Client, client, credentials).await
-}
+role!(
+    Ops,
+    /// Signs an operator up.
+    sign_up_operator "/ops/signup",
+    /// Logs an operator in: the answer is the token and nothing else.
+    log_in_operator "/ops/login"
+);
+role!(
+    Client,
+    /// Signs a client up.
+    sign_up_client "/client/signup",
+    /// Logs a client in: the answer is the token and nothing else.
+    log_in_client "/client/login"
+);
 
 /// Closes the session of an access token, whatever its realm.
 #[utoipa::path(
