@@ -14,8 +14,8 @@ use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::random::SystemRandom;
 use keyward_core::sessions::{
-    Closures, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session, Sessions,
-    Store,
+    Closures, Feed, Forgotten, Identity, NewSession, PasswordChange, Place, Reason, Rotate,
+    Rotation, Session, Sessions, Store, Tag,
 };
 use keyward_store::sqlite::{Options, Sqlite};
 
@@ -68,7 +68,12 @@ fn loaded(closed: i64) -> Sessions {
     let accounts = Accounts::new(Arc::new(rows), passwords, clock.clone());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime
-        .block_on(Sessions::load(Arc::new(Feed(closed)), accounts, clock))
+        .block_on(Sessions::load(
+            Arc::new(Closed(closed)),
+            accounts,
+            clock,
+            Arc::new(SystemRandom),
+        ))
         .unwrap()
 }
 
@@ -84,19 +89,24 @@ fn resident_kib() -> u64 {
 }
 
 /// A feed of so many closed sessions, and nothing else.
-struct Feed(i64);
+struct Closed(i64);
 
 fn only_the_feed<T>() -> Result<T, Fault> {
     Err(Fault::Internal("there is only the feed".into()))
 }
 
 #[async_trait]
-impl Store for Feed {
-    async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault> {
-        let last = self.0.min(cursor + i64::from(limit));
+impl Feed for Closed {
+    async fn list_closures(&self, place: Place, limit: u32) -> Result<Closures, Fault> {
+        let last = self.0.min(place.seq + i64::from(limit));
         Ok(Closures {
-            sessions: (cursor..last).map(|seq| SessionId(seq * STEP)).collect(),
-            cursor: last,
+            sessions: (place.seq..last).map(|seq| SessionId(seq * STEP)).collect(),
+            place: Place { seq: last, ..place },
+            follows: true,
+            identity: Identity {
+                tag: Some(Tag::from_number(1)),
+                ..Identity::default()
+            },
         })
     }
 
@@ -104,18 +114,39 @@ impl Store for Feed {
         Ok(None)
     }
 
-    async fn begin_first_epoch(&self, _: SessionId) -> Result<(), Fault> {
+    async fn keep_tag(&self, _: Tag) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn begin_epoch(&self, _: SessionId) -> Result<SessionId, Fault> {
+    async fn begin_epoch(&self, _: i64, _: Tag) -> Result<i64, Fault> {
         only_the_feed()
     }
 
-    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault> {
-        Ok(None)
+    async fn remember_doubt(&self, _: Timestamp) -> Result<(), Fault> {
+        only_the_feed()
     }
 
+    async fn close_sessions(
+        &self,
+        _: Vec<SessionId>,
+        _: Reason,
+        _: Timestamp,
+    ) -> Result<Vec<SessionId>, Fault> {
+        only_the_feed()
+    }
+
+    async fn forget_ended_sessions(
+        &self,
+        _: Timestamp,
+        _: Timestamp,
+        _: u32,
+    ) -> Result<Vec<SessionId>, Fault> {
+        only_the_feed()
+    }
+}
+
+#[async_trait]
+impl Store for Closed {
     async fn open_session(&self, _: NewSession) -> Result<Option<Session>, Fault> {
         only_the_feed()
     }
@@ -154,10 +185,6 @@ impl Store for Feed {
         _: AccountId,
         _: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, Fault> {
-        only_the_feed()
-    }
-
-    async fn forget_ended_sessions(&self, _: Timestamp, _: u32) -> Result<Vec<SessionId>, Fault> {
         only_the_feed()
     }
 }

@@ -42,7 +42,13 @@ impl Services {
         let passwords =
             Passwords::start(hashing, random.clone()).map_err(anyhow::Error::from_boxed)?;
         let accounts = Accounts::new(data.rows.clone(), passwords, clock.clone());
-        let sessions = Sessions::load(data.rows.clone(), accounts.clone(), clock.clone()).await?;
+        let sessions = Sessions::load(
+            data.rows.clone(),
+            accounts.clone(),
+            clock.clone(),
+            random.clone(),
+        )
+        .await?;
         let sessions = match data.servers() {
             Servers::Any => sessions.with_max_revocation_lag(max_revocation_lag),
             Servers::None | Servers::One => sessions,

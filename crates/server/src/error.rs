@@ -201,10 +201,30 @@ failure_from!(
     accounts::Error,
     customers::Error,
     files::Error,
-    sessions::Error,
-    tokens::Error,
     notary::Error,
 );
+
+impl From<sessions::Error> for Failure {
+    fn from(error: sessions::Error) -> Self {
+        let failure = Self::of(error.code(), &error);
+        match error {
+            // More happened than the code says.
+            sessions::Error::ClosedHere(_) | sessions::Error::NotChanged(_) => {
+                failure.with_message(error.to_string())
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<tokens::Error> for Failure {
+    fn from(error: tokens::Error) -> Self {
+        match error {
+            tokens::Error::Session(error) => error.into(),
+            error => Self::of(error.code(), &error),
+        }
+    }
+}
 
 impl From<Exhausted> for Failure {
     fn from(_: Exhausted) -> Self {

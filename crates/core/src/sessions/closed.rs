@@ -1,35 +1,46 @@
-//! The closed sessions, in memory: what lets a token be refused at once without a database.
+//! The closed sessions, in memory: a token is refused at once, without a database.
 //!
-//! Invariant: an id leaves the set only after it counts as one that may have been forgotten.
+//! Invariant: an id leaves the set only after it counts as one that may have been forgotten, or when its epoch has
+//! ended. Nothing that is read takes an id out: a database that went back opens no session again.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use roaring::RoaringTreemap;
 
-use super::{Closures, Forgotten};
+use super::{Forgotten, Identity, Tag};
 use crate::clock::Timestamp;
 use crate::id::SessionId;
 
-/// A compressed bitmap over session ids, the place in the feed it is filled from, what was forgotten of
-/// it, and the epoch up to which no session is good.
+/// A compressed bitmap over session ids, what was forgotten of it, which sessions are in doubt, and the identity of the
+/// database.
 #[derive(Debug)]
 pub struct ClosedSessions {
     ids: RwLock<RoaringTreemap>,
-    cursor: AtomicI64,
     horizon: AtomicI64,
     last_forgotten: AtomicI64,
     epoch: AtomicI64,
+    tag: AtomicI64,
+    untagged: AtomicI64,
+    doubtful_until: AtomicI64,
+    /// Sessions that the database was found to have since it went back, of those in doubt.
+    confirmed: RwLock<RoaringTreemap>,
+    /// How often it went back.
+    rewinds: AtomicU64,
 }
 
 impl Default for ClosedSessions {
     fn default() -> Self {
         Self {
             ids: RwLock::default(),
-            cursor: AtomicI64::new(0),
             horizon: AtomicI64::new(i64::MIN),
             last_forgotten: AtomicI64::new(0),
             epoch: AtomicI64::new(0),
+            tag: AtomicI64::new(0),
+            untagged: AtomicI64::new(0),
+            doubtful_until: AtomicI64::new(i64::MIN),
+            confirmed: RwLock::default(),
+            rewinds: AtomicU64::new(0),
         }
     }
 }
@@ -38,35 +49,41 @@ impl ClosedSessions {
     /// Whether the tokens of session `id` must be refused.
     #[must_use]
     pub fn refuses(&self, id: SessionId) -> bool {
-        if id.0 <= self.epoch.load(Ordering::Acquire) {
-            return true;
-        }
-        let Ok(id) = u64::try_from(id.0) else {
-            return true;
-        };
-        self.ids
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(id)
+        // The epoch comes last: the set is emptied after it was raised.
+        self.contains(id) || id.0 <= self.epoch.load(Ordering::Acquire)
     }
 
-    /// Whether session `id`, of a token that ends at `expires_at`, may have been closed and forgotten since. Asked after
-    /// [`refuses`](Self::refuses), so that none slips through while it is forgotten.
-    ///
-    /// A token is good before its end alone, so this is so only where the clock has been set back.
+    /// Whether a token that carries `tag` was issued by this database, or before there were tags. Asked after
+    /// [`refuses`](Self::refuses), since the set is emptied when the tag changes.
     #[must_use]
-    pub fn may_have_forgotten(&self, id: SessionId, expires_at: Timestamp) -> bool {
-        expires_at.micros() <= self.horizon.load(Ordering::Acquire)
-            && id.0 <= self.last_forgotten.load(Ordering::Acquire)
+    pub fn issued(&self, id: SessionId, tag: Option<Tag>) -> bool {
+        tag == Some(self.tag()) || id.0 <= self.untagged.load(Ordering::Acquire)
+    }
+
+    /// The tag that tokens carry.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        Tag::from_number(self.tag.load(Ordering::Acquire))
+    }
+
+    /// Whether session `id`, of a token that was issued and ends at these times, may have been closed and forgotten
+    /// since, or may have been lost by a database that went back. Asked after [`refuses`](Self::refuses), so that no
+    /// session slips through while it is forgotten.
+    ///
+    /// A token is good before its end alone, so a session counts as forgotten only where the clock has been set back.
+    #[must_use]
+    pub fn doubts(&self, id: SessionId, issued_at: Timestamp, expires_at: Timestamp) -> bool {
+        let may_be_forgotten = expires_at.micros() <= self.horizon.load(Ordering::Acquire)
+            && id.0 <= self.last_forgotten.load(Ordering::Acquire);
+        may_be_forgotten
+            || (issued_at.micros() <= self.doubtful_until.load(Ordering::Acquire)
+                && !read(&self.confirmed).contains(id.0.cast_unsigned()))
     }
 
     /// How many sessions are in the set.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.ids
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        read(&self.ids).len()
     }
 
     /// Whether no session is in the set.
@@ -75,15 +92,28 @@ impl ClosedSessions {
         self.len() == 0
     }
 
+    /// How often the database was found to have gone back.
+    #[must_use]
+    pub fn rewinds(&self) -> u64 {
+        self.rewinds.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_rewind(&self) {
+        self.rewinds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn contains(&self, id: SessionId) -> bool {
+        read(&self.ids).contains(id.0.cast_unsigned())
+    }
+
     /// The set as it is now.
     pub(super) fn ids(&self) -> RoaringTreemap {
-        let set = self.ids.read().unwrap_or_else(PoisonError::into_inner);
-        set.clone()
+        read(&self.ids).clone()
     }
 
     pub(super) fn insert(&self, ids: &[SessionId]) {
         let mut set = self.ids.write().unwrap_or_else(PoisonError::into_inner);
-        set.extend(ids.iter().filter_map(|id| u64::try_from(id.0).ok()));
+        set.extend(ids.iter().map(|id| id.0.cast_unsigned()));
     }
 
     /// Removes `ids`, which were forgotten, after it has noted what they were.
@@ -92,88 +122,195 @@ impl ClosedSessions {
         self.last_forgotten.fetch_max(last.0, Ordering::AcqRel);
         self.horizon.fetch_max(horizon.micros(), Ordering::AcqRel);
         let mut set = self.ids.write().unwrap_or_else(PoisonError::into_inner);
-        for id in ids.iter().filter_map(|id| u64::try_from(id.0).ok()) {
-            set.remove(id);
+        for id in ids {
+            set.remove(id.0.cast_unsigned());
         }
     }
 
-    pub(super) fn apply(&self, closures: &Closures) {
-        self.insert(&closures.sessions);
-        self.cursor.fetch_max(closures.cursor, Ordering::AcqRel);
-    }
-
-    pub(super) fn cursor(&self) -> i64 {
-        self.cursor.load(Ordering::Acquire)
-    }
-
-    /// Takes over an epoch that has begun; what is in the set of those before it is needed no more.
-    pub(super) fn raise_epoch(&self, epoch: SessionId) {
-        if self.epoch.fetch_max(epoch.0, Ordering::AcqRel) < epoch.0
-            && let Ok(epoch) = u64::try_from(epoch.0)
+    /// Puts the sessions of tokens that were issued until then in doubt.
+    pub(super) fn doubt(&self, until: Timestamp) {
+        let mut confirmed = self
+            .confirmed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self
+            .doubtful_until
+            .fetch_max(until.micros(), Ordering::AcqRel)
+            < until.micros()
         {
-            let mut set = self.ids.write().unwrap_or_else(PoisonError::into_inner);
-            set.remove_range(..=epoch);
+            confirmed.clear();
         }
     }
+
+    /// Until when tokens are of sessions in doubt.
+    pub(super) fn doubtful_until(&self) -> i64 {
+        self.doubtful_until.load(Ordering::Acquire)
+    }
+
+    /// The database has that session, by a reading that was begun when tokens were in doubt until `until`.
+    pub(super) fn confirm(&self, id: SessionId, until: i64) {
+        let mut confirmed = self
+            .confirmed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.doubtful_until.load(Ordering::Acquire) == until {
+            confirmed.insert(id.0.cast_unsigned());
+        }
+    }
+
+    /// How the identity that was read relates to the one that is known, whose epoch is raised alone.
+    pub(super) fn compare(&self, found: &Identity) -> Relation {
+        let epoch = self.epoch.load(Ordering::Acquire);
+        match found.tag {
+            Some(_) if found.epoch > epoch => Relation::Later,
+            Some(tag) if found.epoch == epoch && tag == self.tag() => Relation::Same,
+            _ => Relation::Earlier,
+        }
+    }
+
+    /// Takes over the identity of a database. When an epoch has begun, the sessions of those before it need no room.
+    pub(super) fn adopt(&self, identity: &Identity) {
+        if let Some(tag) = identity.tag {
+            self.tag.store(tag.number(), Ordering::Release);
+        }
+        self.untagged.store(identity.untagged, Ordering::Release);
+        if self.epoch.fetch_max(identity.epoch, Ordering::AcqRel) < identity.epoch {
+            let mut set = self.ids.write().unwrap_or_else(PoisonError::into_inner);
+            set.clear();
+        }
+    }
+
+    pub(super) fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+}
+
+/// How one identity of a database relates to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    Same,
+    /// Another epoch has begun since.
+    Later,
+    /// It is what it was before, or another database's.
+    Earlier,
+}
+
+fn read(set: &RwLock<RoaringTreemap>) -> std::sync::RwLockReadGuard<'_, RoaringTreemap> {
+    set.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ISSUED: Timestamp = Timestamp::from_seconds(40);
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
     }
 
-    fn closures(sessions: &[i64], cursor: i64) -> Closures {
-        Closures {
-            sessions: sessions.iter().copied().map(SessionId).collect(),
-            cursor,
-        }
+    fn ids(sessions: &[i64]) -> Vec<SessionId> {
+        sessions.iter().copied().map(SessionId).collect()
     }
 
     #[test]
-    fn what_was_closed_is_refused_and_what_was_forgotten_is_in_doubt() {
+    fn a_closed_session_is_refused_and_a_forgotten_one_is_in_doubt() {
         let set = ClosedSessions::default();
-        assert!(!set.refuses(SessionId(7)) && !set.may_have_forgotten(SessionId(7), at(50)));
-        set.apply(&closures(&[7, 1 << 40], 3));
+        let doubts = |id, end| set.doubts(SessionId(id), ISSUED, at(end));
+        assert!(!set.refuses(SessionId(7)) && !doubts(7, 50));
+        set.insert(&ids(&[7, 1 << 40]));
         assert!(set.refuses(SessionId(7)) && set.refuses(SessionId(1 << 40)));
-        assert!(set.refuses(SessionId(-1)));
+        assert!(set.refuses(SessionId(-1)) && set.refuses(SessionId(0)));
         let forgotten = Forgotten {
             horizon: at(50),
             last: SessionId(7),
         };
-        set.forget(forgotten, &[SessionId(7)]);
+        set.forget(forgotten, &ids(&[7]));
         assert!(!set.refuses(SessionId(7)));
-        assert!(set.may_have_forgotten(SessionId(7), at(50)));
-        assert!(set.may_have_forgotten(SessionId(6), at(50)));
-        assert!(!set.may_have_forgotten(SessionId(7), at(51)), "ends later");
-        assert!(!set.may_have_forgotten(SessionId(8), at(50)), "is younger");
-        assert_eq!((set.cursor(), set.len()), (3, 1));
+        assert!(doubts(7, 50) && doubts(6, 50));
+        assert!(!doubts(7, 51), "ends later");
+        assert!(!doubts(8, 50), "is younger");
+        assert_eq!(set.len(), 1);
     }
 
     #[test]
     fn no_session_up_to_the_epoch_is_good_whether_it_was_known_or_not() {
         let set = ClosedSessions::default();
-        set.apply(&closures(&[5, 1 << 50, (1 << 50) + 2], 1));
-        set.raise_epoch(SessionId(1 << 50));
-        set.raise_epoch(SessionId(7));
+        set.insert(&ids(&[5, 1 << 50, (1 << 50) + 2]));
+        let (first, second) = (Tag::from_number(1), Tag::from_number(-2));
+        let identity = |epoch, tag| Identity {
+            epoch,
+            tag: Some(tag),
+            ..Identity::default()
+        };
+        let begun = identity(1 << 50, second);
+        set.adopt(&identity(0, first));
+        assert_eq!(set.compare(&begun), Relation::Later);
+        assert_eq!(set.len(), 3, "no epoch has begun");
+        set.adopt(&begun);
         assert!(set.refuses(SessionId(1)) && set.refuses(SessionId(1 << 50)));
         assert!(!set.refuses(SessionId((1 << 50) + 1)));
-        assert!(set.refuses(SessionId((1 << 50) + 2)));
-        assert_eq!(set.len(), 1, "those before it take no room");
+        assert!(set.is_empty(), "the sessions before it take no room");
+        for earlier in [
+            identity(1 << 50, first),
+            identity(7, second),
+            Identity::default(),
+            Identity {
+                tag: None,
+                ..identity(i64::MAX, first)
+            },
+        ] {
+            assert_eq!(set.compare(&earlier), Relation::Earlier, "{earlier:?}");
+        }
+        assert_eq!(set.compare(&begun), Relation::Same);
     }
 
     #[test]
-    fn what_was_forgotten_and_the_cursor_never_go_back() {
+    fn a_token_is_of_the_database_whose_tag_it_carries_or_from_before_there_were_tags() {
+        let set = ClosedSessions::default();
+        let (own, other) = (Tag::from_number(1), Tag::from_number(2));
+        set.adopt(&Identity {
+            tag: Some(own),
+            untagged: 10,
+            ..Identity::default()
+        });
+        assert_eq!(set.tag(), own);
+        for (id, tag, issued) in [
+            (11, Some(own), true),
+            (11, Some(other), false),
+            (11, None, false),
+            (10, Some(other), true),
+            (10, None, true),
+        ] {
+            assert_eq!(set.issued(SessionId(id), tag), issued, "{id} {tag:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_in_doubt_is_confirmed_until_the_database_goes_back_again() {
+        let set = ClosedSessions::default();
+        let id = SessionId(3);
+        let doubts = |issued| set.doubts(id, at(issued), at(1_000));
+        set.doubt(at(100));
+        assert!(doubts(100) && !doubts(101));
+        set.confirm(id, at(100).micros());
+        assert!(!doubts(100));
+        set.doubt(at(90));
+        assert!(!doubts(90), "nothing that is doubted less");
+        set.doubt(at(200));
+        set.confirm(id, at(100).micros());
+        assert!(doubts(200), "the answer is from before");
+        set.confirm(id, set.doubtful_until());
+        assert!(!doubts(200));
+    }
+
+    #[test]
+    fn what_was_forgotten_never_goes_back() {
         let set = ClosedSessions::default();
         for (horizon, last) in [(at(50), 3), (at(10), 9)] {
             let last = SessionId(last);
             set.forget(Forgotten { horizon, last }, &[]);
         }
-        assert!(set.may_have_forgotten(SessionId(9), at(50)));
-        set.apply(&closures(&[], 9));
-        set.apply(&closures(&[], 4));
-        assert_eq!(set.cursor(), 9);
+        assert!(set.doubts(SessionId(9), ISSUED, at(50)));
     }
 }

@@ -1,16 +1,16 @@
-//! Epochs of session ids: from where ids go on when a database begins a life of its own.
+//! Epochs of a database: a number that is raised whenever all its sessions end.
 //!
-//! Invariant: an epoch is above every id that was given before it began, by this database or by another.
+//! Invariant: an epoch is above every id that a database counted up by itself before it began, as databases did before
+//! ids were drawn at random.
 
 use crate::clock::Timestamp;
-use crate::id::SessionId;
 
-/// How many session ids there are for each millisecond between two epochs: more than can be opened. Ids stay below
-/// 2^53, which JSON readers need, until the year 2248.
-const IDS_A_MILLISECOND: i64 = 1 << 10;
+/// More than the sessions that can be opened in a millisecond. Epochs stay below the ids that are drawn at random until
+/// the year 2109.
+const A_MILLISECOND: i64 = 1 << 10;
 
-/// The epoch that begins at `now`.
+/// The least epoch that may begin at `now`.
 #[must_use]
-pub fn epoch_at(now: Timestamp) -> SessionId {
-    SessionId((now.micros() / 1_000).saturating_mul(IDS_A_MILLISECOND))
+pub fn epoch_at(now: Timestamp) -> i64 {
+    (now.micros() / 1_000).saturating_mul(A_MILLISECOND)
 }

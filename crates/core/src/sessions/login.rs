@@ -69,7 +69,7 @@ impl Sessions {
             } = credentials;
             let hash = Some(password_hash.clone());
             let new = self.new_session(account.id, hash, lifetime, user_agent.clone());
-            if let Some(session) = self.store.open_session(new).await? {
+            if let Some(session) = self.open_new(new).await? {
                 return Ok((account, session));
             }
             // The account was disabled, or its hash is another one now: the same password's, where another login
@@ -99,7 +99,7 @@ impl Sessions {
         user_agent: Option<String>,
     ) -> Result<Session, Error> {
         let new = self.new_session(account, None, lifetime, user_agent);
-        let opened = self.store.open_session(new).await?;
+        let opened = self.open_new(new).await?;
         opened.ok_or(Error::AccountUnavailable)
     }
 
@@ -112,6 +112,7 @@ impl Sessions {
     ) -> NewSession {
         let created_at = self.clock.now();
         NewSession {
+            id: self.ids.next(&*self.random),
             account,
             password_hash,
             created_at,

@@ -4,30 +4,45 @@
 //! tokens are refused from that answer on; and the set is filled before the first request is served.
 
 mod closed;
+mod closing;
 mod epoch;
+mod feed;
+mod follow;
 mod forget;
 mod freshness;
+mod ids;
 mod login;
 mod password;
+mod pending;
 mod reason;
 mod store;
+mod tag;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 pub use self::closed::ClosedSessions;
 pub use self::epoch::epoch_at;
+pub use self::feed::{Closures, Feed, Forgotten, Identity, Place};
+use self::follow::Follower;
 use self::freshness::Freshness;
 pub(crate) use self::freshness::Reading;
+use self::ids::Ids;
 pub use self::login::{Lifetime, LogIn};
 pub use self::password::{Confirmed, PasswordChange};
+use self::pending::Pending;
 pub use self::reason::Reason;
-pub use self::store::{Closures, Forgotten, Rotate, Rotation, Store};
+pub use self::store::{Rotate, Rotation, Store};
+pub use self::tag::Tag;
 use crate::accounts::{self, Accounts};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind};
 use crate::id::{AccountId, SessionId};
 use crate::page::{Listed, Page};
+use crate::random::Random;
 use crate::secret::SecretText;
 
 /// A login and what it leads to.
@@ -56,6 +71,8 @@ pub struct Session {
 /// A session about to be opened.
 #[derive(Clone, Debug)]
 pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
     /// Whose it is.
     pub account: AccountId,
     /// The hash that the password was checked against, which must still be the account's; `None` where no password
@@ -86,6 +103,17 @@ pub enum Error {
     /// What accounts refuse.
     #[error(transparent)]
     Account(#[from] accounts::Error),
+    /// The store could not close the session, which this server refuses all the same.
+    #[error(
+        "the database cannot be written: this server refuses the session from now on, and the others will when it can"
+    )]
+    ClosedHere(#[source] Fault),
+    /// The store could not change an account. This server refuses the sessions that the change should have closed.
+    #[error(
+        "the database cannot be written: nothing was changed, but this server refuses the sessions that the change \
+         closes from now on, and the others will when it can"
+    )]
+    NotChanged(#[source] Fault),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Fault),
@@ -101,7 +129,7 @@ impl Error {
             Self::Unknown => Code::UnknownSession,
             Self::Ended => Code::InvalidToken,
             Self::Account(error) => error.code(),
-            Self::Store(fault) => fault.code(),
+            Self::ClosedHere(fault) | Self::NotChanged(fault) | Self::Store(fault) => fault.code(),
         }
     }
 
@@ -121,13 +149,19 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     accounts: Accounts,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     closed: Arc<ClosedSessions>,
+    pending: Arc<Pending>,
+    follower: Arc<Mutex<Follower>>,
     freshness: Arc<Freshness>,
+    ids: Arc<Ids>,
+    /// The last session that this process opened; 0 where there is none whose loss would be noticed by it.
+    opened: Arc<AtomicI64>,
 }
 
 impl Sessions {
-    /// Sessions kept in `store`, with the set of closed ones filled from it. A store in which no session was ever
-    /// opened begins its first epoch, so that it does not take the tokens of another under the same key for its own.
+    /// Sessions kept in `store`, with the set of closed ones filled from it. A store that has no tag is given one, so
+    /// that it does not take the tokens of another under the same key for its own.
     ///
     /// # Errors
     /// The store's.
@@ -135,20 +169,25 @@ impl Sessions {
         store: Arc<dyn Store>,
         accounts: Accounts,
         clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
     ) -> Result<Self, Fault> {
         let closed = Arc::new(ClosedSessions::default());
         if let Some(forgotten) = store.find_forgotten().await? {
             closed.forget(forgotten, &[]);
         }
-        if store.find_epoch().await?.is_none() {
-            store.begin_first_epoch(epoch_at(clock.now())).await?;
-        }
+        store.keep_tag(Tag::random(&*random)).await?;
+        closed.adopt(&store.list_closures(Place::default(), 0).await?.identity);
         let sessions = Self {
             store,
             accounts,
             clock,
+            random,
             closed,
+            pending: Arc::default(),
+            follower: Arc::default(),
             freshness: Arc::default(),
+            ids: Arc::default(),
+            opened: Arc::default(),
         };
         sessions.catch_up().await?;
         Ok(sessions)
@@ -164,53 +203,37 @@ impl Sessions {
         }
     }
 
-    /// Takes over what other processes have closed since the last call; cheap when there is nothing.
-    ///
-    /// # Errors
-    /// The store's; then the set is as it was.
-    pub async fn catch_up(&self) -> Result<(), Fault> {
-        let begun_at = self.clock.monotonic();
-        loop {
-            let batch = self
-                .store
-                .list_closures(self.closed.cursor(), BATCH)
-                .await?;
-            let last = batch.sessions.len() < BATCH as usize;
-            self.closed.apply(&batch);
-            if last {
-                self.learn_epoch().await?;
-                // What was closed before this began has been read; what was closed since may not.
-                self.freshness.read_at(begun_at);
-                return Ok(());
-            }
-        }
-    }
-
     /// How recent the set of closed ones is: to be asked before the set is.
     pub(crate) fn reading(&self) -> Reading {
         self.freshness.reading()
     }
 
     /// Whether a session that was not in the set of closed ones, of which `reading` was taken before, stands, for a
-    /// token that ends at `expires_at`: by the set alone while that is fresh and cannot have forgotten it, else by
-    /// the store, which also compares the `owner` where the token names one by its id.
+    /// token that was `issued_at` and ends at `expires_at`: by the set alone while that is fresh and the session is not
+    /// in doubt, else by the store, which also compares the `owner` where the token names one by its id.
     ///
     /// # Errors
     /// The store's; then nobody can tell.
     pub(crate) async fn stands(
         &self,
         (id, owner): (SessionId, Option<AccountId>),
+        issued_at: Timestamp,
         expires_at: Timestamp,
         reading: Reading,
     ) -> Result<bool, Fault> {
-        let known = !self.closed.may_have_forgotten(id, expires_at);
+        let known = !self.closed.doubts(id, issued_at, expires_at);
         if known && self.freshness.is_fresh(reading, &*self.clock) {
             return Ok(true);
         }
+        let until = self.closed.doubtful_until();
         let session = self.store.find_session(id).await?;
-        Ok(session.is_some_and(|session| {
+        let stands = session.is_some_and(|session| {
             session.closed_at.is_none() && owner.is_none_or(|owner| session.account == owner)
-        }))
+        });
+        if stands && issued_at.micros() <= until {
+            self.closed.confirm(id, until);
+        }
+        Ok(stands)
     }
 
     /// The set that every token check consults.
@@ -219,66 +242,16 @@ impl Sessions {
         &self.closed
     }
 
-    /// Trades a refresh token; a replay has closed its session when this returns.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn rotate(&self, rotate: Rotate) -> Result<Rotation, Error> {
-        let rotation = self.store.rotate_refresh_token(rotate).await?;
-        if let Rotation::Replayed(account) = rotation {
-            self.closed.insert(&[rotate.session]);
-            tracing::warn!(
-                session = rotate.session.0,
-                account = account.0,
-                "a refresh token was presented twice: its session is closed"
-            );
+    /// Opens a session in the store.
+    async fn open_new(&self, session: NewSession) -> Result<Option<Session>, Fault> {
+        let opened = self.store.open_session(session).await;
+        match &opened {
+            Ok(Some(session)) => self.opened.store(session.id.0, Ordering::Release),
+            Ok(None) => {}
+            // Where another process has drawn the same block, which is next to impossible, another is drawn.
+            Err(_) => self.ids.leave_block(),
         }
-        Ok(rotation)
-    }
-
-    /// Closes a session whoever owns it; tells whether it was open.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn close(&self, id: SessionId, reason: Reason) -> Result<bool, Error> {
-        let closed = self
-            .store
-            .close_session(id, reason, self.clock.now())
-            .await?;
-        self.closed.insert(&[id]);
-        tracing::info!(
-            session = id.0,
-            reason = reason.name(),
-            closed,
-            "session closed"
-        );
-        Ok(closed)
-    }
-
-    /// Ends every session there is or may have been, those that the store does not know included: no token that was
-    /// issued before is good again.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn close_all(&self) -> Result<(), Error> {
-        let floor = epoch_at(self.clock.now());
-        let epoch = self.store.begin_epoch(floor).await?;
-        self.closed.raise_epoch(epoch);
-        tracing::info!(epoch = epoch.0, "all sessions closed");
-        Ok(())
-    }
-
-    /// Closes a session of `owner`.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] when it is not an open one of that account, [`Error::Store`].
-    pub async fn close_own(&self, owner: AccountId, id: SessionId) -> Result<(), Error> {
-        let session = self.store.find_session(id).await?;
-        let open_and_own = session.is_some_and(|s| s.account == owner && s.closed_at.is_none());
-        if !open_and_own || !self.close(id, Reason::Logout).await? {
-            return Err(Error::Unknown);
-        }
-        Ok(())
+        opened
     }
 
     /// The open sessions of an account, or of all, by id.
@@ -301,12 +274,5 @@ impl Sessions {
         Ok(Listed::from_surplus(items, page.limit, |session| {
             session.id.0
         }))
-    }
-
-    async fn learn_epoch(&self) -> Result<(), Fault> {
-        if let Some(epoch) = self.store.find_epoch().await? {
-            self.closed.raise_epoch(epoch);
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! against, the account stands, and the session that is kept is open; all of it in the commit. Of two changes of one
 //! hash at once, one is made, and an operator's change is never undone by one under way.
 
-use super::{Error, Sessions};
+use super::{Error, Reason, Sessions};
 use crate::accounts::{self, Account};
 use crate::id::{AccountId, SessionId};
 use crate::secret::{Password, SecretText};
@@ -37,7 +37,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Account`] with bad credentials or when busy, [`Error::Ended`] when the session `keep` was closed
-    /// meanwhile, [`Error::Store`].
+    /// meanwhile, [`Error::NotChanged`], [`Error::Store`].
     pub async fn change_password(
         &self,
         account: AccountId,
@@ -56,9 +56,18 @@ impl Sessions {
                     session: keep,
                 }),
             };
-            if let Some(closed) = self.store.change_password(change, self.clock.now()).await? {
-                self.closed.insert(&closed);
-                return Ok(());
+            let changed = self.store.change_password(change, self.clock.now()).await;
+            let reason = Reason::PasswordChanged;
+            match changed {
+                Ok(Some(closed)) => {
+                    self.closed_in_store(&closed, reason);
+                    return Ok(());
+                }
+                Ok(None) => {}
+                Err(fault) => {
+                    let keep = Some(keep);
+                    return Err(self.close_all_here(account, keep, reason, fault).await);
+                }
             }
             let session = self.store.find_session(keep).await?;
             if session.is_none_or(|session| session.closed_at.is_some()) {
@@ -81,7 +90,7 @@ impl Sessions {
             by_owner: None,
         };
         let closed = self.store.change_password(change, self.clock.now()).await?;
-        self.ended(closed).map(drop)
+        self.ended(closed, Reason::PasswordChanged).map(drop)
     }
 
     /// Disables an account and closes its sessions; returns how many were open.
@@ -91,12 +100,12 @@ impl Sessions {
     pub async fn disable_account(&self, account: &Account) -> Result<usize, Error> {
         let now = self.clock.now();
         let closed = self.store.disable_account(account.id, now).await?;
-        self.ended(closed)
+        self.ended(closed, Reason::AccountDisabled)
     }
 
-    fn ended(&self, closed: Option<Vec<SessionId>>) -> Result<usize, Error> {
+    fn ended(&self, closed: Option<Vec<SessionId>>, reason: Reason) -> Result<usize, Error> {
         let closed = closed.ok_or(Error::Unknown)?;
-        self.closed.insert(&closed);
+        self.closed_in_store(&closed, reason);
         Ok(closed.len())
     }
 }

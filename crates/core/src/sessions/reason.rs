@@ -13,6 +13,8 @@ pub enum Reason {
     AccountDisabled,
     /// An operator closed it.
     Operator,
+    /// It had been closed for one of the other reasons, which the database lost.
+    Recovered,
 }
 
 impl Reason {
@@ -25,6 +27,7 @@ impl Reason {
             Self::PasswordChanged => "password_changed",
             Self::AccountDisabled => "account_disabled",
             Self::Operator => "operator",
+            Self::Recovered => "recovered",
         }
     }
 }

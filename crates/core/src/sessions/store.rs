@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{NewSession, PasswordChange, Reason, Session};
+use super::{Feed, NewSession, PasswordChange, Reason, Session};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::id::{AccountId, SessionId};
@@ -25,10 +25,26 @@ pub struct Rotate {
     pub grace: Duration,
 }
 
+impl Rotate {
+    /// Whether its token is the predecessor of the session's current one, rotated less than the grace ago. The times of
+    /// two requests at once are taken before they queue, so the earlier may come second.
+    #[must_use]
+    pub fn repeats(&self, session: &Session) -> bool {
+        let apart = self.now.micros().abs_diff(session.refreshed_at.micros());
+        self.counter == session.refresh_counter - 1 && Duration::from_micros(apart) < self.grace
+    }
+
+    /// Whether its token was used before, outside the grace.
+    #[must_use]
+    pub fn replays(&self, session: &Session) -> bool {
+        self.counter < session.refresh_counter && !self.repeats(session)
+    }
+}
+
 /// What became of a presented refresh token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
-    /// It was the current one: the session as it stands now, its counter advanced by one.
+    /// It was the current one: the session as it stands now, its counter one above the token's.
     Rotated(Session),
     /// It was the last one before the current, within the grace: the session, nothing changed.
     Repeated(Session),
@@ -38,32 +54,16 @@ pub enum Rotation {
     Refused,
 }
 
-/// Sessions closed, in the order of their sequence numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Closures {
-    /// The closed sessions.
-    pub sessions: Vec<SessionId>,
-    /// Where to go on from: the last sequence number read.
-    pub cursor: i64,
-}
-
-/// What was deleted of sessions that had ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forgotten {
-    /// Their tokens end before it.
-    pub horizon: Timestamp,
-    /// The greatest id among them.
-    pub last: SessionId,
-}
-
 /// Sessions at rest.
 #[async_trait]
-pub trait Store: Send + Sync {
-    /// Opens a session of an account; `None` when the account is gone or disabled, or has another password hash than
-    /// the one named, at that instant.
+pub trait Store: Feed {
+    /// Opens a session of an account, under an id that no session has; `None` when the account is gone or disabled, or
+    /// has another password hash than the one named, at that instant.
     async fn open_session(&self, session: NewSession) -> Result<Option<Session>, Fault>;
 
     /// Trades a refresh token in one conditional update: of any number at once, one is `Rotated`.
+    ///
+    /// A counter above the session's is that of a rotation which the database has lost: the session goes on from it.
     ///
     /// A token whose counter has passed and that is not within the grace closes its session, with
     /// [`Reason::Replay`], in the same commit.
@@ -104,32 +104,4 @@ pub trait Store: Send + Sync {
         account: AccountId,
         now: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, Fault>;
-
-    /// Up to `limit` closures with a greater sequence number than `cursor`.
-    ///
-    /// Whatever is committed later has a greater number than all that this returned: none is missed.
-    async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault>;
-
-    /// Deletes up to `limit` sessions that ended before `horizon` with their closures, and remembers durably what
-    /// they were, in one commit. Tells which it deleted.
-    async fn forget_ended_sessions(
-        &self,
-        horizon: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<SessionId>, Fault>;
-
-    /// The latest horizon before which [`forget_ended_sessions`](Store::forget_ended_sessions) deleted something, and
-    /// the greatest id that it deleted.
-    async fn find_forgotten(&self) -> Result<Option<Forgotten>, Fault>;
-
-    /// The id up to which no session is good: those of other databases, those that a restore brought back, and those
-    /// that were opened after its backup and that the store does not know. Ids given after it are greater.
-    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault>;
-
-    /// Begins the epoch where there is none and no session was ever opened; of any number at once, one does.
-    async fn begin_first_epoch(&self, epoch: SessionId) -> Result<(), Fault>;
-
-    /// Begins another epoch, at `floor` or the greatest id ever given, and deletes all sessions, which are not good in
-    /// it, with their closures, in one commit. Tells the epoch.
-    async fn begin_epoch(&self, floor: SessionId) -> Result<SessionId, Fault>;
 }

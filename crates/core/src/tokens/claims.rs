@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::error::Fault;
+use crate::sessions::Tag;
 
 /// Realm `default` (directory).
 #[derive(Serialize)]
@@ -33,9 +34,10 @@ pub(super) struct ExchangeClaims<'a> {
     pub(super) jti: &'a str,
 }
 
-/// A refresh token: a session and the counter it stood at.
+/// A refresh token: a session and the counter it stood at, in the database of that tag.
 #[derive(Serialize)]
 pub(super) struct RefreshClaims {
+    pub(super) jti: Tag,
     pub(super) sid: i64,
     pub(super) ctr: i64,
     pub(super) iat: i64,

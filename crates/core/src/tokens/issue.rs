@@ -7,7 +7,7 @@ use keyward_jose::jws;
 use super::claims::{self, AccessClaims, ExchangeClaims, RefreshClaims};
 use super::{Error, Issued, TokenSet, Tokens};
 use crate::accounts::{Account, Realm};
-use crate::random;
+use crate::hex;
 use crate::sessions::{Lifetime, Session};
 
 impl Tokens {
@@ -41,11 +41,8 @@ impl Tokens {
             TokenSet::AccessAndRefresh => inner.policy.access_ttl,
         };
         let exp = now.plus(ttl).min(session.expires_at).seconds();
-        let (iat, sid, jti) = (
-            now.seconds(),
-            session.id.0,
-            random::hex::<16>(&*inner.random),
-        );
+        let jti = inner.sessions.closed().tag().begin_jti(&*inner.random);
+        let (iat, sid, jti) = (now.seconds(), session.id.0, hex::encode(&jti));
         let sub = account.id.to_string();
         let claims = match account.realm {
             Realm::Default => claims::write(&AccessClaims {
@@ -81,6 +78,7 @@ impl Tokens {
     /// The current refresh token of a session: a function of its row, so that a retry gets the same one.
     fn issue_refresh(&self, session: &Session) -> Result<String, Error> {
         let claims = claims::write(&RefreshClaims {
+            jti: self.0.sessions.closed().tag(),
             sid: session.id.0,
             ctr: session.refresh_counter,
             iat: session.refreshed_at.seconds(),

@@ -9,6 +9,7 @@ use crate::accounts::Realm;
 use crate::accounts::names::{self, Name};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
+use crate::sessions::Tag;
 
 /// Who presents a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub struct Principal {
     pub subject: Subject,
     /// The session the token belongs to.
     pub session: SessionId,
+    /// The tag of the database that issued the token, if it carries one.
+    pub tag: Option<Tag>,
+    /// When the token was issued.
+    pub issued_at: Timestamp,
     /// When the token expires.
     pub expires_at: Timestamp,
 }

@@ -10,7 +10,7 @@ use super::{Error, Principal, Subject, Tokens, claims};
 use crate::accounts::{Account, Realm};
 use crate::clock::Timestamp;
 use crate::id::SessionId;
-use crate::sessions::Reading;
+use crate::sessions::{Reading, Tag};
 
 /// What a token of ours never exceeds.
 const LIMITS: Limits = Limits {
@@ -39,7 +39,10 @@ impl Tokens {
         let reading = sessions.reading();
         let leeway = self.0.policy.leeway;
         let expired = principal.expires_at.plus(leeway) <= self.0.clock.now();
-        if expired || sessions.closed().refuses(principal.session) {
+        let closed = sessions.closed();
+        let ended =
+            closed.refuses(principal.session) || !closed.issued(principal.session, principal.tag);
+        if expired || ended {
             return Err(Error::Invalid);
         }
         self.stands(principal, reading).await
@@ -51,10 +54,10 @@ impl Tokens {
             Subject::Operator(_) | Subject::Client(_) => None,
         };
         let session = (principal.session, owner);
-        let stands = self
-            .0
-            .sessions
-            .stands(session, principal.expires_at, reading);
+        let stands =
+            self.0
+                .sessions
+                .stands(session, principal.issued_at, principal.expires_at, reading);
         match stands.await? {
             true => Ok(principal),
             false => Err(Error::Invalid),
@@ -86,6 +89,9 @@ impl Tokens {
         Ok(Principal {
             subject: subject.ok_or(Error::Invalid)?,
             session,
+            tag: tag_of(&claims),
+            // A token that does not say when it was issued is as old as any.
+            issued_at: Timestamp::from_seconds(claims.registered.iat.unwrap_or(i64::MIN)),
             expires_at,
         })
     }
@@ -123,7 +129,7 @@ impl Tokens {
         Ok((session, claims.private.ctr.ok_or(Error::Invalid)?))
     }
 
-    /// Checks the registered claims and that the session is not known as closed.
+    /// Checks the registered claims, that the session is not known as closed, and that this database issued the token.
     fn standing(
         &self,
         claims: &claims::Read<'_>,
@@ -134,11 +140,17 @@ impl Tokens {
             .map_err(|_| Error::Invalid)?;
         let session = SessionId(claims.private.sid);
         let expires_at = Timestamp::from_seconds(claims.registered.exp.ok_or(Error::Invalid)?);
-        if self.0.sessions.closed().refuses(session) {
+        let closed = self.0.sessions.closed();
+        if closed.refuses(session) || !closed.issued(session, tag_of(claims)) {
             return Err(Error::Invalid);
         }
         Ok((session, expires_at))
     }
+}
+
+/// The tag of the database that issued a token.
+fn tag_of(claims: &claims::Read<'_>) -> Option<Tag> {
+    claims.registered.jti.as_deref().and_then(Tag::of_jti)
 }
 
 /// The account that was looked for, while it may be used.

@@ -1,5 +1,6 @@
 //! `keyward account`: manages accounts.
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use keyward_core::accounts::{Account, NewAccount, Realm, SignUp, names};
 use keyward_core::clock::Timestamp;
@@ -181,7 +182,11 @@ fn as_json(account: &Account) -> Value {
 
 async fn disable(desk: &Desk, whom: &Whom) -> anyhow::Result<()> {
     let account = whom.find(&desk.services.accounts).await?;
-    let closed = desk.services.sessions.disable_account(&account).await?;
+    let closed = desk.services.sessions.disable_account(&account).await;
+    let closed = closed.with_context(|| {
+        let who = label(&account);
+        format!("{who} was not disabled: run this again once the database can be written")
+    })?;
     let (who, counts) = (label(&account), desk.when_it_counts());
     Ok(output::line(&format!(
         "disabled {who}, closed {closed} of its sessions{counts}"
@@ -197,10 +202,16 @@ async fn enable(desk: &Desk, whom: &Whom) -> anyhow::Result<()> {
 async fn set_password(desk: &Desk, whom: &Whom, source: &PasswordSource) -> anyhow::Result<()> {
     let account = whom.find(&desk.services.accounts).await?;
     let given = source.take(&*desk.services.random)?;
-    desk.services
+    let set = desk
+        .services
         .sessions
-        .set_password(account.id, given.password)
-        .await?;
+        .set_password(account.id, given.password);
+    set.await.with_context(|| {
+        let who = label(&account);
+        format!(
+            "the password of {who} was not set: run this again once the database can be written"
+        )
+    })?;
     let (who, counts) = (label(&account), desk.when_it_counts());
     output::line(&format!(
         "set the password of {who}, closed its sessions{counts}"

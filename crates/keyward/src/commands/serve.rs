@@ -10,6 +10,7 @@ use keyward_core::clock::Clock;
 use keyward_core::customers::Customers;
 use keyward_core::error::chain;
 use keyward_core::files::Files;
+use keyward_core::health;
 use keyward_core::keys::Keys;
 use keyward_core::memory::Budget;
 use keyward_core::notary::Notary;
@@ -150,7 +151,7 @@ async fn assemble(
         limits,
         proxies: settings.proxies.clone(),
         memory: Budget::new(settings.memory_budget),
-        health: rows.clone(),
+        health: Arc::new(health::Reported::new(rows.clone())),
         random: random.clone(),
     }))
 }

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use keyward_core::accounts::Account;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
-use keyward_core::sessions::{Reason, Session};
+use keyward_core::sessions::{Error, Reason, Session};
 use serde_json::json;
 
 use super::whom::{self, RealmArgument, label, name_of};
@@ -109,10 +109,7 @@ async fn close(desk: &Desk, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
     if let Some(account) = of.find(desk).await? {
         let sessions = open_sessions(desk, Some(account.id)).await?;
         for session in &sessions {
-            desk.services
-                .sessions
-                .close(session.id, Reason::Operator)
-                .await?;
+            close_one(desk, session.id).await?;
         }
         let (count, who, counts) = (sessions.len(), label(&account), desk.when_it_counts());
         return Ok(output::line(&format!(
@@ -121,12 +118,7 @@ async fn close(desk: &Desk, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
     }
     let mut unknown = Vec::new();
     for id in ids {
-        if desk
-            .services
-            .sessions
-            .close(SessionId(id), Reason::Operator)
-            .await?
-        {
+        if close_one(desk, SessionId(id)).await? {
             output::line(&format!("closed session {id}{}", desk.when_it_counts()))?;
         } else {
             unknown.push(id.to_string());
@@ -137,6 +129,17 @@ async fn close(desk: &Desk, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
         anyhow::bail!("not open: {ids}; see `keyward session list` for those that are");
     }
     Ok(())
+}
+
+/// Closes a session in the database. What this process alone would refuse helps nobody.
+async fn close_one(desk: &Desk, id: SessionId) -> anyhow::Result<bool> {
+    let closed = desk.services.sessions.close(id, Reason::Operator).await;
+    closed.map_err(|error| match error {
+        Error::ClosedHere(fault) => anyhow::Error::from(fault).context(format!(
+            "session {id} was not closed: run this again once the database can be written"
+        )),
+        other => other.into(),
+    })
 }
 
 async fn close_all(desk: &Desk) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::crash::leftovers;
 use crate::disk::Disk;
 use crate::load::{Load, check};
-use crate::server::Server;
+use crate::server::{Server, keyward};
 
 const CUSTOMERS: &str = "/api/v1/customers/customers";
 
@@ -131,6 +131,9 @@ async fn a_full_disk_refuses_writes_goes_on_reading_and_heals_without_a_restart(
 
     expect_every_write_full(&server, &token, &pair).await;
     home.disk.command("heal");
+    // Its session was closed, though that could not be written.
+    assert_eq!(send(customer(&server, &token)).await.status(), 401);
+    let token = server.log_in("reader", "pw").await;
     assert_eq!(send(customer(&server, &token)).await.status(), 201);
     assert_eq!(send(upload(&server, &ops, "after")).await.status(), 201);
     let data = home.folder.path().join("mount/data");
@@ -142,6 +145,16 @@ async fn a_full_disk_refuses_writes_goes_on_reading_and_heals_without_a_restart(
     assert_eq!(list.as_array().map(Vec::len), Some(2), "{list}");
 }
 
+/// How much of what follows an operation of this path fails for want of a session.
+fn ends_sessions(template: &str) -> u8 {
+    match template {
+        path if path.ends_with("logout") => 3,
+        path if path.contains("password") => 2,
+        path if path.contains("sessions") => 1,
+        _ => 0,
+    }
+}
+
 /// Asserts that every operation that the document lists 507 for answers it.
 async fn expect_every_write_full(server: &Server, token: &str, pair: &Value) {
     let document = send(server.get("/api-docs/openapi.json")).await;
@@ -150,9 +163,16 @@ async fn expect_every_write_full(server: &Server, token: &str, pair: &Value) {
     let sessions = send(server.get("/api/v1/sessions").bearer_auth(token)).await;
     let session = sessions.json::<Value>().await.unwrap()[0]["id"].to_string();
     let mut tried = 0;
-    for (template, item) in document["paths"].as_object().unwrap() {
+    let mut paths: Vec<_> = document["paths"].as_object().unwrap().iter().collect();
+    // A session that is closed on this server alone is good for nothing after that.
+    paths.sort_by_key(|(template, _)| ends_sessions(template));
+    let mut logged_out = false;
+    for (template, item) in paths {
         for (method, operation) in item.as_object().unwrap() {
             if operation["responses"]["507"].is_null() || template == "/ops/upload" {
+                continue;
+            }
+            if template.ends_with("logout") && std::mem::replace(&mut logged_out, true) {
                 continue;
             }
             let (name, known) = match template.as_str() {
@@ -191,6 +211,71 @@ async fn expect_every_write_full(server: &Server, token: &str, pair: &Value) {
         }
     }
     assert!(tried > 12, "{tried}");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_sessions_end_at_once_and_for_good_when_there_is_room() {
+    let Some(home) = Home::new() else {
+        return;
+    };
+    let server = home.start();
+    server.register("ada", "pw").await;
+    let [left, other, own] = [
+        server.log_in("ada", "pw").await,
+        server.log_in("ada", "pw").await,
+        server.log_in("ada", "pw").await,
+    ];
+    server.register("eve", "pw").await;
+    let body = json!({"username": "eve", "password": "pw"});
+    let login = server.post("/api/v1/authentication/login").json(&body);
+    let stolen: Value = send(login).await.json().await.unwrap();
+    let refresh = || {
+        let used = stolen["refresh_token"].as_str().unwrap();
+        let request = server.post("/api/v1/authentication/refresh");
+        send(request.bearer_auth(used))
+    };
+    let renewed: Value = refresh().await.json().await.unwrap();
+    let renewed = renewed["access_token"].as_str().unwrap().to_owned();
+
+    home.disk.command("full");
+    let logout = send(server.post("/logout").bearer_auth(&left)).await;
+    expect_refused_here(logout).await;
+    assert_eq!(server.status_for(&left).await, 401);
+    assert_eq!(refresh().await.status(), 401);
+    assert_eq!(server.status_for(&renewed).await, 401, "of a replay");
+    let body = json!({"current_password": "pw", "new_password": "new"});
+    let change = reqwest::Client::new().put(format!("{}/api/v1/account/password", server.url));
+    let change = send(change.bearer_auth(&own).json(&body)).await;
+    expect_refused_here(change).await;
+    assert_eq!(server.status_for(&other).await, 401);
+    assert_eq!(server.status_for(&own).await, 200);
+    let log = server.log();
+    assert!(log.contains("session closed on this server alone"), "{log}");
+
+    home.disk.command("heal");
+    let data = format!("--data-dir {}/mount/data", home.folder.path().display());
+    let open = || {
+        let listed = keyward(home.folder.path(), &format!("session list --json {data}")).json();
+        listed.as_array().unwrap().len()
+    };
+    let since = std::time::Instant::now();
+    while open() > 1 {
+        assert!(since.elapsed().as_secs() < 20, "{}", server.log());
+    }
+    server.kill();
+    let server = home.start();
+    for closed in [&left, &other, &renewed] {
+        assert_eq!(server.status_for(closed).await, 401, "after a restart");
+    }
+    assert_eq!(server.status_for(&own).await, 200);
+    assert_eq!(server.try_log_in("ada", "pw").await.status(), 200);
+}
+
+/// Asserts that there was no room, and that the answer says what was done all the same.
+async fn expect_refused_here(answer: Response) {
+    assert_eq!(answer.status(), 507);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("this server refuses the session"), "{text}");
 }
 
 // The load goes on while a thread waits for the server's end.

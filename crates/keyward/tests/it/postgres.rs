@@ -159,7 +159,7 @@ impl Cable {
         Self::lay_to(address, |port| format!("http://127.0.0.1:{port}")).await
     }
 
-    async fn lay_to(server: (String, u16), url: impl FnOnce(u16) -> String) -> Self {
+    pub(crate) async fn lay_to(server: (String, u16), url: impl FnOnce(u16) -> String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (state, seen) = watch::channel(State::Whole);

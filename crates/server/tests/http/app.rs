@@ -129,6 +129,14 @@ async fn load_keys(folder: &TempDir, options: &Options, random: &dyn Random) -> 
     Arc::new(Keys::load(policy, &files, random).await.expect("keys"))
 }
 
+async fn load_sessions(
+    store: Arc<Sqlite>,
+    (accounts, clock, random): (Accounts, Arc<dyn Clock>, Arc<dyn Random>),
+) -> Sessions {
+    let sessions = Sessions::load(store, accounts, clock, random);
+    sessions.await.expect("sessions")
+}
+
 /// A running server.
 pub(crate) struct TestApp {
     pub(crate) site: Site,
@@ -175,8 +183,8 @@ impl TestApp {
         let passwords = passwords::Passwords::start(options.passwords, random.clone());
         let passwords = passwords.expect("threads");
         let accounts = Accounts::new(store.clone(), passwords.clone(), clock.clone());
-        let sessions = Sessions::load(store.clone(), accounts.clone(), clock.clone());
-        let sessions = sessions.await.expect("sessions");
+        let services = (accounts.clone(), clock.clone(), random.clone());
+        let sessions = load_sessions(store.clone(), services).await;
         let app = App::from(Services {
             tokens: Tokens::new(
                 keys.clone(),

@@ -15,6 +15,7 @@ use crate::app::{Options, TestApp};
 
 const REFRESH: &str = "/api/v1/authentication/refresh";
 
+/// Those of the server that is restored or replaced.
 fn options() -> Options {
     let key = "a key of the settings, so of no folder: 0123456789abcdef0123456789";
     Options {
@@ -35,7 +36,15 @@ async fn restored(archive: &std::path::Path, clock: Arc<ManualClock>) -> TestApp
         now: clock.now(),
     };
     backup::restore(archive, &target, &mut |_, _| {}).expect("a restore");
-    TestApp::in_folder(home, clock, options()).await
+    TestApp::in_folder(home, clock.clone(), elsewhere(clock.now().micros())).await
+}
+
+/// Those of a server of its own, whose random numbers are others.
+fn elsewhere(seed: i64) -> Options {
+    Options {
+        seed: seed.unsigned_abs(),
+        ..options()
+    }
 }
 
 async fn status(app: &TestApp, path: &str, token: &str) -> StatusCode {
@@ -107,7 +116,7 @@ async fn a_new_folder_takes_no_token_of_another_under_the_same_key() {
     let client = old.exchange_user("client", "cleo").await;
     old.clock.advance(Duration::from_millis(1));
     let folder = Arc::new(TempDir::new().expect("a folder"));
-    let new = TestApp::in_folder(folder, old.clock.clone(), options()).await;
+    let new = TestApp::in_folder(folder, old.clock.clone(), elsewhere(7)).await;
     // One with the same number as the old one's owner.
     let (own_access, own_renewing) = new.pair("eve").await;
     for (path, token) in [

@@ -13,11 +13,11 @@ use keyward_core::error::Source;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Connection, Socket};
+use tokio_postgres::{Client, Config, Connection, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
-use super::error::describe;
+use super::error::{Error, describe};
 use super::{Options, tls};
 
 /// How many connections are being made at once.
@@ -66,7 +66,11 @@ impl Connector {
             });
             let client = ClientWrapper::new(client, task);
             client.batch_execute(&self.setup).await?;
-            Ok(client)
+            match is_standby(&client).await {
+                Ok(true) => Err(Error::Standby.to_string().into()),
+                // An engine that does not know the question has no standbys of that kind.
+                Ok(false) | Err(_) => Ok(client),
+            }
         });
         let made = made
             .await
@@ -101,6 +105,16 @@ impl Manager for Connector {
         }
         Ok(())
     }
+}
+
+/// Whether the server is in recovery: it then takes no writes and lags behind the server that does.
+///
+/// # Errors
+/// Where the engine does not know.
+pub(super) async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let asked = client.simple_query("SELECT pg_is_in_recovery()").await?;
+    let is_true = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"));
+    Ok(asked.iter().any(is_true))
 }
 
 /// What a session is told. `synchronous_commit` is set even where it is on already, so that a later change of the

@@ -14,6 +14,12 @@ pub(super) enum Error {
     /// The database answered with an error, or the connection failed.
     #[error("{}", describe(.0))]
     Database(tokio_postgres::Error),
+    /// The server takes no writes and lags behind the one that does.
+    #[error(
+        "the database server is a standby (in recovery): name the primary, or several hosts with \
+         target_session_attrs=read-write"
+    )]
+    Standby,
     /// A row contains a value that this program cannot have written.
     #[error("{0}")]
     Broken(&'static str),
@@ -42,6 +48,7 @@ impl Error {
     pub(super) fn spoils_connection(&self) -> bool {
         match self {
             Self::Broken(_) => false,
+            Self::Standby => true,
             Self::Database(error) => error
                 .code()
                 .is_none_or(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION),
@@ -55,7 +62,7 @@ impl Error {
                 *error.code() == SqlState::UNIQUE_VIOLATION
                     && error.constraint() == Some(constraint)
             }),
-            Self::Broken(_) => false,
+            Self::Broken(_) | Self::Standby => false,
         }
     }
 
@@ -63,14 +70,16 @@ impl Error {
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Database(error) => error.code(),
-            Self::Broken(_) => None,
+            Self::Broken(_) | Self::Standby => None,
         }
     }
 
     pub(super) fn into_fault(self) -> Fault {
         let source = Source::from(self.to_string());
-        let Self::Database(error) = &self else {
-            return Fault::Internal(source);
+        let error = match &self {
+            Self::Database(error) => error,
+            Self::Standby => return Fault::Unavailable(source),
+            Self::Broken(_) => return Fault::Internal(source),
         };
         let Some(code) = error.code() else {
             return if is_connection_failure(error) {

@@ -21,7 +21,7 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "initial",
@@ -31,6 +31,11 @@ const MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "forgotten",
         sql: include_str!("../../migrations/postgres/0002_forgotten.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "untagged",
+        sql: include_str!("../../migrations/postgres/0003_untagged.sql"),
     },
 ];
 

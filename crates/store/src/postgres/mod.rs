@@ -5,6 +5,7 @@
 
 mod accounts;
 mod address;
+mod closures;
 mod connect;
 mod customers;
 mod durability;
@@ -149,6 +150,8 @@ pub struct Postgres {
     options: Options,
     /// Whether the database can tell of changes.
     tells: bool,
+    /// Whether the server can say that it is a standby.
+    knows_recovery: bool,
 }
 
 impl Postgres {
@@ -170,12 +173,14 @@ impl Postgres {
         }
         migrate::migrate(&mut db, &name).await?;
         let tells = feed::can_tell(&db).await;
+        let knows_recovery = connect::is_standby(&db).await.is_ok();
         drop(db);
         Ok(Self {
             pool: Pool::new(connector.clone(), options).map_err(failed)?,
             connector,
             options,
             tells,
+            knows_recovery,
         })
     }
 

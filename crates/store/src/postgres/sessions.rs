@@ -1,9 +1,7 @@
-//! Sessions, and the feed of closed ones.
+//! Sessions. The feed of closed ones is in `closures`.
 //!
 //! Invariant: whatever closes a session writes its closure in the same commit, under a number greater than
 //! that of any closure committed before: docs/decisions/2026-11-closure-feed.md.
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
@@ -15,31 +13,35 @@ use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{
-    Closures, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session, Store,
+    NewSession, PasswordChange, Reason, Rotate, Rotation, Session, Store,
 };
 use tokio_postgres::Row;
 
+use super::Postgres;
 use super::error::Error;
 use super::pool::Params;
-use super::{Postgres, epoch};
 
 // The account is locked against a change. So whatever disables it or changes its password either comes first, and no
 // session is opened, or comes later and closes the session.
 const OPEN: &str = "
     INSERT INTO sessions
-        (account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
-    SELECT id, $2, $3, $4, 0, $2, $5 FROM accounts
+        (id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
+    OVERRIDING SYSTEM VALUE
+    SELECT $7, id, $2, $3, $4, 0, $2, $5 FROM accounts
     WHERE id = $1 AND disabled_at IS NULL AND ($6::TEXT IS NULL OR password_hash = $6)
     FOR SHARE
     RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
         closed_at, user_agent";
 
+// A counter above the row's is that of a rotation that the database has lost: the session goes on from there, and
+// the tokens before it are used ones again.
+//
 // `expires_at` never goes back: a closed session is forgotten by it, and a token issued earlier, under
 // a longer lifetime, must not outlive that.
 const ROTATE: &str = "
-    UPDATE sessions SET refresh_counter = refresh_counter + 1, refreshed_at = $3,
+    UPDATE sessions SET refresh_counter = $2 + 1, refreshed_at = $3,
         expires_at = greatest(expires_at, least($4, ends_at))
-    WHERE id = $1 AND refresh_counter = $2 AND closed_at IS NULL AND expires_at > $3
+    WHERE id = $1 AND refresh_counter <= $2 AND closed_at IS NULL AND expires_at > $3
         AND EXISTS (
             SELECT 1 FROM accounts
             WHERE accounts.id = sessions.account_id AND accounts.disabled_at IS NULL)
@@ -121,28 +123,6 @@ const HOLD_SESSION: &str = "
 const DISABLE: &str = "
     UPDATE accounts SET disabled_at = coalesce(disabled_at, $2) WHERE id = $1";
 
-const LIST_CLOSURES: &str = "
-    SELECT seq, session_id FROM session_closures WHERE seq > $1 ORDER BY seq LIMIT $2";
-
-const REMEMBER_FORGOTTEN: &str = "
-    INSERT INTO meta (key, value) VALUES ('horizon', $1), ('forgotten', $2)
-    ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value)";
-
-const FIND_FORGOTTEN: &str = "
-    SELECT h.value, f.value FROM meta h, meta f WHERE h.key = 'horizon' AND f.key = 'forgotten'";
-
-const FIND_EPOCH: &str = "
-    SELECT value FROM meta WHERE key = 'epoch'";
-
-const LIST_ENDED: &str = "
-    SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE";
-
-const DELETE_CLOSURES: &str = "
-    DELETE FROM session_closures WHERE session_id = ANY ($1)";
-
-const DELETE: &str = "
-    DELETE FROM sessions WHERE id = ANY ($1)";
-
 #[async_trait]
 impl Store for Postgres {
     async fn open_session(&self, new: NewSession) -> Result<Option<Session>, Fault> {
@@ -153,6 +133,7 @@ impl Store for Postgres {
             &new.ends_at.micros(),
             &new.user_agent,
             &new.password_hash.as_ref().map(SecretText::expose),
+            &new.id.0,
         ];
         self.pool.find(OPEN, params, session).await
     }
@@ -172,8 +153,8 @@ impl Store for Postgres {
             .find(FIND_REFRESHABLE, &[&id, &now], session)
             .await?;
         match found {
-            Some(session) if is_within_grace(&session, &rotate) => Ok(Rotation::Repeated(session)),
-            // The counter never goes back, so whatever happens meanwhile, the token stays a used one.
+            Some(session) if rotate.repeats(&session) => Ok(Rotation::Repeated(session)),
+            // The counter goes back with the whole database alone, so whatever happens meanwhile, the token stays a used one.
             Some(session) if rotate.counter < session.refresh_counter => {
                 let closes = self.close_session(session.id, Reason::Replay, rotate.now);
                 Ok(if closes.await? {
@@ -267,69 +248,20 @@ impl Store for Postgres {
         };
         self.pool.transaction(&closing, close).await
     }
-
-    async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault> {
-        let closures = self
-            .pool
-            .list(LIST_CLOSURES, &[&cursor, &i64::from(limit)], |row| {
-                Ok((row.try_get(0)?, SessionId(row.try_get(1)?)))
-            })
-            .await?;
-        Ok(Closures {
-            cursor: closures.last().map_or(cursor, |(seq, _)| *seq),
-            sessions: closures.into_iter().map(|(_, id)| id).collect(),
-        })
-    }
-
-    async fn forget_ended_sessions(
-        &self,
-        horizon: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<SessionId>, Fault> {
-        let until = (horizon.micros(), i64::from(limit));
-        self.pool
-            .transaction(&until, |tx, until| forget(tx, *until).boxed())
-            .await
-    }
-
-    async fn find_forgotten(&self) -> Result<Option<Forgotten>, Fault> {
-        self.pool
-            .find(FIND_FORGOTTEN, &[], |row| {
-                Ok(Forgotten {
-                    horizon: Timestamp::from_micros(row.try_get(0)?),
-                    last: SessionId(row.try_get(1)?),
-                })
-            })
-            .await
-    }
-
-    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault> {
-        self.pool
-            .find(FIND_EPOCH, &[], |row| Ok(SessionId(row.try_get(0)?)))
-            .await
-    }
-
-    async fn begin_first_epoch(&self, epoch: SessionId) -> Result<(), Fault> {
-        epoch::begin_first(&self.pool, epoch).await
-    }
-
-    async fn begin_epoch(&self, floor: SessionId) -> Result<SessionId, Fault> {
-        epoch::begin(&self.pool, floor).await
-    }
 }
 
 /// What closes sessions: changes of their account, if any, each of which has to find its row before anything is written,
 /// and a statement that marks the sessions as closed and returns their ids.
-struct Closing<'a> {
-    changes: &'a [(&'static str, Params<'a>)],
-    sql: &'static str,
-    params: Params<'a>,
-    now: Timestamp,
-    tells: bool,
+pub(super) struct Closing<'a> {
+    pub(super) changes: &'a [(&'static str, Params<'a>)],
+    pub(super) sql: &'static str,
+    pub(super) params: Params<'a>,
+    pub(super) now: Timestamp,
+    pub(super) tells: bool,
 }
 
 /// Closes sessions and records their closures; `None` when a change did not find its row.
-fn close<'c>(
+pub(super) fn close<'c>(
     tx: &'c Transaction<'_>,
     closing: &'c Closing<'_>,
 ) -> BoxFuture<'c, Result<Option<Vec<SessionId>>, Error>> {
@@ -368,31 +300,7 @@ async fn record(tx: &Transaction<'_>, closed: &[i64], closing: &Closing<'_>) -> 
     }
 }
 
-async fn forget(
-    tx: &Transaction<'_>,
-    (horizon, limit): (i64, i64),
-) -> Result<Vec<SessionId>, Error> {
-    let list = tx.prepare_cached(LIST_ENDED).await?;
-    let ended = ids(&tx.query(&list, &[&horizon, &limit]).await?)?;
-    for sql in [DELETE_CLOSURES, DELETE] {
-        let delete = tx.prepare_cached(sql).await?;
-        tx.execute(&delete, &[&ended]).await?;
-    }
-    if let Some(last) = ended.iter().max() {
-        let remember = tx.prepare_cached(REMEMBER_FORGOTTEN).await?;
-        tx.execute(&remember, &[&horizon, last]).await?;
-    }
-    Ok(ended.into_iter().map(SessionId).collect())
-}
-
-/// Whether it is the current token's predecessor, rotated less than the grace ago. The times of two
-/// requests at once are taken before they queue, so the earlier may come second.
-fn is_within_grace(session: &Session, rotate: &Rotate) -> bool {
-    let apart = rotate.now.micros().abs_diff(session.refreshed_at.micros());
-    rotate.counter == session.refresh_counter - 1 && Duration::from_micros(apart) < rotate.grace
-}
-
-fn ids(rows: &[Row]) -> Result<Vec<i64>, Error> {
+pub(super) fn ids(rows: &[Row]) -> Result<Vec<i64>, Error> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 

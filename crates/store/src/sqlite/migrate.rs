@@ -15,7 +15,7 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "initial",
@@ -25,6 +25,11 @@ const MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "forgotten",
         sql: include_str!("../../migrations/sqlite/0002_forgotten.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "untagged",
+        sql: include_str!("../../migrations/sqlite/0003_untagged.sql"),
     },
 ];
 
@@ -158,7 +163,7 @@ fn compare(applied: &[u8], carried: &[u8]) -> Applied {
 mod tests {
     use keyward_core::clock::Timestamp;
     use keyward_core::id::SessionId;
-    use keyward_core::sessions::{Forgotten, Store as _};
+    use keyward_core::sessions::{Feed as _, Forgotten};
 
     use super::*;
     use crate::sqlite::{Options, Sqlite};

@@ -4,6 +4,7 @@
 //! a synced commit. Reads use connections that cannot write (`readers`).
 
 mod accounts;
+mod closures;
 mod customers;
 mod epoch;
 mod files;

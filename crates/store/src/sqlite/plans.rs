@@ -4,9 +4,10 @@ use rusqlite::Connection;
 
 use super::{Options, Sqlite};
 
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 5] = [
     ("accounts", include_str!("accounts.rs")),
     ("sessions", include_str!("sessions.rs")),
+    ("closures", include_str!("closures.rs")),
     ("customers", include_str!("customers.rs")),
     ("files", include_str!("files.rs")),
 ];

@@ -1,8 +1,6 @@
-//! Sessions, and the feed of closed ones.
+//! Sessions. The feed of closed ones is in `closures`.
 //!
 //! Invariant: whatever closes a session writes its closure in the same commit.
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 use keyward_core::clock::Timestamp;
@@ -11,28 +9,30 @@ use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{
-    Closures, Confirmed, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session,
-    Store,
+    Confirmed, NewSession, PasswordChange, Reason, Rotate, Rotation, Session, Store,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::Sqlite;
 use super::writer::in_savepoint;
-use super::{Sqlite, epoch};
 
 const OPEN: &str = "
     INSERT INTO sessions
-        (account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
-    SELECT id, ?2, ?3, ?4, 0, ?2, ?5 FROM accounts
+        (id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
+    SELECT ?7, id, ?2, ?3, ?4, 0, ?2, ?5 FROM accounts
     WHERE id = ?1 AND disabled_at IS NULL AND (?6 IS NULL OR password_hash = ?6)
     RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
         closed_at, user_agent";
 
+// A counter above the row's is that of a rotation that the database has lost: the session goes on from there, and
+// the tokens before it are used ones again.
+//
 // `expires_at` never goes back: a closed session is forgotten by it, and a token issued earlier, under
 // a longer lifetime, must not outlive that.
 const ROTATE: &str = "
-    UPDATE sessions SET refresh_counter = refresh_counter + 1, refreshed_at = ?3,
+    UPDATE sessions SET refresh_counter = ?2 + 1, refreshed_at = ?3,
         expires_at = max(expires_at, min(?4, ends_at))
-    WHERE id = ?1 AND refresh_counter = ?2 AND closed_at IS NULL AND expires_at > ?3
+    WHERE id = ?1 AND refresh_counter <= ?2 AND closed_at IS NULL AND expires_at > ?3
         AND EXISTS (
             SELECT 1 FROM accounts
             WHERE accounts.id = sessions.account_id AND accounts.disabled_at IS NULL)
@@ -84,28 +84,6 @@ const CHANGE_OWN_HASH: &str = "
 
 const DISABLE: &str = "
     UPDATE accounts SET disabled_at = coalesce(disabled_at, ?2) WHERE id = ?1";
-
-const LIST_CLOSURES: &str = "
-    SELECT seq, session_id FROM session_closures WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-
-const RAISE: &str = "
-    INSERT INTO meta (key, value) VALUES (?1, ?2)
-    ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
-
-const FIND_FORGOTTEN: &str = "
-    SELECT h.value, f.value FROM meta h, meta f WHERE h.key = 'horizon' AND f.key = 'forgotten'";
-
-const FIND_EPOCH: &str = "
-    SELECT value FROM meta WHERE key = 'epoch'";
-
-const LIST_ENDED: &str = "
-    SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2";
-
-const DELETE_CLOSURE: &str = "
-    DELETE FROM session_closures WHERE session_id = ?1";
-
-const DELETE: &str = "
-    DELETE FROM sessions WHERE id = ?1";
 
 #[async_trait]
 impl Store for Sqlite {
@@ -187,77 +165,6 @@ impl Store for Sqlite {
             })
             .await
     }
-
-    async fn list_closures(&self, cursor: i64, limit: u32) -> Result<Closures, Fault> {
-        self.readers
-            .scan(move |db| {
-                let mut closures = Closures {
-                    sessions: Vec::new(),
-                    cursor,
-                };
-                let mut statement = db.prepare_cached(LIST_CLOSURES)?;
-                let mut rows = statement.query(params![cursor, limit])?;
-                while let Some(row) = rows.next()? {
-                    closures.cursor = row.get(0)?;
-                    closures.sessions.push(SessionId(row.get(1)?));
-                }
-                Ok(closures)
-            })
-            .await
-    }
-
-    async fn forget_ended_sessions(
-        &self,
-        horizon: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<SessionId>, Fault> {
-        self.writer
-            .write(move |db| {
-                let ended = ids(db, LIST_ENDED, params![horizon.micros(), limit])?;
-                if let Some(last) = ended.iter().max() {
-                    let mut raise = db.prepare_cached(RAISE)?;
-                    raise.execute(params!["horizon", horizon.micros()])?;
-                    raise.execute(params!["forgotten", last.0])?;
-                }
-                for id in &ended {
-                    db.prepare_cached(DELETE_CLOSURE)?.execute([id.0])?;
-                    db.prepare_cached(DELETE)?.execute([id.0])?;
-                }
-                Ok(ended)
-            })
-            .await
-    }
-
-    async fn find_forgotten(&self) -> Result<Option<Forgotten>, Fault> {
-        self.readers.look_up(|db| {
-            db.prepare_cached(FIND_FORGOTTEN)?
-                .query_row([], |row| {
-                    Ok(Forgotten {
-                        horizon: Timestamp::from_micros(row.get(0)?),
-                        last: SessionId(row.get(1)?),
-                    })
-                })
-                .optional()
-        })
-    }
-
-    async fn find_epoch(&self) -> Result<Option<SessionId>, Fault> {
-        self.readers.look_up(|db| {
-            db.prepare_cached(FIND_EPOCH)?
-                .query_row([], |row| row.get(0).map(SessionId))
-                .optional()
-        })
-    }
-
-    async fn begin_first_epoch(&self, epoch: SessionId) -> Result<(), Fault> {
-        self.writer
-            .write(move |db| epoch::begin_first(db, epoch))
-            .await
-    }
-
-    async fn begin_epoch(&self, floor: SessionId) -> Result<SessionId, Fault> {
-        self.writer.write(move |db| epoch::begin(db, floor)).await
-    }
 }
 
 fn open(db: &Connection, new: &NewSession) -> rusqlite::Result<Option<Session>> {
@@ -270,6 +177,7 @@ fn open(db: &Connection, new: &NewSession) -> rusqlite::Result<Option<Session>> 
                 new.ends_at.micros(),
                 new.user_agent,
                 new.password_hash.as_ref().map(SecretText::expose),
+                new.id.0,
             ],
             session,
         )
@@ -298,7 +206,7 @@ fn rotate(db: &Connection, rotate: &Rotate) -> rusqlite::Result<Rotation> {
         .query_row([rotate.session.0, rotate.now.micros()], session)
         .optional()?;
     match found {
-        Some(session) if is_within_grace(&session, rotate) => Ok(Rotation::Repeated(session)),
+        Some(session) if rotate.repeats(&session) => Ok(Rotation::Repeated(session)),
         Some(session) if rotate.counter < session.refresh_counter => {
             // The one case of two statements.
             in_savepoint(db, |db| close(db, session.id, Reason::Replay, rotate.now))?;
@@ -308,14 +216,12 @@ fn rotate(db: &Connection, rotate: &Rotate) -> rusqlite::Result<Rotation> {
     }
 }
 
-/// Whether it is the current token's predecessor, rotated less than the grace ago. The times of two
-/// requests at once are taken before they queue, so the earlier may come second.
-fn is_within_grace(session: &Session, rotate: &Rotate) -> bool {
-    let apart = rotate.now.micros().abs_diff(session.refreshed_at.micros());
-    rotate.counter == session.refresh_counter - 1 && Duration::from_micros(apart) < rotate.grace
-}
-
-fn close(db: &Connection, id: SessionId, reason: Reason, now: Timestamp) -> rusqlite::Result<bool> {
+pub(super) fn close(
+    db: &Connection,
+    id: SessionId,
+    reason: Reason,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
     let closed = db
         .prepare_cached(CLOSE)?
         .execute(params![id.0, now.micros(), reason.name()])?;
@@ -362,7 +268,7 @@ fn close_all(
     Ok(open)
 }
 
-fn ids(
+pub(super) fn ids(
     db: &Connection,
     sql: &str,
     params: impl rusqlite::Params,

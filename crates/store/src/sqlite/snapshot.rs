@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use keyward_core::clock::Timestamp;
 use keyward_core::files::{BlobId, Namespace};
-use keyward_core::id::SessionId;
 use rusqlite::{Connection, OpenFlags};
 
 use super::files;
@@ -193,14 +192,10 @@ pub fn find_namespace(path: &Path) -> rusqlite::Result<Option<Namespace>> {
     files::find_namespace(&db)
 }
 
-/// Migrates a restored database and ends every session, including those that it does not know: it begins an epoch
-/// that is at least `floor` and above every session id it has given. Its blobs get a `namespace` of their own, apart
-/// from those of the database it was copied from.
-pub(crate) fn begin_epoch(
-    path: &Path,
-    floor: SessionId,
-    namespace: Namespace,
-) -> Result<SessionId, OpenError> {
+/// Migrates a restored database and ends every session, including those that it does not know: it begins an epoch that
+/// is at least `floor`, and the next server gives the database another tag. Its blobs get a `namespace` of their own,
+/// apart from those of the database it was copied from.
+pub(crate) fn begin_epoch(path: &Path, floor: i64, namespace: Namespace) -> Result<i64, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Failed {
         path: path.to_owned(),
         source: error.into(),
@@ -212,9 +207,9 @@ pub(crate) fn begin_epoch(
     end_sessions(&mut db, floor).map_err(failed)
 }
 
-fn end_sessions(db: &mut Connection, floor: SessionId) -> rusqlite::Result<SessionId> {
+fn end_sessions(db: &mut Connection, floor: i64) -> rusqlite::Result<i64> {
     let tx = db.transaction()?;
-    let epoch = epoch::begin(&tx, floor)?;
+    let epoch = epoch::begin(&tx, floor, None)?;
     tx.commit()?;
     // Leaves a single file, which can be moved.
     db.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;

@@ -2,6 +2,7 @@
 
 use std::future::{Future, ready};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -9,6 +10,7 @@ use keyward_core::accounts::names::Name;
 use keyward_core::accounts::{self, Account, NewAccount, Realm};
 use keyward_core::clock::Timestamp;
 use keyward_core::files::Blobs;
+use keyward_core::id::SessionId;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{NewSession, Session};
 use keyward_core::{customers, files, health, keys, sessions};
@@ -45,8 +47,8 @@ pub(crate) struct Backend {
     pub(crate) blobs: Arc<dyn Blobs>,
     open_node: Box<dyn Fn() -> BoxFuture<'static, Node> + Send + Sync>,
     open_later_blobs: Box<dyn Fn() -> Arc<dyn Blobs> + Send + Sync>,
-    _home: TempDir,
-    _database: Option<Database>,
+    home: TempDir,
+    database: Option<Database>,
 }
 
 impl Backend {
@@ -57,6 +59,22 @@ impl Backend {
     /// The same store as another process would have it open.
     pub(crate) async fn another_node(&self) -> Node {
         (self.open_node)().await
+    }
+
+    /// Sets the database back beneath whoever has it open, by `sql`; the feed's numbers go back with it.
+    pub(crate) async fn go_back(&self, sql: &str) {
+        let last = "SELECT coalesce(max(seq), 0) FROM session_closures";
+        if let Some(database) = &self.database {
+            let counter = format!("UPDATE meta SET value = ({last}) WHERE key = 'closures'");
+            let all = format!("BEGIN; {sql}; {counter}; COMMIT");
+            let client = database.client().await;
+            return client.batch_execute(&all).await.expect("the rows");
+        }
+        let counter =
+            format!("UPDATE sqlite_sequence SET seq = ({last}) WHERE name = 'session_closures'");
+        let db = rusqlite::Connection::open(self.home.path().join("keyward.db"));
+        let all = format!("BEGIN IMMEDIATE; {sql}; {counter}; COMMIT");
+        db.expect("the file").execute_batch(&all).expect("the rows");
     }
 
     /// The same blobs as after a restart, when all that was there has become old.
@@ -129,8 +147,8 @@ async fn backend(
         blobs: open_blobs(),
         open_node: Box::new(open_node),
         open_later_blobs: Box::new(open_blobs),
-        _home: home,
-        _database: database,
+        home,
+        database,
     }
 }
 
@@ -187,9 +205,16 @@ pub(crate) async fn account(rows: &Arc<dyn Rows>, username: &str) -> Account {
         .expect("an account")
 }
 
+/// The id of a session, which grows.
+pub(crate) fn fresh_id() -> SessionId {
+    static NEXT: AtomicI64 = AtomicI64::new(1 << 52);
+    SessionId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A session opened at [`at`]`(0)` that expires after 100 s and ends after 1,000 s.
 pub(crate) async fn session(rows: &Arc<dyn Rows>, account: &Account) -> Session {
     rows.open_session(NewSession {
+        id: fresh_id(),
         account: account.id,
         password_hash: None,
         created_at: at(0),

@@ -1,6 +1,6 @@
 //! No method of a store trait goes without a case.
 
-const TRAITS: [(&str, &str); 6] = [
+const TRAITS: [(&str, &str); 7] = [
     (
         "accounts",
         include_str!("../../../core/src/accounts/store.rs"),
@@ -9,6 +9,7 @@ const TRAITS: [(&str, &str); 6] = [
         "sessions",
         include_str!("../../../core/src/sessions/store.rs"),
     ),
+    ("feed", include_str!("../../../core/src/sessions/feed.rs")),
     (
         "customers",
         include_str!("../../../core/src/customers/store.rs"),
@@ -24,6 +25,7 @@ const CASES: &str = concat!(
     include_str!("session_races.rs"),
     include_str!("session_epochs.rs"),
     include_str!("session_feed.rs"),
+    include_str!("rewinds.rs"),
     include_str!("customers.rs"),
     include_str!("files.rs"),
     include_str!("file_room.rs"),

@@ -153,7 +153,7 @@ async fn end_session(rows: &Arc<dyn Rows>, ada: Owner, end: &str) {
             assert_eq!(closed.expect("the store"), Some(vec![ada.session]));
         }
         _ => {
-            let forgotten = rows.forget_ended_sessions(at(200), 100).await;
+            let forgotten = rows.forget_ended_sessions(at(200), at(200), 100).await;
             assert!(forgotten.expect("the store").contains(&ada.session));
         }
     }

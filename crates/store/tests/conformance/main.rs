@@ -19,6 +19,7 @@ mod health;
 mod keys;
 mod local_disk;
 mod postgres;
+mod rewinds;
 mod s3;
 #[expect(dead_code, reason = "the program's tests use more of it")]
 mod s3_server;

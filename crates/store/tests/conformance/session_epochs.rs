@@ -1,119 +1,118 @@
-//! Epochs of session ids: what is not good after one has begun, and from where ids go on.
-
-use std::collections::BTreeSet;
+//! Epochs: the tag of a database, and the end of all its sessions.
 
 use keyward_core::id::SessionId;
 use keyward_core::page::Page;
-use keyward_core::sessions::Reason;
+use keyward_core::sessions::{Identity, Place, Reason, Tag};
 
-use crate::backend::{Backend, account, at, at_once, session};
+use crate::backend::{Backend, Rows, account, at, at_once, session};
 
-const EPOCH: SessionId = SessionId(1 << 50);
+const EPOCH: i64 = 1 << 50;
 const ALL: Page = Page {
     after: 0,
     limit: 100,
 };
 
-pub(crate) async fn an_unused_store_begins_its_first_epoch_once(backend: &Backend) {
+async fn identity(rows: &std::sync::Arc<dyn Rows>) -> Identity {
+    let feed = rows.list_closures(Place::default(), 0).await;
+    feed.expect("the store").identity
+}
+
+pub(crate) async fn a_store_keeps_the_first_tag_it_is_given(backend: &Backend) {
     let rows = backend.rows();
-    let owner = account(&rows, "ada").await;
-    assert_eq!(rows.find_epoch().await.expect("the store"), None);
-    let other = backend.another_node().await;
+    assert_eq!(identity(&rows).await, Identity::default());
+    let other = backend.another_node().await.rows;
     at_once(8, |index| {
-        let rows = if index % 2 == 0 { &rows } else { &other.rows };
-        let (rows, own) = (rows.clone(), SessionId(EPOCH.0 - index as i64));
-        async move { rows.begin_first_epoch(own).await.expect("the store") }
+        let rows = if index % 2 == 0 { &rows } else { &other };
+        let (rows, tag) = (rows.clone(), Tag::from_number(-(index as i64)));
+        async move { rows.keep_tag(tag).await.expect("the store") }
     })
     .await;
-    let epoch = rows.find_epoch().await.expect("the store").expect("one");
-    assert!((EPOCH.0 - 7..=EPOCH.0).contains(&epoch.0), "{epoch}");
-    assert!(session(&rows, &owner).await.id > epoch);
-    let later = SessionId(EPOCH.0 * 2);
-    rows.begin_first_epoch(later).await.expect("the store");
-    let kept = other.rows.find_epoch().await.expect("the store");
-    assert_eq!(kept, Some(epoch));
-    assert!(session(&other.rows, &owner).await.id < later);
+    let kept = identity(&rows).await.tag.expect("a tag");
+    assert!((-7..=0).contains(&kept.number()));
+    rows.keep_tag(Tag::from_number(9)).await.expect("the store");
+    let expected = Identity {
+        tag: Some(kept),
+        ..Identity::default()
+    };
+    assert_eq!(identity(&other).await, expected);
 }
 
-pub(crate) async fn a_store_that_has_opened_sessions_begins_no_first_epoch(backend: &Backend) {
-    let rows = backend.rows();
-    let owner = account(&rows, "ada").await;
-    let opened = session(&rows, &owner).await;
-    rows.begin_first_epoch(EPOCH).await.expect("the store");
-    assert_eq!(rows.find_epoch().await.expect("the store"), None);
-    let found = rows.find_session(opened.id).await.expect("the store");
-    assert_eq!(found, Some(opened), "it goes on");
-    // Nor where they have all been forgotten.
-    rows.forget_ended_sessions(at(10_000), 10)
-        .await
-        .expect("the store");
-    rows.begin_first_epoch(EPOCH).await.expect("the store");
-    assert_eq!(rows.find_epoch().await.expect("the store"), None);
-    assert!(session(&rows, &owner).await.id < EPOCH);
-}
-
-pub(crate) async fn another_epoch_ends_every_session_and_ids_go_on_after_it(backend: &Backend) {
+pub(crate) async fn another_epoch_ends_every_session_under_another_tag(backend: &Backend) {
     let rows = backend.rows();
     let owner = account(&rows, "ada").await;
     let (open, closed) = (
         session(&rows, &owner).await.id,
         session(&rows, &owner).await.id,
     );
-    rows.close_session(closed, Reason::Logout, at(1))
-        .await
-        .expect("the store");
-    let before = rows.list_closures(0, 10).await.expect("the store");
-    assert_eq!(rows.begin_epoch(EPOCH).await.expect("the store"), EPOCH);
+    let logout = rows.close_session(closed, Reason::Logout, at(1));
+    assert!(logout.await.expect("the store"));
+    let before = rows.list_closures(Place::default(), 10).await;
+    let before = before.expect("the store");
+    rows.keep_tag(Tag::from_number(1)).await.expect("the store");
+    let tag = Tag::from_number(i64::MIN);
+    assert_eq!(
+        rows.begin_epoch(EPOCH, tag).await.expect("the store"),
+        EPOCH
+    );
     for id in [open, closed] {
         assert_eq!(rows.find_session(id).await.expect("the store"), None);
     }
-    let closures = rows.list_closures(0, 10).await.expect("the store");
-    assert_eq!(closures.sessions, []);
-
+    let expected = Identity {
+        epoch: EPOCH,
+        tag: Some(tag),
+        ..Identity::default()
+    };
     let other = backend.another_node().await.rows;
-    assert_eq!(other.find_epoch().await.expect("the store"), Some(EPOCH));
+    assert_eq!(identity(&other).await, expected);
     let next = session(&other, &owner).await.id;
-    assert!(next > EPOCH);
-    other
-        .close_session(next, Reason::Logout, at(2))
-        .await
-        .expect("the store");
-    let after = rows.list_closures(before.cursor, 10).await;
-    assert_eq!(
-        after.expect("the store").sessions,
-        [next],
-        "the feed goes on from where it was"
+    let logout = other.close_session(next, Reason::Logout, at(2));
+    assert!(logout.await.expect("the store"));
+    let feed = rows.list_closures(Place::default(), 10).await;
+    let feed = feed.expect("the store");
+    assert_eq!(feed.sessions, [next]);
+    assert!(
+        feed.place.seq > before.place.seq,
+        "no number is given twice"
     );
+    let onwards = rows.list_closures(before.place, 10).await;
+    assert!(!onwards.expect("the store").follows);
     // By a clock that is behind.
-    let behind = rows.begin_epoch(open).await.expect("the store");
-    assert!(behind >= next, "{behind}");
-    assert_eq!(rows.find_epoch().await.expect("the store"), Some(behind));
-    assert!(session(&rows, &owner).await.id > behind);
+    let behind = rows.begin_epoch(7, tag).await.expect("the store");
+    assert_eq!(
+        (behind, identity(&rows).await.epoch),
+        (EPOCH + 1, EPOCH + 1)
+    );
 }
 
-pub(crate) async fn no_session_is_opened_in_an_epoch_that_has_passed(backend: &Backend) {
+pub(crate) async fn sessions_are_opened_and_closed_while_epochs_begin(backend: &Backend) {
     let rows = backend.rows();
     let owner = account(&rows, "ada").await;
     let other = backend.another_node().await.rows;
-    let given = at_once(60, |index| {
+    at_once(60, |index| {
         let rows = if index % 2 == 0 { &rows } else { &other };
         let (rows, owner) = (rows.clone(), owner.clone());
         async move {
             if index % 6 == 0 {
-                rows.begin_epoch(SessionId(0)).await.expect("the store");
-                return None;
+                let tag = Tag::from_number(index as i64);
+                rows.begin_epoch(0, tag).await.expect("the store");
+                return;
             }
-            Some(session(&rows, &owner).await.id)
+            let id = session(&rows, &owner).await.id;
+            if index % 3 == 0 {
+                // It may have ended with its epoch.
+                _ = rows
+                    .close_session(id, Reason::Logout, at(1))
+                    .await
+                    .expect("the store");
+            }
         }
     })
     .await;
-    let given: Vec<_> = given.into_iter().flatten().collect();
-    let distinct: BTreeSet<_> = given.iter().collect();
-    assert_eq!(distinct.len(), given.len(), "no id is given twice");
-    let epoch = rows.find_epoch().await.expect("the store").expect("one");
-    let standing = rows.list_sessions(None, at(1), ALL).await;
-    for session in standing.expect("the store") {
-        assert!(session.id > epoch, "{} in {epoch}", session.id);
-    }
-    assert!(session(&rows, &owner).await.id > epoch);
+    let tag = Tag::from_number(-1);
+    let epoch = rows.begin_epoch(0, tag).await.expect("the store");
+    assert_eq!(identity(&other).await.tag, Some(tag));
+    assert!(epoch >= 10, "each raised it: {epoch}");
+    let left = rows.list_sessions(None, at(1), ALL).await;
+    assert_eq!(left.expect("the store"), []);
+    assert!(session(&rows, &owner).await.id > SessionId(epoch));
 }

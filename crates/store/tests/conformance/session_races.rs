@@ -42,7 +42,10 @@ pub(crate) async fn of_fifty_rotations_of_one_token_one_wins_and_the_session_die
     assert_eq!(count(&outcomes, |o| *o == Rotation::Refused), 48);
     let dead = find(&rows, opened.id).await;
     assert_eq!((dead.refresh_counter, dead.closed_at), (1, Some(at(10))));
-    let closures = rows.list_closures(0, 100).await.expect("the store");
+    let closures = rows
+        .list_closures(keyward_core::sessions::Place::default(), 100)
+        .await
+        .expect("the store");
     assert_eq!(closures.sessions, [opened.id]);
 }
 
@@ -103,6 +106,7 @@ pub(crate) async fn once_an_account_is_disabled_it_has_no_open_session(backend: 
                     return None;
                 }
                 let new = keyward_core::sessions::NewSession {
+                    id: crate::backend::fresh_id(),
                     account: owner.id,
                     password_hash: None,
                     created_at: at(0),
@@ -213,6 +217,7 @@ pub(crate) async fn no_session_outlasts_a_change_of_the_password_it_was_opened_w
                     return drop(changed.expect("the store"));
                 }
                 let new = keyward_core::sessions::NewSession {
+                    id: crate::backend::fresh_id(),
                     account: owner,
                     password_hash: Some(SecretText::new("hash".into())),
                     created_at: at(0),

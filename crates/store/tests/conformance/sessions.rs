@@ -7,10 +7,10 @@ use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{
-    Confirmed, Forgotten, NewSession, PasswordChange, Reason, Rotate, Rotation, Session,
+    Confirmed, Forgotten, NewSession, PasswordChange, Place, Reason, Rotate, Rotation, Session,
 };
 
-use crate::backend::{Backend, Rows, account, at, session};
+use crate::backend::{Backend, Rows, account, at, fresh_id, session};
 
 const ALL: Page = Page {
     after: 0,
@@ -71,6 +71,7 @@ pub(crate) async fn a_missing_or_disabled_account_opens_no_session(backend: &Bac
         .expect("the store");
     for id in [account.id, AccountId(account.id.0 + 1)] {
         let new = NewSession {
+            id: fresh_id(),
             account: id,
             password_hash: None,
             created_at: at(1),
@@ -183,7 +184,6 @@ pub(crate) async fn what_belongs_to_no_open_session_is_refused(backend: &Backend
     for (case, request) in [
         ("closed", rotate(&closed, 0, 2)),
         ("unknown", rotate(&unknown, 0, 2)),
-        ("never issued", rotate(&opened, 1, 2)),
         ("ended", rotate(&opened, 0, 100)),
         ("disabled", rotate(&of_disabled, 0, 2)),
     ] {
@@ -277,6 +277,7 @@ pub(crate) async fn a_session_is_opened_only_under_the_hash_that_was_checked(bac
     let owner = account(&rows, "ada").await;
     for (hash, opens) in [(Some("hash"), true), (Some("other"), false), (None, true)] {
         let new = NewSession {
+            id: fresh_id(),
             account: owner.id,
             password_hash: hash.map(|hash| SecretText::new(hash.into())),
             created_at: at(1),
@@ -368,7 +369,7 @@ pub(crate) async fn forgetting_deletes_what_ended_and_remembers_what_it_was(back
     rows.close_session(alive.id, Reason::Logout, at(95))
         .await
         .expect("the store");
-    let forget = |horizon, limit| rows.forget_ended_sessions(at(horizon), limit);
+    let forget = |horizon, limit| rows.forget_ended_sessions(at(horizon), at(96), limit);
     assert_eq!(
         forget(100, 100).await.expect("the store"),
         [],
@@ -383,7 +384,10 @@ pub(crate) async fn forgetting_deletes_what_ended_and_remembers_what_it_was(back
     for &id in &opened {
         assert_eq!(rows.find_session(id).await.expect("the store"), None);
     }
-    let closures = rows.list_closures(0, 100).await.expect("the store");
+    let closures = rows
+        .list_closures(Place::default(), 100)
+        .await
+        .expect("the store");
     assert_eq!(closures.sessions, [alive.id]);
     let remembered = async || {
         let other = backend.another_node().await.rows;
@@ -394,39 +398,89 @@ pub(crate) async fn forgetting_deletes_what_ended_and_remembers_what_it_was(back
     assert_eq!(forget(50, 3).await.expect("the store"), []);
     assert_eq!(forget(140, 3).await.expect("the store"), []);
     assert_eq!(remembered().await, Some((at(101), opened[3])));
-    assert_eq!(forget(9_000, 3).await.expect("the store"), [alive.id]);
-    assert_eq!(remembered().await, Some((at(9_000), alive.id)));
-    let later = session(&rows, &owner).await.id;
-    assert_eq!(forget(101, 3).await.expect("the store"), [later]);
-    assert_eq!(
-        remembered().await,
-        Some((at(9_000), later)),
-        "neither goes back"
-    );
 }
 
-pub(crate) async fn session_ids_are_never_reused(backend: &Backend) {
+pub(crate) async fn the_horizon_and_the_greatest_id_never_go_back(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let forget = |horizon| rows.forget_ended_sessions(at(horizon), at(96), 3);
+    let mut last = SessionId(0);
+    for (horizon, remembered) in [(9_000, 9_000), (101, 9_000), (9_001, 9_001)] {
+        last = session(&rows, &owner).await.id;
+        assert_eq!(forget(horizon).await.expect("the store"), [last]);
+        let found = rows.find_forgotten().await.expect("the store");
+        let expected = Forgotten {
+            horizon: at(remembered),
+            last,
+        };
+        assert_eq!(found, Some(expected));
+    }
+    assert_eq!(forget(9_002).await.expect("the store"), []);
+    let found = rows.find_forgotten().await.expect("the store");
+    assert_eq!(found.map(|found| found.last), Some(last));
+}
+
+pub(crate) async fn the_closures_that_a_reader_may_go_on_from_are_not_deleted(backend: &Backend) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let mut closed = Vec::new();
+    for moment in [1, 2, 3] {
+        let id = session(&rows, &owner).await.id;
+        let closes = rows.close_session(id, Reason::Logout, at(moment));
+        assert!(closes.await.expect("the store"));
+        closed.push(id);
+    }
+    let forget = |settled| rows.forget_ended_sessions(at(9_000), at(settled), 10);
+    for (settled, gone) in [(1, 0), (3, 1), (3, 0), (9_000, 1), (9_000, 0)] {
+        let forgotten = forget(settled).await.expect("the store");
+        assert_eq!(forgotten.len(), gone, "{settled}");
+    }
+    let left = rows.list_closures(Place::default(), 10).await;
+    let left = left.expect("the store");
+    assert_eq!(left.sessions, closed[2..]);
+    let onwards = rows.list_closures(left.place, 10).await;
+    assert!(onwards.expect("the store").follows);
+}
+
+pub(crate) async fn an_id_that_a_session_has_is_not_given_to_another(backend: &Backend) {
     let rows = backend.rows();
     let owner = account(&rows, "ada").await;
     let first = session(&rows, &owner).await;
-    rows.close_session(first.id, Reason::Logout, at(1))
-        .await
-        .expect("the store");
-    let before = rows.list_closures(0, 10).await.expect("the store");
-    let gone = rows.forget_ended_sessions(at(10_000), 10).await;
-    assert_eq!(gone.expect("the store"), [first.id]);
-    let second = session(&rows, &owner).await;
-    assert!(second.id > first.id);
-    rows.close_session(second.id, Reason::Logout, at(2))
-        .await
-        .expect("the store");
-    let after = rows
-        .list_closures(before.cursor, 10)
-        .await
-        .expect("the store");
+    let again = NewSession {
+        id: first.id,
+        account: owner.id,
+        password_hash: None,
+        created_at: at(1),
+        expires_at: at(200),
+        ends_at: at(200),
+        user_agent: None,
+    };
+    assert!(rows.open_session(again).await.is_err());
+    assert_eq!(find(&rows, first.id).await, first);
+}
+
+pub(crate) async fn a_counter_above_the_sessions_own_is_that_of_a_rotation_that_was_lost(
+    backend: &Backend,
+) {
+    let rows = backend.rows();
+    let owner = account(&rows, "ada").await;
+    let opened = session(&rows, &owner).await;
+    let used = rotated(&rows, rotate(&opened, 0, 1)).await;
+    assert_eq!(used.refresh_counter, 1);
+    // The client has the token of the third rotation, and the database has seen the first alone.
+    let request = Rotate {
+        grace: Duration::ZERO,
+        ..rotate(&opened, 3, 2)
+    };
+    assert_eq!(rotated(&rows, request).await.refresh_counter, 4);
+    let replayed = Rotate {
+        counter: 1,
+        ..request
+    };
+    let replayed = rows.rotate_refresh_token(replayed).await;
     assert_eq!(
-        after.sessions,
-        [second.id],
-        "the feed goes on from where it was"
+        replayed.expect("the store"),
+        Rotation::Replayed(owner.id),
+        "the tokens before it count as used"
     );
 }

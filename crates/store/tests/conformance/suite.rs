@@ -48,7 +48,10 @@ macro_rules! conformance_suite {
                     disabling_an_account_closes_its_sessions
                     only_sessions_that_are_open_and_not_ended_are_listed
                     forgetting_deletes_what_ended_and_remembers_what_it_was
-                    session_ids_are_never_reused
+                    the_horizon_and_the_greatest_id_never_go_back
+                    the_closures_that_a_reader_may_go_on_from_are_not_deleted
+                    an_id_that_a_session_has_is_not_given_to_another
+                    a_counter_above_the_sessions_own_is_that_of_a_rotation_that_was_lost
                 }
                 session_races {
                     of_fifty_rotations_of_one_token_one_wins_and_the_session_dies
@@ -62,16 +65,25 @@ macro_rules! conformance_suite {
                     no_session_outlasts_a_change_of_the_password_it_was_opened_with
                 }
                 session_epochs {
-                    an_unused_store_begins_its_first_epoch_once
-                    a_store_that_has_opened_sessions_begins_no_first_epoch
-                    another_epoch_ends_every_session_and_ids_go_on_after_it
-                    no_session_is_opened_in_an_epoch_that_has_passed
+                    a_store_keeps_the_first_tag_it_is_given
+                    another_epoch_ends_every_session_under_another_tag
+                    sessions_are_opened_and_closed_while_epochs_begin
                 }
                 session_feed {
                     closures_are_read_in_order_from_the_cursor_on
                     everything_that_closes_feeds_the_closures
                     a_follower_misses_nothing_while_two_nodes_close
                     what_one_node_has_deleted_leaves_the_memory_of_the_others
+                    a_reader_is_told_when_the_row_it_goes_on_from_is_gone
+                    of_many_sessions_those_that_are_open_are_closed_in_one_go
+                    doubt_is_remembered_and_never_shrinks
+                }
+                rewinds {
+                    a_node_notices_that_the_database_lost_closures_that_it_had_read
+                    a_node_notices_that_the_database_lost_a_closure_of_its_own
+                    a_node_notices_that_the_database_lost_a_session_that_it_opened
+                    a_node_notices_that_the_database_lost_the_end_of_all_sessions
+                    what_others_deleted_is_no_rewind_and_a_lost_closure_is_not_forgotten
                 }
                 customers {
                     a_customer_is_found_as_it_was_created

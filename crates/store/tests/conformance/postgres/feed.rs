@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keyward_core::sessions::{Reason, Store as _};
+use keyward_core::sessions::{Feed as _, Place, Reason};
 use keyward_store::postgres::{ClosureFeed, Options, Postgres};
 
 use super::proxy::{Proxy, Weather};
@@ -60,7 +60,10 @@ async fn a_closure_on_one_server_wakes_another_and_nothing_else_does() {
         // A closure that did not happen is not told of.
         let bound = Duration::from_millis(if closes { 2_000 } else { 200 });
         assert_eq!(wakes(&feed, bound).await, closes);
-        let closures = here.list_closures(0, 10).await.expect("the store");
+        let closures = here
+            .list_closures(Place::default(), 10)
+            .await
+            .expect("the store");
         assert_eq!(closures.sessions, [opened.id]);
         drain(&feed).await;
     }

@@ -28,9 +28,10 @@ async fn a_login_takes_two_round_trips() {
         queue: 1,
     };
     let clock = Arc::new(ManualClock::new(at(1)));
-    let passwords = Passwords::start(policy, Arc::new(SeededRandom::new(1))).expect("a thread");
+    let random = Arc::new(SeededRandom::new(1));
+    let passwords = Passwords::start(policy, random.clone()).expect("a thread");
     let accounts = Accounts::new(rows.clone(), passwords, clock.clone());
-    let sessions = Sessions::load(rows, accounts.clone(), clock).await;
+    let sessions = Sessions::load(rows, accounts.clone(), clock, random).await;
     let sessions = sessions.expect("sessions");
     let name = names::username("ada").expect("a name");
     let password = Password::new("pw".into()).expect("a password");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use keyward_core::health::Store as _;
-use keyward_core::sessions::Store as _;
+use keyward_core::sessions::{Feed as _, Place};
 use keyward_store::postgres::OpenError;
 use tokio_postgres::Client;
 
@@ -35,7 +35,7 @@ async fn of_servers_that_start_at_once_one_migrates() {
         let sql = "SELECT version FROM schema_migrations ORDER BY version";
         let rows = client.query(sql, &[]).await.expect("rows");
         let versions: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
-        assert_eq!(versions, [0, 1, 2]);
+        assert_eq!(versions, [0, 1, 2, 3]);
     }
 }
 
@@ -54,7 +54,7 @@ async fn a_database_of_a_later_program_or_of_another_text_is_refused() {
             refusal,
             Some(OpenError::Newer {
                 found: 9,
-                known: 2,
+                known: 3,
                 ..
             })
         ),
@@ -80,7 +80,7 @@ async fn of_what_was_forgotten_before_it_was_remembered_every_id_given_counts() 
         };
         drop(open(&database.url()).await.expect("a store"));
         let client = database.client().await;
-        let older = "DELETE FROM schema_migrations WHERE version = 2;
+        let older = "DELETE FROM schema_migrations WHERE version IN (2, 3);
             ALTER TABLE sessions ALTER COLUMN id RESTART WITH 41";
         client.batch_execute(older).await.expect("an older one");
         if let Some(micros) = horizon {
@@ -91,6 +91,26 @@ async fn of_what_was_forgotten_before_it_was_remembered_every_id_given_counts() 
         let found = store.find_forgotten().await.expect("the store");
         let found = found.map(|it| (it.horizon.micros(), it.last.0));
         assert_eq!(found, horizon.map(|micros| (micros, 41)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_without_a_tag_are_those_of_sessions_from_before_there_were_tags() {
+    let begun = "INSERT INTO meta (key, value) VALUES ('epoch', 40)";
+    for (used, until) in [("SELECT", 0), (begun, 41 + 1_048_576)] {
+        let Some(database) = Database::create().await else {
+            return;
+        };
+        drop(open(&database.url()).await.expect("a store"));
+        let client = database.client().await;
+        let older = format!(
+            "DELETE FROM schema_migrations WHERE version = 3;
+            ALTER TABLE sessions ALTER COLUMN id RESTART WITH 41; {used}"
+        );
+        client.batch_execute(&older).await.expect("an older one");
+        let store = open(&database.url()).await.expect("a store");
+        let feed = store.list_closures(Place::default(), 0).await;
+        assert_eq!(feed.expect("the store").identity.untagged, until);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyward_core::id::SessionId;
-use keyward_core::sessions::Reason;
+use keyward_core::sessions::{Place, Reason};
 use tokio_postgres::Client;
 
 use crate::backend::{Rows, account, at, session};
@@ -50,10 +50,10 @@ async fn a_closure_that_commits_late_is_not_missed() {
         tokio::spawn(async move { rows.close_session(id, Reason::Logout, at(1)).await })
     };
     let reading = Arc::clone(&rows);
-    let (mut seen, mut cursor) = (Vec::new(), 0);
+    let (mut seen, mut place) = (Vec::new(), Place::default());
     let mut read = async || {
-        let batch = reading.list_closures(cursor, 10).await.expect("the store");
-        cursor = batch.cursor;
+        let batch = reading.list_closures(place, 10).await.expect("the store");
+        place = batch.place;
         seen.extend(batch.sessions);
         seen.clone()
     };
