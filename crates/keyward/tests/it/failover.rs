@@ -290,6 +290,18 @@ impl World {
     }
 }
 
+/// A server in recovery, which lags, is not read: who names it is told.
+fn expect_standby_refused(standby: &Cluster) {
+    let folder = TempDir::new().expect("a folder");
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable",
+        standby.port
+    );
+    let named = [("KEYWARD_DATABASE", url.as_str())];
+    let refusal = keyward_with(folder.path(), "session list", &named, "").failed(1);
+    assert!(refusal.contains("is a standby"), "{refusal}");
+}
+
 fn expect_distinct_ids<'a>(tokens: impl Iterator<Item = &'a String>) {
     let ids: Vec<_> = tokens.map(|token| session_of(token)).collect();
     let distinct: HashSet<_> = ids.iter().collect();
@@ -301,6 +313,7 @@ async fn after_a_standby_that_lagged_took_over_no_closed_session_is_served_and_n
     let Some(mut world) = World::begin().await else {
         return;
     };
+    expect_standby_refused(&world.standby);
     let of_bob = log_in(&world.b, "bob", 3).await;
     let body = json!({"username": "ada", "password": "pw"});
     let login = world.a.server.post("/api/v1/authentication/login");
