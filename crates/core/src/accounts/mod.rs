@@ -135,6 +135,9 @@ impl From<CreateError> for Error {
     }
 }
 
+/// How many hashes are looked at in one question to the store.
+const BEGINNINGS: u32 = 10_000;
+
 /// The accounts of this server.
 #[derive(Clone)]
 pub struct Accounts {
@@ -244,6 +247,28 @@ impl Accounts {
             return Err(Error::BadCredentials);
         }
         Ok(kept)
+    }
+
+    /// Learns what stored hashes cost, so that the time of a login tells no name that is there from one that is not. A
+    /// hash that is written later, by another server under another policy, is learnt when it is first checked.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn learn_costs(&self) -> Result<(), Error> {
+        let mut page = Page {
+            after: 0,
+            limit: BEGINNINGS,
+        };
+        loop {
+            let hashes = self.store.list_hash_beginnings(page).await?;
+            for (_, beginning) in &hashes {
+                self.passwords.learn(beginning);
+            }
+            match hashes.last() {
+                Some((last, _)) if hashes.len() == BEGINNINGS as usize => page.after = last.0,
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// The hash of an account's password.

@@ -86,6 +86,10 @@ pub trait Store: Send + Sync {
     async fn find_credentials(&self, realm: Realm, key: &str)
     -> Result<Option<Credentials>, Fault>;
 
+    /// How password hashes begin, with the accounts they are of, by account after `page.after`: the first 48 characters,
+    /// which hold the costs of every format.
+    async fn list_hash_beginnings(&self, page: Page) -> Result<Vec<(AccountId, String)>, Fault>;
+
     /// The password hash of that account.
     async fn find_password_hash(&self, id: AccountId) -> Result<Option<SecretText>, Fault>;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use keyward_core::accounts::Accounts;
 use keyward_core::clock::Clock;
 use keyward_core::customers::Customers;
 use keyward_core::error::chain;
@@ -63,6 +64,19 @@ impl Arguments {
     }
 }
 
+/// Looks at the costs of the stored password hashes while requests are served already.
+fn learn_costs(accounts: Accounts) {
+    tokio::spawn(async move {
+        if let Err(error) = accounts.learn_costs().await {
+            let cause = chain(&error);
+            tracing::warn!(
+                cause,
+                "the costs of the stored password hashes could not be read"
+            );
+        }
+    });
+}
+
 async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
@@ -71,6 +85,7 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
         format!("cannot listen on {listen}: stop what does, or name another with --listen")
     })?;
     let services = Services::start(&data, settings.passwords, settings.max_revocation_lag).await?;
+    learn_costs(services.accounts.clone());
     let storage = OpenStorage::open(&settings.storage, &folder, &data, &services).await?;
     let app = assemble(&data, &settings, &services, &storage).await?;
     if is_demo {

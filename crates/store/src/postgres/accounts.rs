@@ -42,6 +42,9 @@ const FIND_BY_NAME: &str = "
     FROM login_names n JOIN accounts a ON a.id = n.account_id
     WHERE n.realm = $1 AND n.name = $2";
 
+const LIST_HASH_BEGINNINGS: &str = "
+    SELECT id, substr(password_hash, 1, 48) FROM accounts WHERE id > $1 ORDER BY id LIMIT $2";
+
 const FIND_HASH: &str = "
     SELECT password_hash FROM accounts WHERE id = $1";
 
@@ -108,6 +111,15 @@ impl Store for Postgres {
                     account: account(row)?,
                     password_hash: SecretText::new(row.try_get(7)?),
                 })
+            })
+            .await
+    }
+
+    async fn list_hash_beginnings(&self, page: Page) -> Result<Vec<(AccountId, String)>, Fault> {
+        let params: Params<'_> = &[&page.after, &i64::from(page.limit)];
+        self.pool
+            .list(LIST_HASH_BEGINNINGS, params, |row| {
+                Ok((AccountId(row.try_get(0)?), row.try_get(1)?))
             })
             .await
     }

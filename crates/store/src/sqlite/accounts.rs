@@ -34,6 +34,9 @@ const FIND_BY_NAME: &str = "
     FROM login_names n JOIN accounts a ON a.id = n.account_id
     WHERE n.realm = ?1 AND n.name = ?2";
 
+const LIST_HASH_BEGINNINGS: &str = "
+    SELECT id, substr(password_hash, 1, 48) FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
+
 const FIND_HASH: &str = "
     SELECT password_hash FROM accounts WHERE id = ?1";
 
@@ -103,6 +106,18 @@ impl Store for Sqlite {
                 })
                 .optional()
         })
+    }
+
+    async fn list_hash_beginnings(&self, page: Page) -> Result<Vec<(AccountId, String)>, Fault> {
+        self.readers
+            .scan(move |db| {
+                db.prepare_cached(LIST_HASH_BEGINNINGS)?
+                    .query_map(params![page.after, page.limit], |row| {
+                        Ok((AccountId(row.get(0)?), row.get(1)?))
+                    })?
+                    .collect()
+            })
+            .await
     }
 
     async fn find_password_hash(&self, id: AccountId) -> Result<Option<SecretText>, Fault> {

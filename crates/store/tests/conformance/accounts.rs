@@ -226,6 +226,25 @@ pub(crate) async fn a_hash_is_renewed_only_where_it_is_still_the_old_one(backend
     assert_eq!(kept.expect("the store"), None);
 }
 
+pub(crate) async fn hash_beginnings_are_listed_by_account_a_page_at_a_time(backend: &Backend) {
+    let rows = backend.rows();
+    let long = format!("$argon2id$v=19$m=19456,t=2,p=1${}", "x".repeat(80));
+    let mut expected = Vec::new();
+    for (name, hash) in [("ada", "short"), ("eve", &*long), ("bob", "hash")] {
+        let new = NewAccount {
+            password_hash: SecretText::new(hash.into()),
+            ..new_account(Realm::Default, Some(name), None)
+        };
+        let created = rows.create_account(new).await.expect("an account");
+        expected.push((created.id, hash.chars().take(48).collect::<String>()));
+    }
+    let page = |after, limit| Page { after, limit };
+    let first = rows.list_hash_beginnings(page(0, 2)).await;
+    assert_eq!(first.expect("the store"), expected[..2]);
+    let rest = rows.list_hash_beginnings(page(expected[1].0.0, 2)).await;
+    assert_eq!(rest.expect("the store"), expected[2..]);
+}
+
 pub(crate) async fn of_fifty_renewals_of_one_hash_all_learn_which_is_kept(backend: &Backend) {
     let rows = backend.rows();
     let created = account(&rows, "ada").await;

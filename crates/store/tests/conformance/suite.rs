@@ -30,6 +30,7 @@ macro_rules! conformance_suite {
                     accounts_are_listed_by_id_and_realm_a_page_at_a_time
                     only_default_accounts_with_an_address_are_listed_with_email
                     a_hash_is_renewed_only_where_it_is_still_the_old_one
+                    hash_beginnings_are_listed_by_account_a_page_at_a_time
                     of_fifty_renewals_of_one_hash_all_learn_which_is_kept
                     a_disabled_account_is_enabled_again
                 }

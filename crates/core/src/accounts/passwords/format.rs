@@ -39,18 +39,8 @@ pub(super) fn write(params: &Params, salt: &[u8], tag: &[u8]) -> String {
 /// Parses the output of [`write`], with any costs up to the caps. Also accepts Argon2i, Argon2d and tags of 16 to 64
 /// bytes, which other services write. Returns `None` for anything else. `stored` must be ASCII.
 pub(super) fn read(stored: &str) -> Option<Stored> {
-    let (name, rest) = stored.strip_prefix('$')?.split_once("$v=19$m=")?;
-    let algorithm = match name {
-        "argon2id" => Algorithm::Argon2id,
-        "argon2i" => Algorithm::Argon2i,
-        "argon2d" => Algorithm::Argon2d,
-        _ => return None,
-    };
-    let (costs, rest) = rest.split_once('$')?;
+    let (algorithm, (memory, passes, lanes), rest) = read_costs(stored)?;
     let (salt, tag) = rest.split_once('$')?;
-    let (memory, costs) = costs.split_once(",t=")?;
-    let (passes, lanes) = costs.split_once(",p=")?;
-    let (memory, passes, lanes) = (number(memory)?, number(passes)?, number(lanes)?);
     let (salt, tag) = (
         BASE64.decode_to_vec(salt).ok()?,
         BASE64.decode_to_vec(tag).ok()?,
@@ -67,6 +57,35 @@ pub(super) fn read(stored: &str) -> Option<Stored> {
     })
 }
 
+/// Algorithm, memory, passes and lanes, and what follows them.
+fn read_costs(stored: &str) -> Option<(Algorithm, (u32, u32, u32), &str)> {
+    let (name, rest) = stored.strip_prefix('$')?.split_once("$v=19$m=")?;
+    let algorithm = match name {
+        "argon2id" => Algorithm::Argon2id,
+        "argon2i" => Algorithm::Argon2i,
+        "argon2d" => Algorithm::Argon2d,
+        _ => return None,
+    };
+    let (costs, rest) = rest.split_once('$')?;
+    let (memory, costs) = costs.split_once(",t=")?;
+    let (passes, lanes) = costs.split_once(",p=")?;
+    let costs = (number(memory)?, number(passes)?, number(lanes)?);
+    Some((algorithm, costs, rest))
+}
+
+/// The work of the hash that begins so, where it can be read back.
+pub(super) fn read_work(beginning: &str) -> Option<u64> {
+    let (_, (memory, passes, lanes), _) = read_costs(beginning)?;
+    let params = Params::new(memory, passes, lanes, None).ok()?;
+    is_within_caps(&params).then(|| work(&params))
+}
+
+/// The blocks of 1 KiB that a hash fills, in all its passes and lanes.
+pub(super) fn work(params: &Params) -> u64 {
+    let blocks = u64::try_from(params.block_count()).unwrap_or(u64::MAX);
+    blocks.saturating_mul(params.t_cost().into())
+}
+
 /// Whether [`read`] accepts a hash with these parameters.
 pub(super) fn is_within_caps(params: &Params) -> bool {
     params.m_cost() <= MOST_MEMORY_KIB
@@ -75,12 +94,13 @@ pub(super) fn is_within_caps(params: &Params) -> bool {
 }
 
 impl Stored {
-    /// Whether this is a hash as [`write`] writes it, at no lower costs than `policy`.
+    /// Whether this is a hash as [`write`] writes it, at the costs of `policy`: a cheaper one is too weak, and a dearer
+    /// one would take longer than others do.
     pub(super) fn satisfies(&self, policy: &Params) -> bool {
         self.algorithm == Algorithm::Argon2id
             && self.params.p_cost() == policy.p_cost()
-            && self.params.m_cost() >= policy.m_cost()
-            && self.params.t_cost() >= policy.t_cost()
+            && self.params.m_cost() == policy.m_cost()
+            && self.params.t_cost() == policy.t_cost()
             && self.tag.len() == TAG
             && self.salt.len() >= SALT
     }

@@ -1,7 +1,11 @@
 //! Password hashing on threads of its own: Argon2id, each thread with its own reused memory, a bounded
 //! queue before them. What does not fit into the queue is refused at once, so a flood of logins can
 //! neither exhaust memory nor delay what needs no hash. Hashes of other services are checked too, to be
-//! made anew.
+//! replaced.
+//!
+//! Invariant: every check takes the same work, counted in blocks of memory that Argon2 fills: that of the policy, or of
+//! the dearest stored Argon2 hash that is known where that is more. A check that took less is topped up, and one for a
+//! name that does not exist is nothing but that. So the time of a login tells nothing about the name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +28,11 @@ const LONGEST: usize = 1_024;
 /// The most memory a stored hash may ask for, KiB: 256 MiB.
 const MOST_MEMORY_KIB: u32 = 256 * 1_024;
 
+/// What Django puts before the PHC string.
+const WRAPPER: &str = "argon2";
+/// The fewest blocks that Argon2 fills with one lane (RFC 9106 §3.1).
+const LEAST_BLOCKS: u64 = 8;
+
 /// The cost of a hash and how many may be under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -43,9 +52,9 @@ pub struct Policy {
 pub enum Verdict {
     /// Not the password, or a hash that cannot be read.
     Wrong,
-    /// The password, under a hash as strong as the policy asks.
+    /// The password, under a hash as the policy asks.
     Right,
-    /// The password, under a hash that should be made anew: a weaker one or another service's.
+    /// The password, under a hash that should be replaced: one of other costs, or another service's.
     Outdated,
 }
 
@@ -66,12 +75,22 @@ pub struct Busy;
 pub struct Passwords {
     queue: SyncSender<Job>,
     random: Arc<dyn Random>,
-    computed: Arc<AtomicU64>,
+    work: Arc<Work>,
+}
+
+/// How much work checks take, in blocks of 1 KiB that Argon2 fills.
+#[derive(Debug, Default)]
+struct Work {
+    /// What every check takes.
+    of_a_check: AtomicU64,
+    /// What has been done since the start.
+    done: AtomicU64,
 }
 
 enum Job {
     Hash(Password, [u8; format::SALT], oneshot::Sender<SecretText>),
-    Verify(Password, SecretText, oneshot::Sender<Verdict>),
+    /// Without a hash, the check of a name that does not exist.
+    Verify(Password, Option<SecretText>, oneshot::Sender<Verdict>),
 }
 
 impl Passwords {
@@ -89,9 +108,11 @@ impl Passwords {
             );
         }
         let (queue, jobs) = sync_channel(policy.queue);
-        let (jobs, computed) = (Arc::new(Mutex::new(jobs)), Arc::default());
+        let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::<Work>::default());
+        work.of_a_check
+            .store(format::work(&params), Ordering::Relaxed);
         for index in 0..policy.threads {
-            let worker = Worker::new(params.clone(), Arc::clone(&computed));
+            let worker = Worker::new(params.clone(), Arc::clone(&work));
             let jobs = Arc::clone(&jobs);
             thread::Builder::new()
                 .name(format!("hash-{index}"))
@@ -100,14 +121,23 @@ impl Passwords {
         Ok(Self {
             queue,
             random,
-            computed,
+            work,
         })
     }
 
-    /// How many hashes have been computed, whatever for.
+    /// The blocks of memory that have been filled, whatever for.
     #[must_use]
-    pub fn computed(&self) -> u64 {
-        self.computed.load(Ordering::Relaxed)
+    pub fn work_done(&self) -> u64 {
+        self.work.done.load(Ordering::Relaxed)
+    }
+
+    /// Learns that there is a stored hash that begins so, up to its costs at least: from now on every check takes as
+    /// much work as its own would.
+    pub(super) fn learn(&self, beginning: &str) {
+        let unwrapped = beginning.strip_prefix(WRAPPER).unwrap_or(beginning);
+        if let Some(work) = format::read_work(unwrapped) {
+            self.work.of_a_check.fetch_max(work, Ordering::Relaxed);
+        }
     }
 
     /// Hashes a password under the policy, with a random salt, to a PHC string.
@@ -125,15 +155,18 @@ impl Passwords {
     /// # Errors
     /// [`Busy`].
     pub async fn verify(&self, password: Password, hash: SecretText) -> Result<Verdict, Busy> {
-        self.run(|answer| Job::Verify(password, hash, answer)).await
+        self.run(|answer| Job::Verify(password, Some(hash), answer))
+            .await
     }
 
-    /// Spends what a check costs, for a name that does not exist.
+    /// Does the work of a check, for a name that does not exist.
     ///
     /// # Errors
     /// [`Busy`].
     pub async fn hash_dummy(&self, password: Password) -> Result<(), Busy> {
-        self.hash(password).await.map(drop)
+        self.run(|answer| Job::Verify(password, None, answer))
+            .await
+            .map(drop)
     }
 
     async fn run<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Busy> {
@@ -157,15 +190,15 @@ fn yield_to_others() {
 struct Worker {
     params: Params,
     memory: Vec<Block>,
-    computed: Arc<AtomicU64>,
+    work: Arc<Work>,
 }
 
 impl Worker {
-    fn new(params: Params, computed: Arc<AtomicU64>) -> Self {
+    fn new(params: Params, work: Arc<Work>) -> Self {
         Self {
             params,
             memory: Vec::new(),
-            computed,
+            work,
         }
     }
 
@@ -184,7 +217,8 @@ impl Worker {
                     }
                 }
                 Ok(Job::Verify(password, hash, answer)) => {
-                    let _ = answer.send(self.verify(&password, hash.expose()));
+                    let hash = hash.as_ref().map(SecretText::expose);
+                    let _ = answer.send(self.check(&password, hash));
                 }
                 Err(_) => return,
             }
@@ -198,23 +232,62 @@ impl Worker {
         Some(SecretText::new(format::write(&self.params, salt, &tag)))
     }
 
-    fn verify(&mut self, password: &Password, stored: &str) -> Verdict {
-        let (matches, current) = match read(stored) {
-            None => (false, false),
+    /// Checks a password, or acts as if, with the same work in any case.
+    fn check(&mut self, password: &Password, stored: Option<&str>) -> Verdict {
+        let (verdict, work) = match stored {
+            Some(stored) => self.verify(password, stored),
+            None => (Verdict::Wrong, 0),
+        };
+        let of_a_check = self.work.of_a_check.load(Ordering::Relaxed);
+        self.top_up(password, of_a_check.saturating_sub(work));
+        verdict
+    }
+
+    /// Fills as many blocks, to within the least that Argon2 can.
+    fn top_up(&mut self, password: &Password, blocks: u64) {
+        let usual = u64::try_from(self.params.block_count()).unwrap_or(u64::MAX);
+        let (passes, rest) = (blocks / usual, blocks % usual);
+        let rest = if rest == 0 { 0 } else { rest.max(LEAST_BLOCKS) };
+        for (memory, passes) in [(usual, passes), (rest, 1)] {
+            let (Ok(memory), Ok(passes)) = (u32::try_from(memory), u32::try_from(passes)) else {
+                continue;
+            };
+            // No passes or no memory are no parameters, and nothing is to be done.
+            if let Ok(params) = Params::new(memory, passes, 1, Some(format::TAG)) {
+                let mut tag = [0; format::TAG];
+                self.argon2(
+                    Algorithm::Argon2id,
+                    params,
+                    password,
+                    &[0; format::SALT],
+                    &mut tag,
+                );
+            }
+        }
+    }
+
+    fn verify(&mut self, password: &Password, stored: &str) -> (Verdict, u64) {
+        let (matches, current, work) = match read(stored) {
+            None => (false, false, 0),
             Some(Stored::Foreign(stored)) => {
-                self.computed.fetch_add(1, Ordering::Relaxed);
-                (stored.matches(password.expose()), false)
+                let work = stored.work();
+                self.work.done.fetch_add(work, Ordering::Relaxed);
+                (stored.matches(password.expose()), false, work)
             }
             Some(Stored::Argon2 { hash, wrapped }) => {
                 let current = !wrapped && hash.satisfies(&self.params);
-                (self.matches(password, &hash), current)
+                let work = format::work(&hash.params);
+                // It is one of those that a check for a name that does not exist has to equal.
+                self.work.of_a_check.fetch_max(work, Ordering::Relaxed);
+                (self.matches(password, &hash), current, work)
             }
         };
-        match (matches, current) {
+        let verdict = match (matches, current) {
             (false, _) => Verdict::Wrong,
             (true, true) => Verdict::Right,
             (true, false) => Verdict::Outdated,
-        }
+        };
+        (verdict, work)
     }
 
     fn matches(&mut self, password: &Password, stored: &format::Stored) -> bool {
@@ -232,7 +305,8 @@ impl Worker {
         salt: &[u8],
         tag: &mut [u8],
     ) -> Option<()> {
-        self.computed.fetch_add(1, Ordering::Relaxed);
+        let work = format::work(&params);
+        self.work.done.fetch_add(work, Ordering::Relaxed);
         let (blocks, usual) = (params.block_count(), self.params.block_count());
         if self.memory.len() < blocks {
             self.memory.resize(blocks, Block::default());
@@ -264,8 +338,7 @@ fn read(stored: &str) -> Option<Stored> {
     if stored.len() > LONGEST || !stored.is_ascii() {
         return None;
     }
-    // Django puts `argon2` before the PHC string.
-    let unwrapped = stored.strip_prefix("argon2");
+    let unwrapped = stored.strip_prefix(WRAPPER);
     match format::read(unwrapped.unwrap_or(stored)) {
         Some(hash) => Some(Stored::Argon2 {
             hash,

@@ -43,7 +43,7 @@ async fn a_password_is_right_only_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_hash_of_a_weaker_policy_is_outdated_and_of_a_stronger_one_is_right() {
+async fn a_hash_of_other_costs_than_the_policys_is_outdated_in_both_directions() {
     let (weak, strong) = (
         passwords(CHEAP),
         passwords(Policy {
@@ -57,11 +57,89 @@ async fn a_hash_of_a_weaker_policy_is_outdated_and_of_a_stronger_one_is_right() 
         Ok(Verdict::Outdated)
     );
     let hash = strong.hash(password("x")).await.expect("hash");
-    assert_eq!(weak.verify(password("x"), hash).await, Ok(Verdict::Right));
+    let verdict = weak.verify(password("x"), hash.clone()).await;
+    assert_eq!(verdict, Ok(Verdict::Outdated));
+    assert_eq!(strong.verify(password("x"), hash).await, Ok(Verdict::Right));
+}
+
+/// The work of a check, in blocks of memory filled.
+async fn work_of(passwords: &Passwords, stored: Option<&str>) -> u64 {
+    let before = passwords.work_done();
+    match stored {
+        None => passwords.hash_dummy(password("x")).await.expect("done"),
+        Some(stored) => {
+            let stored = SecretText::new(stored.to_owned());
+            let verdict = passwords.verify(password("x"), stored).await;
+            assert_eq!(verdict, Ok(Verdict::Wrong));
+        }
+    }
+    passwords.work_done() - before
 }
 
 #[tokio::test]
-async fn hostile_and_malformed_hashes_are_wrong_and_cost_nothing() {
+async fn every_check_takes_the_same_work_whatever_is_stored() {
+    let tag = "A".repeat(43);
+    let argon2 = |costs: &str| format!("$argon2id$v=19${costs}$c2FsdHNhbHRzYWx0${tag}");
+    let md5 = format!("md5$salt${}", "0".repeat(32));
+    let bcrypt = "$2b$04$abcdefghijklmnopqrstuuTu7vbW4TnQzDx9jbRUjUFqaLTN6bPSC";
+    for (memory_kib, passes) in [(64, 1), (64, 5), (4_096, 2)] {
+        let policy = Policy {
+            memory_kib,
+            passes,
+            ..CHEAP
+        };
+        let passwords = passwords(policy);
+        let of_policy = u64::from(memory_kib) * u64::from(passes);
+        // The dearest is known by how it begins, before it is ever checked.
+        let costs = [
+            ("m=8,t=1,p=1", 8),
+            ("m=64,t=1,p=1", 64),
+            ("m=68,t=3,p=1", 204),
+            ("m=512,t=4,p=4", 2_048),
+        ];
+        for known in [None, Some("m=512,t=4,p=4"), Some("m=4096,t=3,p=1")] {
+            if let Some(known) = known {
+                let beginning = argon2(known);
+                passwords.learn(&format!("argon2{}", &beginning[..40]));
+            }
+            let expected = match known {
+                None => of_policy,
+                Some("m=512,t=4,p=4") => of_policy.max(2_048),
+                Some(_) => of_policy.max(12_288),
+            };
+            let mut stored: Vec<Option<String>> = vec![None, Some(String::new())];
+            stored.extend([Some(md5.clone()), Some(bcrypt.to_owned())]);
+            let no_dearer = costs.iter().filter(|(_, work)| *work <= expected);
+            stored.extend(no_dearer.map(|(costs, _)| Some(argon2(costs))));
+            for stored in stored {
+                let foreign = stored.as_deref() == Some(bcrypt);
+                let work = work_of(&passwords, stored.as_deref()).await;
+                // Other services' formats are estimated, and what is dearer stays so.
+                let expected = if foreign {
+                    expected.max(1_024)
+                } else {
+                    expected
+                };
+                // To within the least that Argon2 can fill.
+                let apart = work.abs_diff(expected);
+                assert!(apart < 8, "{stored:?}: {work}, not {expected}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dearer_hash_that_is_checked_is_learnt() {
+    let passwords = passwords(CHEAP);
+    assert_eq!(work_of(&passwords, None).await, 64);
+    let tag = "A".repeat(43);
+    let dear = format!("$argon2id$v=19$m=128,t=3,p=1$c2FsdHNhbHRzYWx0${tag}");
+    assert_eq!(work_of(&passwords, Some(&dear)).await, 384);
+    assert_eq!(work_of(&passwords, None).await, 384);
+}
+
+#[tokio::test]
+async fn hostile_and_malformed_hashes_are_wrong_and_cost_what_every_check_does() {
     let passwords = passwords(CHEAP);
     let tag = "A".repeat(43);
     let salt = "c2FsdHNhbHRzYWx0";
@@ -76,10 +154,8 @@ async fn hostile_and_malformed_hashes_are_wrong_and_cost_nothing() {
         format!("$argon2id$v=19$m=64,t=1,p=1$é${tag}"),
         "x".repeat(5_000),
     ] {
-        let verdict = passwords
-            .verify(password("x"), SecretText::new(stored.clone()))
-            .await;
-        assert_eq!(verdict, Ok(Verdict::Wrong), "{stored}");
+        passwords.learn(&stored);
+        assert_eq!(work_of(&passwords, Some(&stored)).await, 64, "{stored}");
     }
 }
 
@@ -125,7 +201,7 @@ fn memory_that_a_costly_hash_needed_is_given_back() {
     let mut worker = Worker::new(params, Arc::default());
     let tag = "A".repeat(43);
     let stored = format!("$argon2d$v=19$m=8192,t=1,p=2$c2FsdHNhbHRzYWx0${tag}");
-    assert_eq!(worker.verify(&password("x"), &stored), Verdict::Wrong);
+    assert_eq!(worker.check(&password("x"), Some(&stored)), Verdict::Wrong);
     assert!(
         worker.memory.capacity() <= 64,
         "{}",

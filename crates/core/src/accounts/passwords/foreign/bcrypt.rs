@@ -19,6 +19,7 @@ const LENGTH: usize = 60;
 /// A bcrypt hash and what it is made over.
 pub(super) struct Bcrypt {
     key: Key,
+    cost: u32,
     hash: String,
 }
 
@@ -46,11 +47,17 @@ pub(super) fn read(text: &str, key: Key) -> Option<Bcrypt> {
     let readable = fits && text.parse::<::bcrypt::HashParts>().is_ok();
     readable.then(|| Bcrypt {
         key,
+        cost,
         hash: text.into(),
     })
 }
 
 impl Bcrypt {
+    /// As many blocks of Argon2 take about as long.
+    pub(super) fn work(&self) -> u64 {
+        64 << self.cost
+    }
+
     /// Whether this is the hash of `password`.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let key = self.key.of(password);

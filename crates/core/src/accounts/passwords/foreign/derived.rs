@@ -76,6 +76,22 @@ impl Derived {
         })
     }
 
+    /// As many blocks of Argon2 take about as long.
+    pub(super) fn work(&self) -> u64 {
+        match &self.function {
+            Function::Pbkdf2(_, iterations) => {
+                // SHA-512, the longest, works on twice the bits of the others.
+                let per_four = if self.key.len() == 64 { 3 } else { 1 };
+                u64::from(iterations.get()) * per_four / 4
+            }
+            // A block of scrypt's has 128 bytes, is written once and read once, and mixed with a cipher of 8 rounds.
+            Function::Scrypt(params) => {
+                let blocks = (u64::from(params.r()) * u64::from(params.p())) << params.log_n();
+                blocks / 2
+            }
+        }
+    }
+
     /// Whether `password` derives this key.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let Self {

@@ -44,6 +44,11 @@ pub(super) fn read(stored: &str) -> Option<ShaCrypt> {
 }
 
 impl ShaCrypt {
+    /// As many blocks of Argon2 take about as long, for a password of usual length.
+    pub(super) fn work(&self) -> u64 {
+        u64::from(self.rounds)
+    }
+
     /// Whether this is the hash of `password`. A long password with many rounds is refused.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let length = u64::try_from(password.len()).unwrap_or(u64::MAX);
