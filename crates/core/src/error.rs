@@ -92,6 +92,10 @@ codes! {
     WrongRealm = "wrong_realm": Forbidden;
     /// A good credential that does not allow this (RFC 6749 §4.1.2.1).
     AccessDenied = "access_denied": Forbidden;
+    /// Nobody may sign up in this realm.
+    SignUpClosed = "sign_up_closed": Forbidden;
+    /// Signing up in this realm needs a good invitation.
+    InvitationRequired = "invitation_required": Forbidden;
     /// Nothing is served at the path.
     NotFound = "not_found": NotFound;
     /// There is no such account.

@@ -79,6 +79,7 @@ pub(crate) async fn fill(services: &Services, customers: &Customers) -> anyhow::
             display_name: Some(name.to_owned()),
             password_hash: accounts.hash(Password::new(password.to_owned())?).await?,
             created_at: services.clock.now(),
+            invitation: None,
         }))
     });
     for account in try_join_all(new).await?.into_iter().flatten() {

@@ -3,12 +3,14 @@
 //! Invariant: within a realm every login name, username or e-mail address, belongs to one account at
 //! most, compared in its prepared form ([`names`]).
 
+mod invitations;
 pub mod names;
 pub mod passwords;
 mod store;
 
 use std::sync::Arc;
 
+pub use self::invitations::{CodeHash, Invitation, NewInvitation, SignUpPolicy, SignUps};
 pub use self::store::{Conflict, CreateError, Credentials, NewAccount, Store};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind};
@@ -90,6 +92,12 @@ pub enum Error {
     /// The name already belongs to an account of the realm.
     #[error("{0}")]
     Taken(Conflict),
+    /// Nobody may sign up in the realm.
+    #[error("sign-up is closed: ask the operator of this server for an account")]
+    SignUpClosed,
+    /// Only an invitation lets one sign up in the realm, and there is none, or none that is good.
+    #[error("sign-up is by invitation: send the code of a good one in the header X-Invitation")]
+    NotInvited,
     /// Unknown name, wrong password or disabled account: never told apart.
     #[error("the name or the password is wrong")]
     BadCredentials,
@@ -107,6 +115,8 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Taken(_) => Code::NameTaken,
+            Self::SignUpClosed => Code::SignUpClosed,
+            Self::NotInvited => Code::InvitationRequired,
             Self::BadCredentials => Code::BadCredentials,
             Self::Busy => Code::TemporarilyUnavailable,
             Self::Store(fault) => fault.code(),
@@ -130,6 +140,7 @@ impl From<CreateError> for Error {
     fn from(error: CreateError) -> Self {
         match error {
             CreateError::Conflict(conflict) => Self::Taken(conflict),
+            CreateError::NotInvited => Self::NotInvited,
             CreateError::Store(fault) => Self::Store(fault),
         }
     }
@@ -144,6 +155,7 @@ pub struct Accounts {
     store: Arc<dyn Store>,
     passwords: Passwords,
     clock: Arc<dyn Clock>,
+    sign_ups: SignUpPolicy,
 }
 
 impl Accounts {
@@ -154,14 +166,39 @@ impl Accounts {
             store,
             passwords,
             clock,
+            sign_ups: SignUpPolicy::default(),
         }
     }
 
-    /// Makes an account.
+    /// The same, where not everybody may sign up.
+    #[must_use]
+    pub fn with_sign_ups(self, sign_ups: SignUpPolicy) -> Self {
+        Self { sign_ups, ..self }
+    }
+
+    /// Makes an account for somebody who asks for it, with the code of an invitation where one is needed.
+    ///
+    /// # Errors
+    /// [`Error::SignUpClosed`], [`Error::NotInvited`], and those of [`add`](Self::add).
+    pub async fn sign_up(&self, request: SignUp, code: Option<&str>) -> Result<Account, Error> {
+        let invitation = match (self.sign_ups.of(request.realm), code) {
+            (SignUps::Open, _) => None,
+            (SignUps::Invited, Some(code)) => Some(CodeHash::of(code)),
+            (SignUps::Invited, None) => return Err(Error::NotInvited),
+            (SignUps::Closed, _) => return Err(Error::SignUpClosed),
+        };
+        self.make(request, invitation).await
+    }
+
+    /// Makes an account, as the operator of the server may whoever may sign up.
     ///
     /// # Errors
     /// [`Error::Taken`] when one of its names is, [`Error::Busy`], [`Error::Store`].
-    pub async fn sign_up(&self, request: SignUp) -> Result<Account, Error> {
+    pub async fn add(&self, request: SignUp) -> Result<Account, Error> {
+        self.make(request, None).await
+    }
+
+    async fn make(&self, request: SignUp, invitation: Option<CodeHash>) -> Result<Account, Error> {
         let password_hash = self.passwords.hash(request.password).await?;
         self.create(NewAccount {
             realm: request.realm,
@@ -170,6 +207,7 @@ impl Accounts {
             display_name: request.display_name,
             password_hash,
             created_at: self.clock.now(),
+            invitation,
         })
         .await
     }

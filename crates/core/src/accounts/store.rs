@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::names::Name;
-use super::{Account, Realm};
+use super::{Account, CodeHash, Invitation, NewInvitation, Realm};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::id::AccountId;
@@ -27,6 +27,8 @@ pub struct NewAccount {
     pub password_hash: SecretText,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The invitation that it uses up, where it needs one.
+    pub invitation: Option<CodeHash>,
 }
 
 /// An account with the hash of its password.
@@ -62,6 +64,9 @@ pub enum CreateError {
     /// A name is in use. Nothing was stored.
     #[error("{0}")]
     Conflict(Conflict),
+    /// No invitation of that code is good for it; nothing was stored.
+    #[error("there is no such invitation")]
+    NotInvited,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Fault),
@@ -72,7 +77,8 @@ pub enum CreateError {
 pub trait Store: Send + Sync {
     /// Stores an account under all its names atomically. Of two concurrent calls with one name, one succeeds.
     ///
-    /// A name is in use when any account of the realm has it as username *or* e-mail address.
+    /// A name is in use when any account of the realm has it as username *or* e-mail address. An
+    /// invitation is good until it expires, in its realm, for its name or for any name. The same commit deletes it.
     async fn create_account(&self, account: NewAccount) -> Result<Account, CreateError>;
 
     /// The account of that id.
@@ -107,6 +113,15 @@ pub trait Store: Send + Sync {
         old: SecretText,
         new: SecretText,
     ) -> Result<Option<SecretText>, Fault>;
+
+    /// Stores an invitation, and deletes those that have expired when it is made.
+    async fn create_invitation(&self, invitation: NewInvitation) -> Result<(), Fault>;
+
+    /// The invitations that were not used, by id.
+    async fn list_invitations(&self, page: Page) -> Result<Vec<Invitation>, Fault>;
+
+    /// Deletes an invitation; `false` when there is none of that id.
+    async fn revoke_invitation(&self, id: i64) -> Result<bool, Fault>;
 
     /// Removes the mark of a disabled account; `false` when there is no such account.
     async fn enable_account(&self, id: AccountId) -> Result<bool, Fault>;

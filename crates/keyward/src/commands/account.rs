@@ -7,6 +7,7 @@ use keyward_core::clock::Timestamp;
 use keyward_core::page::Page;
 use serde_json::{Value, json};
 
+use super::invitation::{self, Invite};
 use super::whom::{RealmArgument, Whom, label, prepare};
 use super::{Access, Desk, on_data};
 use crate::exit::Misuse;
@@ -34,6 +35,19 @@ pub(crate) enum Command {
     Disable(Whom),
     /// Enable a disabled account; its closed sessions stay closed
     Enable(Whom),
+    /// Make an invitation to sign up, and print its code, which works once
+    Invite(Invite),
+    /// List the invitations that were not used
+    Invitations {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke an invitation
+    RevokeInvitation {
+        /// Its id, as `keyward account invitations` shows it
+        id: i64,
+    },
     /// Set the password of an account, and close its sessions
     SetPassword {
         #[command(flatten)]
@@ -77,6 +91,15 @@ impl Command {
             Self::Enable(whom) => on_data(flags, Access::Existing, async |desk| {
                 enable(desk, &whom).await
             }),
+            Self::Invite(invite) => {
+                on_data(flags, Access::Create, async |desk| invite.run(desk).await)
+            }
+            Self::Invitations { json } => on_data(flags, Access::Existing, async |desk| {
+                invitation::list(desk, json).await
+            }),
+            Self::RevokeInvitation { id } => on_data(flags, Access::Existing, async |desk| {
+                invitation::revoke(desk, id).await
+            }),
             Self::SetPassword { whom, password } => {
                 on_data(flags, Access::Existing, async |desk| {
                     set_password(desk, &whom, &password).await
@@ -109,6 +132,7 @@ impl Add {
                 display_name: self.display_name,
                 password_hash: password::hash_from_stdin()?,
                 created_at: desk.services.clock.now(),
+                invitation: None,
             };
             let account = desk.services.accounts.create(account).await?;
             return Ok(output::line(&format!("added {}", label(&account)))?);
@@ -121,7 +145,7 @@ impl Add {
             display_name: self.display_name,
             password: given.password,
         };
-        let account = desk.services.accounts.sign_up(request).await?;
+        let account = desk.services.accounts.add(request).await?;
         output::line(&format!("added {}", label(&account)))?;
         tell(given.generated)
     }

@@ -9,6 +9,7 @@ pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod token;
 
+mod invitation;
 mod whom;
 
 use std::io;

@@ -151,7 +151,7 @@ async fn assemble(
     let rows = &data.rows;
     let limits = Arc::new(limits(settings, &keys, clock.clone())?);
     Ok(App::from(keyward_server::Services {
-        accounts: services.accounts.clone(),
+        accounts: services.accounts.clone().with_sign_ups(settings.sign_ups),
         sessions: services.sessions.clone(),
         tokens: services.tokens(keys.clone(), settings.tokens.clone())?,
         notary: Arc::new(Notary::new(keys, clock.clone(), random.clone())?),

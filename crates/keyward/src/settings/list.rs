@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use keyward_core::accounts::SignUps;
 use keyward_core::secret::SecretText;
 use keyward_jose::Algorithm;
 use keyward_server::address::TrustedProxies;
@@ -79,6 +80,19 @@ settings! {
         threads: Count<0, 1_024> = 0;
         /// Number of hashes that may wait for a thread. Further logins are answered with 503.
         queue: Count<1, 1_000_000> = 256;
+    }
+
+    /// Who may sign up. `keyward account add` works with every value.
+    accounts "accounts.": Accounts {
+        /// Who may sign up: open (everybody), invited (with the code of an invitation in the header X-Invitation, see
+        /// `keyward account invite`) or closed (nobody). Everybody else is answered with 403.
+        sign_up: SignUps = "open";
+        /// The same for the user directory and the vector generator. Empty: the value of accounts.sign_up.
+        sign_up_default: Option<SignUps> = "";
+        /// The same for operators of the file exchange. Empty: the value of accounts.sign_up.
+        sign_up_ops: Option<SignUps> = "";
+        /// The same for clients of the file exchange. Empty: the value of accounts.sign_up.
+        sign_up_client: Option<SignUps> = "";
     }
 
     /// The file exchange.
@@ -158,9 +172,9 @@ settings! {
         logins_per_account: Count<0, 1_000_000> = 10;
         /// Logins from one address. An IPv6 /64 network counts as one address.
         logins_per_address: Count<0, 1_000_000> = 60;
-        /// Sign-ups from one address.
+        /// Sign-ups from one address. 0 means no limit. To stop sign-ups, set accounts.sign_up = "closed".
         sign_ups_per_address: Count<0, 1_000_000> = 20;
-        /// Sign-ups with one account name.
+        /// Sign-ups with one account name. 0 means no limit.
         sign_ups_per_account_name: Count<0, 1_000_000> = 20;
         /// Token refreshes from one address.
         refreshes_per_address: Count<0, 1_000_000> = 600;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use keyward_core::accounts::passwords;
+use keyward_core::accounts::{SignUpPolicy, passwords};
 use keyward_core::secret::SecretText;
 use keyward_core::{files, keys, tokens};
 use keyward_jose::{Algorithm, HmacKey, hmac};
@@ -41,6 +41,7 @@ pub(crate) struct Settings {
     /// How stale the list of closed sessions may be where several servers share a database.
     pub(crate) max_revocation_lag: Duration,
     pub(crate) passwords: passwords::Policy,
+    pub(crate) sign_ups: SignUpPolicy,
     pub(crate) files: files::Policy,
     pub(crate) storage: Storage,
     pub(crate) serve: serve::Settings,
@@ -74,6 +75,7 @@ impl Settings {
             tokens,
             sessions,
             passwords,
+            accounts,
             files,
             http,
             limits,
@@ -95,6 +97,11 @@ impl Settings {
             tokens: tokens_of(tokens),
             max_revocation_lag: sessions.max_revocation_lag.0,
             passwords: passwords_of(&passwords),
+            sign_ups: SignUpPolicy {
+                default: accounts.sign_up_default.unwrap_or(accounts.sign_up),
+                ops: accounts.sign_up_ops.unwrap_or(accounts.sign_up),
+                client: accounts.sign_up_client.unwrap_or(accounts.sign_up),
+            },
             storage: storage::read(&files, layers, &mut warnings)?,
             files: files::Policy {
                 largest: files.max_size.0,

@@ -22,6 +22,7 @@ mod failover;
 mod faults;
 mod full_disk;
 mod idle;
+mod invitations;
 mod leaving;
 mod load;
 mod nodes;

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod guard;
 pub(crate) mod id;
+pub(crate) mod invitation;
 pub(crate) mod json;
 pub(crate) mod media_type;
 pub(crate) mod member;

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use keyward_core::accounts::{Accounts, passwords};
+use keyward_core::accounts::{Accounts, SignUpPolicy, passwords};
 use keyward_core::clock::{Clock, ManualClock, Timestamp};
 use keyward_core::customers::Customers;
 use keyward_core::error::Code;
@@ -53,6 +53,7 @@ pub(crate) struct Options {
     pub(crate) unfinished: u64,
     /// What uploads must leave free of the disk, in bytes.
     pub(crate) min_free: u64,
+    pub(crate) sign_ups: SignUpPolicy,
     pub(crate) documentation: bool,
     pub(crate) memory: u64,
     pub(crate) proxies: Vec<&'static str>,
@@ -85,6 +86,7 @@ impl Default for Options {
             },
             unfinished: u64::MAX,
             min_free: 0,
+            sign_ups: SignUpPolicy::default(),
             documentation: true,
             memory: 64 << 20,
             proxies: Vec::new(),
@@ -182,7 +184,8 @@ impl TestApp {
         let policy = options.files();
         let passwords = passwords::Passwords::start(options.passwords, random.clone());
         let passwords = passwords.expect("threads");
-        let accounts = Accounts::new(store.clone(), passwords.clone(), clock.clone());
+        let accounts = Accounts::new(store.clone(), passwords.clone(), clock.clone())
+            .with_sign_ups(options.sign_ups);
         let services = (accounts.clone(), clock.clone(), random.clone());
         let sessions = load_sessions(store.clone(), services).await;
         let app = App::from(Services {

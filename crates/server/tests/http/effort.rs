@@ -117,6 +117,7 @@ async fn a_change_of_the_hashing_cost_does_not_tell_who_exists() {
             username: names::username("django").ok(),
             email: None,
             display_name: None,
+            invitation: None,
             password_hash: SecretText::new(format!("md5$salt${}", "0".repeat(32))),
             created_at: Timestamp::from_seconds(START),
         };

@@ -17,5 +17,6 @@ mod memory;
 mod notary;
 mod purposes;
 mod restore;
+mod sign_up;
 mod vectors;
 mod work;

@@ -5,7 +5,8 @@ use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use keyward_core::accounts::names::Name;
 use keyward_core::accounts::{
-    Account, Conflict, CreateError, Credentials, NewAccount, Realm, Store,
+    Account, Conflict, CreateError, Credentials, Invitation, NewAccount, NewInvitation, Realm,
+    Store,
 };
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
@@ -19,15 +20,31 @@ use super::error::Error;
 use super::pool::Params;
 
 const INSERT: &str = "
-    WITH account AS (
+    WITH invitation AS (
+        DELETE FROM invitations
+        WHERE code_hash = $8 AND realm = $1 AND expires_at > $6 AND (name IS NULL OR name = ANY ($7))
+        RETURNING id
+    ), account AS (
         INSERT INTO accounts (realm, username, email, display_name, password_hash, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        SELECT $1, $2, $3, $4, $5, $6 WHERE $8::BYTEA IS NULL OR EXISTS (SELECT FROM invitation)
         RETURNING id, realm, username, email, display_name, created_at, disabled_at
     ), names AS (
         INSERT INTO login_names (realm, name, account_id)
         SELECT account.realm, key.name, account.id FROM account, unnest($7::TEXT[]) AS key (name)
     )
     SELECT id, realm, username, email, display_name, created_at, disabled_at FROM account";
+
+const INSERT_INVITATION: &str = "
+    WITH expired AS (DELETE FROM invitations WHERE expires_at <= $4)
+    INSERT INTO invitations (code_hash, realm, name, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5)";
+
+const LIST_INVITATIONS: &str = "
+    SELECT id, realm, name, created_at, expires_at FROM invitations
+    WHERE id > $1 ORDER BY id LIMIT $2";
+
+const DELETE_INVITATION: &str = "
+    DELETE FROM invitations WHERE id = $1";
 
 const LIST_TAKEN: &str = "
     SELECT name FROM login_names WHERE realm = $1 AND name = ANY ($2)";
@@ -76,7 +93,10 @@ impl Store for Postgres {
         self.pool
             .run(&account, |db, account| create(db, account).boxed())
             .await?
-            .map_err(CreateError::Conflict)
+            .map_err(|refused| match refused {
+                Refused::Taken(conflict) => CreateError::Conflict(conflict),
+                Refused::NotInvited => CreateError::NotInvited,
+            })
     }
 
     async fn find_account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
@@ -172,12 +192,43 @@ impl Store for Postgres {
             .await
     }
 
+    async fn create_invitation(&self, new: NewInvitation) -> Result<(), Fault> {
+        self.pool
+            .execute(
+                INSERT_INVITATION,
+                &[
+                    &new.code.0.as_slice(),
+                    &new.realm.name(),
+                    &new.name,
+                    &new.created_at.micros(),
+                    &new.expires_at.micros(),
+                ],
+            )
+            .await
+            .map(drop)
+    }
+
+    async fn list_invitations(&self, page: Page) -> Result<Vec<Invitation>, Fault> {
+        let page: Params<'_> = &[&page.after, &i64::from(page.limit)];
+        self.pool.list(LIST_INVITATIONS, page, invitation).await
+    }
+
+    async fn revoke_invitation(&self, id: i64) -> Result<bool, Fault> {
+        Ok(self.pool.execute(DELETE_INVITATION, &[&id]).await? == 1)
+    }
+
     async fn enable_account(&self, id: AccountId) -> Result<bool, Fault> {
         Ok(self.pool.execute(ENABLE, &[&id.0]).await? == 1)
     }
 }
 
-async fn create(db: &ClientWrapper, new: &NewAccount) -> Result<Result<Account, Conflict>, Error> {
+/// Why an account was not stored.
+enum Refused {
+    Taken(Conflict),
+    NotInvited,
+}
+
+async fn create(db: &ClientWrapper, new: &NewAccount) -> Result<Result<Account, Refused>, Error> {
     let mut keys: Vec<&str> = [&new.username, &new.email]
         .into_iter()
         .flatten()
@@ -188,7 +239,7 @@ async fn create(db: &ClientWrapper, new: &NewAccount) -> Result<Result<Account, 
     keys.dedup();
     let insert = db.prepare_cached(INSERT).await?;
     let inserted = db
-        .query_one(
+        .query_opt(
             &insert,
             &[
                 &new.realm.name(),
@@ -198,13 +249,18 @@ async fn create(db: &ClientWrapper, new: &NewAccount) -> Result<Result<Account, 
                 &new.password_hash.expose(),
                 &new.created_at.micros(),
                 &keys,
+                &new.invitation.as_ref().map(|code| code.0.as_slice()),
             ],
         )
         .await;
     match inserted.map_err(Error::from) {
-        Ok(row) => account(&row).map(Ok),
+        Ok(Some(row)) => account(&row).map(Ok),
+        Ok(None) => Ok(Err(Refused::NotInvited)),
         Err(refusal) if refusal.violates("login_name_taken") => {
-            find_conflict(db, new, &keys).await?.map(Err).ok_or(refusal)
+            let conflict = find_conflict(db, new, &keys).await?;
+            conflict
+                .map(|taken| Err(Refused::Taken(taken)))
+                .ok_or(refusal)
         }
         Err(failure) => Err(failure),
     }
@@ -231,6 +287,17 @@ async fn find_conflict(
         Some(Conflict::UsernameTaken)
     } else {
         is_taken(&new.email).then_some(Conflict::EmailTaken)
+    })
+}
+
+fn invitation(row: &Row) -> Result<Invitation, Error> {
+    let realm = row.try_get(1)?;
+    Ok(Invitation {
+        id: row.try_get(0)?,
+        realm: Realm::from_name(realm).ok_or(Error::Broken("there is no such realm"))?,
+        name: row.try_get(2)?,
+        created_at: Timestamp::from_micros(row.try_get(3)?),
+        expires_at: Timestamp::from_micros(row.try_get(4)?),
     })
 }
 

@@ -21,7 +21,7 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "initial",
@@ -36,6 +36,11 @@ const MIGRATIONS: [Migration; 3] = [
         version: 3,
         name: "untagged",
         sql: include_str!("../../migrations/postgres/0003_untagged.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "invitations",
+        sql: include_str!("../../migrations/postgres/0004_invitations.sql"),
     },
 ];
 

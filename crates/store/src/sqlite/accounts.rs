@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use keyward_core::accounts::names::Name;
 use keyward_core::accounts::{
-    Account, Conflict, CreateError, Credentials, NewAccount, Realm, Store,
+    Account, CodeHash, Conflict, CreateError, Credentials, Invitation, NewAccount, NewInvitation,
+    Realm, Store,
 };
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
@@ -20,6 +21,23 @@ const INSERT: &str = "
 
 const FIND_NAME: &str = "
     SELECT 1 FROM login_names WHERE realm = ?1 AND name = ?2";
+
+const FIND_INVITATION: &str = "
+    SELECT id, name FROM invitations WHERE code_hash = ?1 AND realm = ?2 AND expires_at > ?3";
+
+const INSERT_INVITATION: &str = "
+    INSERT INTO invitations (code_hash, realm, name, created_at, expires_at)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+
+const DELETE_EXPIRED_INVITATIONS: &str = "
+    DELETE FROM invitations WHERE expires_at <= ?1";
+
+const LIST_INVITATIONS: &str = "
+    SELECT id, realm, name, created_at, expires_at FROM invitations
+    WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const DELETE_INVITATION: &str = "
+    DELETE FROM invitations WHERE id = ?1";
 
 const INSERT_NAME: &str = "
     INSERT INTO login_names (realm, name, account_id) VALUES (?1, ?2, ?3)";
@@ -68,7 +86,10 @@ impl Store for Sqlite {
         self.writer
             .write(move |db| create(db, account))
             .await?
-            .map_err(CreateError::Conflict)
+            .map_err(|refused| match refused {
+                Refused::Taken(conflict) => CreateError::Conflict(conflict),
+                Refused::NotInvited => CreateError::NotInvited,
+            })
     }
 
     async fn find_account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
@@ -170,6 +191,40 @@ impl Store for Sqlite {
             .await
     }
 
+    async fn create_invitation(&self, new: NewInvitation) -> Result<(), Fault> {
+        self.writer
+            .write(move |db| {
+                db.prepare_cached(DELETE_EXPIRED_INVITATIONS)?
+                    .execute([new.created_at.micros()])?;
+                db.prepare_cached(INSERT_INVITATION)?
+                    .execute(params![
+                        new.code.0,
+                        new.realm.name(),
+                        new.name,
+                        new.created_at.micros(),
+                        new.expires_at.micros(),
+                    ])
+                    .map(drop)
+            })
+            .await
+    }
+
+    async fn list_invitations(&self, page: Page) -> Result<Vec<Invitation>, Fault> {
+        self.readers
+            .scan(move |db| {
+                db.prepare_cached(LIST_INVITATIONS)?
+                    .query_map(params![page.after, page.limit], invitation)?
+                    .collect()
+            })
+            .await
+    }
+
+    async fn revoke_invitation(&self, id: i64) -> Result<bool, Fault> {
+        self.writer
+            .write(move |db| Ok(db.prepare_cached(DELETE_INVITATION)?.execute([id])? == 1))
+            .await
+    }
+
     async fn enable_account(&self, id: AccountId) -> Result<bool, Fault> {
         self.writer
             .write(move |db| Ok(db.prepare_cached(ENABLE)?.execute([id.0])? == 1))
@@ -177,7 +232,48 @@ impl Store for Sqlite {
     }
 }
 
-fn create(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, Conflict>> {
+/// Why an account was not stored.
+enum Refused {
+    Taken(Conflict),
+    NotInvited,
+}
+
+/// The id of the invitation of that code, if it is good for an account of those names.
+fn find_invitation(
+    db: &Connection,
+    code: CodeHash,
+    new: &NewAccount,
+) -> rusqlite::Result<Option<i64>> {
+    let found: Option<(i64, Option<String>)> = db
+        .prepare_cached(FIND_INVITATION)?
+        .query_row(
+            params![code.0, new.realm.name(), new.created_at.micros()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let is_own = |name: String| {
+        let mut names = [&new.username, &new.email].into_iter().flatten();
+        names.any(|own| own.key == name)
+    };
+    Ok(found.and_then(|(id, name)| name.is_none_or(is_own).then_some(id)))
+}
+
+fn create(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, Refused>> {
+    if let Some(code) = new.invitation {
+        // One that is refused below keeps it, and nobody else writes in between.
+        let Some(id) = find_invitation(db, code, &new)? else {
+            return Ok(Err(Refused::NotInvited));
+        };
+        let created = insert(db, new)?;
+        if created.is_ok() {
+            db.prepare_cached(DELETE_INVITATION)?.execute([id])?;
+        }
+        return Ok(created);
+    }
+    insert(db, new)
+}
+
+fn insert(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, Refused>> {
     let realm = new.realm.name();
     let (username, email) = (new.username, new.email);
     let mut keys = Vec::with_capacity(2);
@@ -187,7 +283,7 @@ fn create(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, 
     ] {
         for key in name.iter().flat_map(Name::keys) {
             if db.prepare_cached(FIND_NAME)?.exists([realm, key])? {
-                return Ok(Err(conflict));
+                return Ok(Err(Refused::Taken(conflict)));
             }
             keys.push(key.to_owned());
         }
@@ -217,6 +313,17 @@ fn create(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, 
         created_at: new.created_at,
         disabled_at: None,
     }))
+}
+
+fn invitation(row: &Row<'_>) -> rusqlite::Result<Invitation> {
+    let realm = row.get_ref(1)?.as_str()?;
+    Ok(Invitation {
+        id: row.get(0)?,
+        realm: Realm::from_name(realm).ok_or_else(|| broken(1, "there is no such realm"))?,
+        name: row.get(2)?,
+        created_at: Timestamp::from_micros(row.get(3)?),
+        expires_at: Timestamp::from_micros(row.get(4)?),
+    })
 }
 
 fn account(row: &Row<'_>) -> rusqlite::Result<Account> {

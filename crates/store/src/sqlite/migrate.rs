@@ -15,7 +15,7 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "initial",
@@ -30,6 +30,11 @@ const MIGRATIONS: [Migration; 3] = [
         version: 3,
         name: "untagged",
         sql: include_str!("../../migrations/sqlite/0003_untagged.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "invitations",
+        sql: include_str!("../../migrations/sqlite/0004_invitations.sql"),
     },
 ];
 

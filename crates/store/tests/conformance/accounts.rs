@@ -12,6 +12,7 @@ fn conflict(result: Result<Account, CreateError>) -> Option<Conflict> {
     match result {
         Ok(_) => None,
         Err(CreateError::Conflict(conflict)) => Some(conflict),
+        Err(CreateError::NotInvited) => panic!("it needs no invitation"),
         Err(CreateError::Store(fault)) => panic!("{fault:?}"),
     }
 }

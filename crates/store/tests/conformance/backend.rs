@@ -196,6 +196,7 @@ pub(crate) fn new_account(realm: Realm, username: Option<&str>, email: Option<&s
         display_name: Some("Ada".into()),
         password_hash: SecretText::new("hash".into()),
         created_at: at(0),
+        invitation: None,
     }
 }
 

@@ -21,6 +21,7 @@ const TRAITS: [(&str, &str); 7] = [
 
 const CASES: &str = concat!(
     include_str!("accounts.rs"),
+    include_str!("invitations.rs"),
     include_str!("sessions.rs"),
     include_str!("session_races.rs"),
     include_str!("session_epochs.rs"),

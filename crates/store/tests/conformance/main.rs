@@ -16,6 +16,7 @@ mod database;
 mod file_room;
 mod files;
 mod health;
+mod invitations;
 mod keys;
 mod local_disk;
 mod postgres;

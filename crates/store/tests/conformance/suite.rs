@@ -34,6 +34,11 @@ macro_rules! conformance_suite {
                     of_fifty_renewals_of_one_hash_all_learn_which_is_kept
                     a_disabled_account_is_enabled_again
                 }
+                invitations {
+                    of_fifty_sign_ups_with_one_invitation_one_makes_an_account
+                    an_invitation_is_good_in_its_time_its_realm_and_for_its_name
+                    invitations_are_listed_revoked_and_deleted_once_they_have_expired
+                }
                 sessions {
                     a_session_is_opened_as_asked
                     a_missing_or_disabled_account_opens_no_session

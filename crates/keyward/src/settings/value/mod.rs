@@ -1,5 +1,7 @@
 //! The types a setting can have: how each is read, and what to say of a value that it refuses.
 
+mod sign_ups;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

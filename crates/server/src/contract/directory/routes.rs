@@ -22,6 +22,7 @@ use crate::error::Failure;
 use crate::extract::bearer::{Credential, access_token_or_bearer};
 use crate::extract::client::Client;
 use crate::extract::guard::{Authorized, Scope};
+use crate::extract::invitation::Invitation;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::{PageParameters, Query, next_link};
@@ -64,8 +65,10 @@ async fn connected(Extension(page): Extension<Page>, headers: HeaderMap) -> Resp
 /// Registers a user by e-mail address.
 #[utoipa::path(
     post, path = "/signup", tag = "directory", request_body = SignUpRequest,
+    params(("X-Invitation" = Option<String>, Header, description = "The code of an invitation, where accounts.sign_up asks for one")),
     responses(
         (status = 201, body = SignUpResponse),
+        (status = 403, description = "Sign-up is closed, or by invitation", body = ErrorResponse),
         (status = 409, body = ErrorResponse),
         Takes<Directory>, Limited<Directory>, Writes<Directory>,
     ),
@@ -74,6 +77,7 @@ async fn sign_up(
     State(accounts): State<Accounts>,
     State(limits): State<Arc<Limits>>,
     client: Client,
+    invitation: Invitation,
     Json(body, ..): Json<SignUpRequest, Directory>,
 ) -> Result<Response, Error> {
     limits
@@ -81,7 +85,8 @@ async fn sign_up(
         .await?;
     let request = parse_sign_up(body)?;
     let (email, name) = (request.email.clone(), request.display_name.clone());
-    accounts.sign_up(request).await.map_err(sign_up_error)?;
+    let signed_up = accounts.sign_up(request, invitation.code()).await;
+    signed_up.map_err(sign_up_error)?;
     let body = SignUpResponse {
         code: StatusCode::CREATED.as_u16(),
         data: Registered::hiding(

@@ -17,6 +17,7 @@ use super::wire::{
 use crate::error::{Failure, PROBLEM, Problem, ProblemDocument, method_not_allowed};
 use crate::extract::client::Client;
 use crate::extract::guard::{Authorized, Scope};
+use crate::extract::invitation::Invitation;
 use crate::limits::Limit;
 use crate::password_login::{Attempt, Form, NameRule};
 use crate::responses::{Guarded, Limited, Takes, Writes};
@@ -41,12 +42,14 @@ macro_rules! role {
         #[doc = $sign_up_doc]
         #[utoipa::path(
             post, path = $sign_up_path, tag = "exchange",
+            params(("X-Invitation" = Option<String>, Header, description = "The code of an invitation, where accounts.sign_up asks for one")),
             request_body(content(
                 (CredentialsForm = "application/x-www-form-urlencoded"),
                 (CredentialsMultipart = "multipart/form-data"), (CredentialsRequest = "application/json"),
             )),
             responses(
                 (status = 201, body = SignedUpResponse),
+                (status = 403, description = "Sign-up is closed, or by invitation", body = ProblemDocument, content_type = PROBLEM),
                 (status = 409, description = "The username is taken", body = ProblemDocument, content_type = PROBLEM),
                 Takes<Problem>, Limited<Problem>, Writes<Problem>,
             ),
@@ -54,9 +57,10 @@ macro_rules! role {
         async fn $sign_up(
             State(app): State<App>,
             client: Client,
+            invitation: Invitation,
             credentials: Credentials,
         ) -> Result<Response, Error> {
-            sign_up(&app, Realm::$realm, &client, credentials).await
+            sign_up(&app, Realm::$realm, &client, &invitation, credentials).await
         }
 
         #[doc = $log_in_doc]
@@ -131,6 +135,7 @@ async fn sign_up(
     app: &App,
     realm: Realm,
     client: &Client,
+    invitation: &Invitation,
     credentials: Credentials,
 ) -> Result<Response, Error> {
     app.limits
@@ -146,7 +151,8 @@ async fn sign_up(
         display_name: None,
         password: credentials.password.password()?,
     };
-    app.accounts.sign_up(request).await.map_err(sign_up_error)?;
+    let signed_up = app.accounts.sign_up(request, invitation.code()).await;
+    signed_up.map_err(sign_up_error)?;
     let body = SignedUpResponse {
         message: "signed up: log in to get a token",
         username: typed,

@@ -18,6 +18,7 @@ use crate::answer;
 use crate::error::Failure;
 use crate::extract::client::Client;
 use crate::extract::guard::{Authorized, Scope};
+use crate::extract::invitation::Invitation;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::Query;
@@ -45,8 +46,10 @@ pub(crate) fn login_routes() -> OpenApiRouter<App> {
 /// Registers a user by username.
 #[utoipa::path(
     post, path = "/register", tag = "vectors", request_body = CredentialsRequest,
+    params(("X-Invitation" = Option<String>, Header, description = "The code of an invitation, where accounts.sign_up asks for one")),
     responses(
         (status = 200, body = MessageResponse),
+        (status = 403, description = "Sign-up is closed, or by invitation", body = MessageResponse),
         (status = 409, body = MessageResponse),
         Takes<Vectors>, Limited<Vectors>, Writes<Vectors>,
     ),
@@ -55,6 +58,7 @@ async fn register(
     State(accounts): State<Accounts>,
     State(limits): State<Arc<Limits>>,
     client: Client,
+    invitation: Invitation,
     Json(body, ..): Json<CredentialsRequest, Vectors>,
 ) -> Result<axum::Json<MessageResponse>, Error> {
     limits
@@ -76,7 +80,8 @@ async fn register(
         display_name: None,
         password,
     };
-    accounts.sign_up(request).await.map_err(register_error)?;
+    let signed_up = accounts.sign_up(request, invitation.code()).await;
+    signed_up.map_err(register_error)?;
     Ok(axum::Json(MessageResponse {
         message: "User registered successfully".into(),
     }))

@@ -213,7 +213,7 @@ async fn an_account_has_one_budget_of_logins_whichever_of_its_names_is_typed() {
         display_name: None,
         password: Password::new("pw".to_owned()).expect("a password"),
     };
-    app.app.accounts.sign_up(sign_up).await.expect("an account");
+    app.app.accounts.add(sign_up).await.expect("an account");
     log_in(&app, "ADA", "pw").await.expect(StatusCode::OK);
     for (path, member, name, expected) in [
         (LOGIN, "username", "ada@x.org", StatusCode::UNAUTHORIZED),

@@ -42,7 +42,7 @@ async fn a_login_takes_two_round_trips() {
         display_name: None,
         password: password.clone(),
     };
-    accounts.sign_up(request).await.expect("an account");
+    accounts.add(request).await.expect("an account");
     // The first login prepares the statements.
     for expected in [None, Some(2), Some(2)] {
         let before = proxy.asked();
