@@ -1,7 +1,7 @@
 //! The host that a request names, and the hosts that a server answers for.
 //!
-//! Invariant: whatever a request's path and headers do, a page of another site that has been pointed at this server
-//! (DNS rebinding) names a host of that site, and a server on a loopback address answers for no such host.
+//! Invariant: a page of another site whose name was pointed at this server (DNS rebinding) names a host of that site in
+//! every request. A demo, and a server whose hosts are listed, answer no such request, whatever its path and headers are.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,7 +25,7 @@ pub enum Hosts {
 #[error("`{0}` is no host, such as keyward.example.org, *.example.org or [::1], without a port")]
 pub struct NotAHost(String);
 
-/// The hosts that a setting lists. The meaning of an empty list depends on the listener.
+/// The hosts that a setting lists. An empty list means every host, and in a demo the machine's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostList(Vec<String>);
 
@@ -56,14 +56,16 @@ impl HostList {
             .map(Self)
     }
 
-    /// The hosts that a server on `listen` answers for: those of the list, and where it is empty every one, or on a
-    /// loopback address the machine's own.
+    /// The hosts that a server answers for.
+    ///
+    /// Only a demo restricts them by itself. Any other server may stand behind a proxy that passes the client's `Host`
+    /// on, also on a loopback address.
     #[must_use]
-    pub fn on(self, listen: IpAddr) -> Hosts {
+    pub fn of_server(&self, is_demo: bool) -> Hosts {
         let Self(hosts) = self;
         match hosts.is_empty() {
-            true if listen.to_canonical().is_loopback() => Hosts::Loopback,
-            false if !hosts.iter().any(|host| host == "*") => Hosts::Only(hosts),
+            true if is_demo => Hosts::Loopback,
+            false if !hosts.iter().any(|host| host == "*") => Hosts::Only(hosts.clone()),
             _ => Hosts::Any,
         }
     }
@@ -178,9 +180,6 @@ fn is_name_byte(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
     #[test]
     fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
         for text in [
@@ -252,12 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn a_server_on_loopback_answers_for_loopback_alone_unless_a_proxy_vouches() {
-        for listen in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            let hosts = HostList::default().on(listen.parse().unwrap());
-            assert_eq!(hosts, Hosts::Loopback, "{listen}");
-        }
-        assert_eq!(HostList::default().on(ANYWHERE), Hosts::Any);
+    fn a_demo_answers_for_loopback_alone_unless_a_proxy_vouches() {
+        assert_eq!(HostList::default().of_server(true), Hosts::Loopback);
+        assert_eq!(HostList::default().of_server(false), Hosts::Any);
         for host in [
             "localhost",
             "LocalHost:5000",
@@ -311,7 +307,7 @@ mod tests {
     fn a_list_of_hosts_holds_for_every_listener_and_every_sender() {
         let hosts = HostList::parse(["Keyward.Example.", "*.example.org", "[::1]"])
             .unwrap()
-            .on(HERE);
+            .of_server(true);
         for host in [
             "keyward.example:443",
             "KEYWARD.example.",
@@ -333,7 +329,10 @@ mod tests {
                 "{host}"
             );
         }
-        assert_eq!(HostList::parse(["a", "*"]).unwrap().on(HERE), Hosts::Any);
+        assert_eq!(
+            HostList::parse(["a", "*"]).unwrap().of_server(true),
+            Hosts::Any
+        );
         for text in [
             "", "a b", "http://a", "a:80", "[::1", "*.", "a.*.b", "**", ".", "*.*",
         ] {

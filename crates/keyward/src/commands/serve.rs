@@ -96,7 +96,11 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
-    let site = site(&app, &settings.router);
+    let router = keyward_server::Settings {
+        hosts: settings.hosts.of_server(is_demo),
+        ..settings.router
+    };
+    let site = site(&app, &router);
     let mut server = tokio::spawn(serve::run(
         listener,
         site,

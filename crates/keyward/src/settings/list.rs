@@ -153,9 +153,9 @@ settings! {
         memory_budget: Budget = "64MiB";
         /// Addresses or networks of proxies whose X-Forwarded-For header is trusted, such as ["10.0.0.0/8", "::1"].
         trusted_proxies: TrustedProxies = [];
-        /// The hosts that requests may name, without ports, such as ["keyward.example.org", "*.example.org"]. ["*"]: any
-        /// host. Empty: any host. On a loopback address, empty allows only loopback names and addresses, and any host
-        /// that a trusted proxy passes on.
+        /// The hosts that requests may name, without ports, such as ["keyward.example.org", "*.example.org"]. Empty or
+        /// ["*"]: any host. With --demo, empty allows only loopback names and addresses, and any host that a trusted
+        /// proxy passes on.
         hosts: HostList = [];
         /// Log each request: method, route, status and duration. Bodies, headers and query strings are never logged.
         access_log: bool = true;

@@ -14,6 +14,7 @@ use keyward_core::secret::SecretText;
 use keyward_core::{files, keys, tokens};
 use keyward_jose::{Algorithm, HmacKey, hmac};
 use keyward_server::address::TrustedProxies;
+use keyward_server::hosts::{HostList, Hosts};
 use keyward_server::{Contracts, limits, serve};
 
 use super::layers::Layers;
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) limits: limits::Policy,
     /// The Redis in which several servers count together.
     pub(crate) redis: Option<SecretText>,
+    /// The hosts that requests may name. Their meaning depends on whether a demo is served.
+    pub(crate) hosts: HostList,
     pub(crate) router: keyward_server::Settings,
     pub(crate) log: Log,
     /// What is unsafe or out of date in the settings.
@@ -114,6 +117,7 @@ impl Settings {
             },
             serve: serve_of(&http),
             proxies: Arc::new(http.trusted_proxies),
+            hosts: http.hosts,
             memory_budget: http.memory_budget.0,
             limits: limits_of(&limits),
             redis: limits.redis,
@@ -121,7 +125,7 @@ impl Settings {
                 contracts: contracts_of(&contracts),
                 documentation: http.docs,
                 access_log: http.access_log,
-                hosts: http.hosts.on(place.listen.ip()),
+                hosts: Hosts::default(),
                 largest_upload: files.max_size.0.saturating_add(FORM_ROOM),
             },
             log: Log {

@@ -95,25 +95,31 @@ async fn a_failed_login_names_the_account_in_the_log_and_nothing_that_was_typed(
 }
 
 #[tokio::test]
-async fn on_loopback_only_the_machines_own_names_are_answered_unless_a_setting_lists_others() {
+async fn a_demo_answers_for_the_machines_own_names_alone_unless_a_setting_lists_others() {
     let folder = TempDir::new().unwrap();
     let status = async |server: &Server, host: &'static str| {
         let asked = server.get("/").header("host", host).send().await;
         asked.unwrap().status().as_u16()
     };
-    let server = Server::start(folder.path());
+    let server = Server::start_with(folder.path(), "--demo", &[]);
     assert_eq!(status(&server, "localhost:1").await, 200);
     assert_eq!(status(&server, "evil.example").await, 421);
     assert!(server.stop().0.success());
 
+    // A proxy on the same machine may pass the client's host on.
+    let other = TempDir::new().unwrap();
+    let server = Server::start(other.path());
+    assert_eq!(status(&server, "keyward.example").await, 200);
+    assert!(server.stop().0.success());
+
     let listed = [("KEYWARD_HTTP__HOSTS", "keyward.example, localhost")];
-    let server = Server::start_with(folder.path(), "", &listed);
+    let server = Server::start_with(folder.path(), "--demo", &listed);
     assert_eq!(status(&server, "keyward.example").await, 200);
     assert_eq!(status(&server, "127.0.0.1").await, 421);
     assert!(server.stop().0.success());
 
     let trusted = [("KEYWARD_HTTP__TRUSTED_PROXIES", "127.0.0.1")];
-    let server = Server::start_with(folder.path(), "", &trusted);
+    let server = Server::start_with(folder.path(), "--demo", &trusted);
     assert_eq!(status(&server, "keyward.example").await, 200);
     assert!(server.stop().0.success());
 }
