@@ -12,6 +12,17 @@ pub struct Page {
     pub limit: u32,
 }
 
+impl Page {
+    /// This page and one more entry, which shows whether another page follows: see [`Listed::from_surplus`].
+    #[must_use]
+    pub fn with_surplus(self) -> Self {
+        Self {
+            limit: self.limit.saturating_add(1),
+            ..self
+        }
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<T> {

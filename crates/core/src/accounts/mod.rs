@@ -369,11 +369,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list(&self, realm: Option<Realm>, page: Page) -> Result<Listed<Account>, Error> {
-        let surplus = Page {
-            limit: page.limit.saturating_add(1),
-            ..page
-        };
-        let items = self.store.list_accounts(realm, surplus).await?;
+        let items = self.store.list_accounts(realm, page.with_surplus()).await?;
         Ok(Listed::from_surplus(items, page.limit, |account| {
             account.id.0
         }))
@@ -384,11 +380,10 @@ impl Accounts {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list_with_email(&self, page: Page) -> Result<Listed<Account>, Error> {
-        let surplus = Page {
-            limit: page.limit.saturating_add(1),
-            ..page
-        };
-        let items = self.store.list_accounts_with_email(surplus).await?;
+        let items = self
+            .store
+            .list_accounts_with_email(page.with_surplus())
+            .await?;
         Ok(Listed::from_surplus(items, page.limit, |account| {
             account.id.0
         }))

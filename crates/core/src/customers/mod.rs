@@ -173,11 +173,7 @@ impl Customers {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list(&self, page: Page) -> Result<Listed<Customer>, Error> {
-        let surplus = Page {
-            limit: page.limit.saturating_add(1),
-            ..page
-        };
-        let items = self.store.list_customers(surplus).await?;
+        let items = self.store.list_customers(page.with_surplus()).await?;
         Ok(Listed::from_surplus(items, page.limit, |customer| {
             customer.id.0
         }))

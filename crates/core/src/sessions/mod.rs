@@ -263,13 +263,9 @@ impl Sessions {
         account: Option<AccountId>,
         page: Page,
     ) -> Result<Listed<Session>, Error> {
-        let surplus = Page {
-            limit: page.limit.saturating_add(1),
-            ..page
-        };
         let items = self
             .store
-            .list_sessions(account, self.clock.now(), surplus)
+            .list_sessions(account, self.clock.now(), page.with_surplus())
             .await?;
         Ok(Listed::from_surplus(items, page.limit, |session| {
             session.id.0

@@ -106,15 +106,7 @@ impl Settings {
                 client: accounts.sign_up_client.unwrap_or(accounts.sign_up),
             },
             storage: storage::read(&files, layers, &mut warnings)?,
-            files: files::Policy {
-                largest: files.max_size.0,
-                room: files::Room {
-                    files: files.max_files.0,
-                    bytes: files.max_bytes_per_operator.0,
-                },
-                unfinished: files.max_unfinished.0,
-                upload_timeout: files.upload_timeout.0,
-            },
+            files: files_of(&files),
             serve: serve_of(&http),
             proxies: Arc::new(http.trusted_proxies),
             hosts: http.hosts,
@@ -207,6 +199,18 @@ fn tokens_of(tokens: list::Tokens) -> tokens::Policy {
         refresh_grace: tokens.refresh_grace.0,
         leeway: tokens.leeway.0,
         issuer: tokens.issuer,
+    }
+}
+
+fn files_of(files: &list::Files) -> files::Policy {
+    files::Policy {
+        largest: files.max_size.0,
+        room: files::Room {
+            files: files.max_files.0,
+            bytes: files.max_bytes_per_operator.0,
+        },
+        unfinished: files.max_unfinished.0,
+        upload_timeout: files.upload_timeout.0,
     }
 }
 

@@ -2,6 +2,7 @@
 //! are served, and honest requests of the kind are served once the stalled ones are gone. `KEYWARD_STALLED=1000` makes
 //! them 1,000 of each kind rather than 200.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -225,7 +226,8 @@ async fn measure(server: &Server, kind: &Kind, count: usize, before: u64) {
         honest = status(address, &kind.honest).await;
     }
     let after = resident_kib(server);
-    println!(
+    writeln!(
+        std::io::stdout(),
         "| {} | {standing} | {} | {} | {} | {} | {} ms |",
         kind.name,
         before >> 10,
@@ -233,7 +235,8 @@ async fn measure(server: &Server, kind: &Kind, count: usize, before: u64) {
         after >> 10,
         most.saturating_sub(before) >> 10,
         slowest.as_millis()
-    );
+    )
+    .expect("standard output");
     assert_eq!(honest, kind.status, "{}: {}", kind.name, server.log());
     let grown = most.saturating_sub(before);
     let more = u64::try_from(count.saturating_sub(200)).unwrap();

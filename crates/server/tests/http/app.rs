@@ -97,6 +97,16 @@ impl Default for Options {
 }
 
 impl Options {
+    fn settings(&self) -> Settings {
+        Settings {
+            contracts: self.contracts,
+            documentation: self.documentation,
+            access_log: false,
+            hosts: self.hosts.clone(),
+            largest_upload: self.largest_file + 1024 * 1024,
+        }
+    }
+
     fn files(&self) -> files::Policy {
         files::Policy {
             largest: self.largest_file,
@@ -181,7 +191,7 @@ impl TestApp {
         let clock: Arc<dyn Clock> = manual.clone();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(options.seed));
         let keys = load_keys(&folder, &options, &*random).await;
-        let policy = options.files();
+        let (policy, settings) = (options.files(), options.settings());
         let passwords = passwords::Passwords::start(options.passwords, random.clone());
         let passwords = passwords.expect("threads");
         let accounts = Accounts::new(store.clone(), passwords.clone(), clock.clone())
@@ -211,13 +221,6 @@ impl TestApp {
             sessions,
             random,
         });
-        let settings = Settings {
-            contracts: options.contracts,
-            documentation: options.documentation,
-            access_log: false,
-            hosts: options.hosts.clone(),
-            largest_upload: options.largest_file + 1024 * 1024,
-        };
         let site = site(&app, &settings);
         let document = serde_json::to_value(document(&settings)).expect("JSON");
         Self {
