@@ -96,6 +96,7 @@ async fn restart_with(app: TestApp, options: Options) -> TestApp {
     drop((app, site));
     store.close().await;
     drop(store);
+    let options = Options { seed: 2, ..options };
     let app = TestApp::in_folder(folder, clock, options).await;
     app.app.accounts.learn_costs().await.expect("the store");
     app
