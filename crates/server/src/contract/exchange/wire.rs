@@ -75,7 +75,13 @@ fn form() -> ObjectBuilder {
 /// A form whose names travel in headers, so without control characters, and which has at most 16 parts. A part may be
 /// anything, JSON for example (OpenAPI 3.1 §4.8.14.5), but each comes once.
 fn multipart() -> ObjectBuilder {
-    let part = [Type::String, Type::Object, Type::Number, Type::Boolean];
+    let part = [
+        Type::String,
+        Type::Object,
+        Type::Number,
+        Type::Boolean,
+        Type::Null,
+    ];
     let part = ObjectBuilder::new().schema_type(SchemaType::from_iter(part));
     let name = ObjectBuilder::new().schema_type(Type::String);
     let name = name.pattern(Some(r"^[^\u0000-\u0008\u000a-\u001f\u007f]*$"));
