@@ -1,7 +1,12 @@
-//! The closed sessions, in memory: a token is refused at once, without a database.
+//! The set of closed sessions, in memory. A token check consults it without asking the database.
 //!
-//! Invariant: an id leaves the set only after it counts as one that may have been forgotten, or when its epoch has
-//! ended. Nothing that is read takes an id out: a database that went back opens no session again.
+//! Invariant: an id leaves the set in two cases only. Either its session is recorded as one that may have been
+//! forgotten, or its epoch has ended. Reading the feed only adds ids, so a database that lost closures cannot reopen a
+//! session on this server.
+//!
+//! The parts are read and written without one lock around them all. A check therefore reads them in the reverse of the
+//! order in which a change writes them: first the set, then the epoch, the tag and the horizon. A session that leaves
+//! the set during the check is then refused or doubted by the later step.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -12,8 +17,8 @@ use super::{Forgotten, Identity, Tag};
 use crate::clock::Timestamp;
 use crate::id::SessionId;
 
-/// A compressed bitmap over session ids, what was forgotten of it, which sessions are in doubt, and the identity of the
-/// database.
+/// A compressed bitmap of the ids of closed sessions, the bounds of the forgotten ones, the bounds of the sessions in
+/// doubt, and the identity of the database.
 #[derive(Debug)]
 pub struct ClosedSessions {
     ids: RwLock<RoaringTreemap>,
@@ -23,9 +28,9 @@ pub struct ClosedSessions {
     tag: AtomicI64,
     untagged: AtomicI64,
     doubtful_until: AtomicI64,
-    /// Sessions that the database was found to have since it went back, of those in doubt.
+    /// The sessions in doubt that the database was found to still have after it went back.
     confirmed: RwLock<RoaringTreemap>,
-    /// How often it went back.
+    /// How often the database went back.
     rewinds: AtomicU64,
 }
 
@@ -49,12 +54,12 @@ impl ClosedSessions {
     /// Whether the tokens of session `id` must be refused.
     #[must_use]
     pub fn refuses(&self, id: SessionId) -> bool {
-        // The epoch comes last: the set is emptied after it was raised.
+        // The epoch is read last: a change of epoch raises it before it empties the set.
         self.contains(id) || id.0 <= self.epoch.load(Ordering::Acquire)
     }
 
-    /// Whether a token that carries `tag` was issued by this database, or before there were tags. Asked after
-    /// [`refuses`](Self::refuses), since the set is emptied when the tag changes.
+    /// Whether a token with `tag` was issued under this database, or before databases had tags. Call it after
+    /// [`refuses`](Self::refuses), because the set is emptied when the tag changes.
     #[must_use]
     pub fn issued(&self, id: SessionId, tag: Option<Tag>) -> bool {
         tag == Some(self.tag()) || id.0 <= self.untagged.load(Ordering::Acquire)
@@ -66,11 +71,12 @@ impl ClosedSessions {
         Tag::from_number(self.tag.load(Ordering::Acquire))
     }
 
-    /// Whether session `id`, of a token that was issued and ends at these times, may have been closed and forgotten
-    /// since, or may have been lost by a database that went back. Asked after [`refuses`](Self::refuses), so that no
-    /// session slips through while it is forgotten.
+    /// Whether the set cannot answer for session `id`, so that the database must. The times are those of the token.
+    /// The session may have been closed and then forgotten, or a database that went back may have lost it. Call this
+    /// after [`refuses`](Self::refuses), so that no session slips through while it is being forgotten.
     ///
-    /// A token is good before its end alone, so a session counts as forgotten only where the clock has been set back.
+    /// A session is forgotten only after its tokens have expired. An unexpired token can therefore belong to a
+    /// forgotten session only if the clock was set back.
     #[must_use]
     pub fn doubts(&self, id: SessionId, issued_at: Timestamp, expires_at: Timestamp) -> bool {
         let may_be_forgotten = expires_at.micros() <= self.horizon.load(Ordering::Acquire)
@@ -92,7 +98,7 @@ impl ClosedSessions {
         self.len() == 0
     }
 
-    /// How often the database was found to have gone back.
+    /// How often the database has gone back, as far as this process noticed.
     #[must_use]
     pub fn rewinds(&self) -> u64 {
         self.rewinds.load(Ordering::Relaxed)
@@ -106,7 +112,7 @@ impl ClosedSessions {
         read(&self.ids).contains(id.0.cast_unsigned())
     }
 
-    /// The set as it is now.
+    /// A copy of the set.
     pub(super) fn ids(&self) -> RoaringTreemap {
         read(&self.ids).clone()
     }
@@ -116,7 +122,7 @@ impl ClosedSessions {
         set.extend(ids.iter().map(|id| id.0.cast_unsigned()));
     }
 
-    /// Removes `ids`, which were forgotten, after it has noted what they were.
+    /// Removes the ids of forgotten sessions. Their bounds are recorded first: see [`doubts`](Self::doubts).
     pub(super) fn forget(&self, forgotten: Forgotten, ids: &[SessionId]) {
         let Forgotten { horizon, last } = forgotten;
         self.last_forgotten.fetch_max(last.0, Ordering::AcqRel);
@@ -127,7 +133,7 @@ impl ClosedSessions {
         }
     }
 
-    /// Puts the sessions of tokens that were issued until then in doubt.
+    /// Puts the session of every token issued up to `until` in doubt. Earlier confirmations no longer count.
     pub(super) fn doubt(&self, until: Timestamp) {
         let mut confirmed = self
             .confirmed
@@ -142,12 +148,13 @@ impl ClosedSessions {
         }
     }
 
-    /// Until when tokens are of sessions in doubt.
+    /// Tokens issued up to this time belong to sessions in doubt.
     pub(super) fn doubtful_until(&self) -> i64 {
         self.doubtful_until.load(Ordering::Acquire)
     }
 
-    /// The database has that session, by a reading that was begun when tokens were in doubt until `until`.
+    /// Records that the database still has session `id`. The caller read [`doubtful_until`](Self::doubtful_until) as
+    /// `until` before it asked. If the doubt was extended meanwhile, the answer may be outdated and is ignored.
     pub(super) fn confirm(&self, id: SessionId, until: i64) {
         let mut confirmed = self
             .confirmed
@@ -158,7 +165,7 @@ impl ClosedSessions {
         }
     }
 
-    /// How the identity that was read relates to the one that is known, whose epoch is raised alone.
+    /// Compares the identity read from the database with the known one. The known epoch is never lowered.
     pub(super) fn compare(&self, found: &Identity) -> Relation {
         let epoch = self.epoch.load(Ordering::Acquire);
         match found.tag {
@@ -168,7 +175,8 @@ impl ClosedSessions {
         }
     }
 
-    /// Takes over the identity of a database. When an epoch has begun, the sessions of those before it need no room.
+    /// Adopts the identity of a database. A new epoch refuses all sessions of the earlier ones by their ids, so the set
+    /// is emptied.
     pub(super) fn adopt(&self, identity: &Identity) {
         if let Some(tag) = identity.tag {
             self.tag.store(tag.number(), Ordering::Release);
@@ -189,9 +197,9 @@ impl ClosedSessions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     Same,
-    /// Another epoch has begun since.
+    /// The database has begun a later epoch.
     Later,
-    /// It is what it was before, or another database's.
+    /// The identity is an earlier one of this database, or that of another database.
     Earlier,
 }
 

@@ -1,7 +1,7 @@
-//! Closing sessions, also where the store cannot write.
+//! Closes sessions, even while the store cannot write.
 //!
-//! Invariant: whoever may close a session has closed it on this server when the answer leaves, whatever the answer is.
-//! The closure is written as soon as the store takes it.
+//! Invariant: an authorized request to close a session has closed it on this server before the response is sent, even
+//! if the response is an error. The closure is written to the store as soon as the store accepts writes.
 
 use super::{BATCH, Error, Reason, Rotate, Rotation, Sessions};
 use crate::error::{Fault, chain};
@@ -9,7 +9,7 @@ use crate::id::{AccountId, SessionId};
 use crate::page::Page;
 
 impl Sessions {
-    /// Trades a refresh token; a replay has closed its session when this returns.
+    /// Rotates a refresh token. After a replay the session is closed when this returns.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -29,7 +29,7 @@ impl Sessions {
         Ok(rotation)
     }
 
-    /// Closes a session whoever owns it; tells whether it was open.
+    /// Closes a session of any account. Returns whether it was open.
     ///
     /// # Errors
     /// [`Error::ClosedHere`].
@@ -59,7 +59,7 @@ impl Sessions {
     /// Closes a session of `owner`.
     ///
     /// # Errors
-    /// [`Error::Unknown`] when it is not an open one of that account, [`Error::Store`].
+    /// [`Error::Unknown`] when it is not an open session of that account, [`Error::Store`].
     pub async fn close_own(&self, owner: AccountId, id: SessionId) -> Result<(), Error> {
         let session = self.store.find_session(id).await?;
         let open_and_own = session.is_some_and(|s| s.account == owner && s.closed_at.is_none());
@@ -69,13 +69,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// Takes over what the store has just closed for this process, which the feed will show.
+    /// Adds to the set the sessions that the store has just closed for this process. The feed will show them.
     pub(super) fn closed_in_store(&self, ids: &[SessionId], reason: Reason) {
         let moment = self.clock.monotonic();
         self.pending.written(&self.closed, ids, reason, moment);
     }
 
-    /// Closes on this server what the store failed to close.
+    /// Closes on this server the sessions that the store failed to close.
     pub(super) fn close_here(&self, ids: &[SessionId], reason: Reason, fault: &Fault) {
         for &id in ids {
             self.pending.close(&self.closed, id, reason);
@@ -88,8 +88,8 @@ impl Sessions {
         }
     }
 
-    /// Closes on this server the open sessions of an account, but `keep`, that a change should have closed which the
-    /// store failed to make.
+    /// Closes on this server the open sessions of an account, except `keep`. Called when the store failed to make a
+    /// change of the account that closes them.
     pub(super) async fn close_all_here(
         &self,
         account: AccountId,
@@ -103,7 +103,7 @@ impl Sessions {
         };
         loop {
             let now = self.clock.now();
-            // Where the store cannot be read either, nobody knows the sessions.
+            // If the store cannot be read either, the sessions of the account are unknown.
             let Ok(open) = self.store.list_sessions(Some(account), now, page).await else {
                 return fault.into();
             };
@@ -117,7 +117,8 @@ impl Sessions {
         }
     }
 
-    /// A rotation that the store failed to make. To see that the token was used before, nothing must be written.
+    /// Checks for a replay after the store failed to rotate. Detecting it needs only a read, so the session of a
+    /// replayed token is closed on this server even while the store cannot write.
     pub(super) async fn replayed_here(
         &self,
         rotate: &Rotate,

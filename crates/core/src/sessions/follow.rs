@@ -1,10 +1,11 @@
-//! Following the feed of closed sessions, whoever closes them, and noticing a database that went back: a standby that
-//! lagged has taken over, or a dump was put back beneath running servers.
+//! Follows the revocation feed, and detects a database that went back: a lagging standby took over, or a dump was
+//! restored under running servers.
 //!
-//! Invariant: no number in the database is taken to grow for ever. Each reading goes on from the last row that was
-//! read, which must still be there. So must the last session that this process opened, and every closure that it was
-//! acknowledged. Where one is missing, the whole feed is read again, closed sessions stay closed and are closed in the
-//! database again, and the sessions of tokens issued so far are looked up: the database may have lost them.
+//! Invariant: no counter in the database is assumed to grow forever. Three things must still be there at each reading:
+//! the last row that was read, the last session that this process opened, and every closure that was acknowledged to
+//! this process. If one is missing, the database has lost commits. The server then reads the whole feed again, writes
+//! the closures that the database lost, and keeps every closed session closed. It looks up the session of every token
+//! issued so far, because the database may have lost that session too.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,29 +17,30 @@ use super::{BATCH, Identity, Place, Reason, Sessions, Tag, epoch_at};
 use crate::error::Fault;
 use crate::id::SessionId;
 
-/// How far apart the clocks of servers may be: tokens issued for so long after a rewind was noticed are doubted too.
+/// The assumed maximum difference between the clocks of two servers. Tokens issued up to this long after the loss was
+/// detected are in doubt too.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
-/// How often closures are tried that could not be written.
+/// The interval at which failed writes of closures are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Where the reader of the feed is.
+/// The state of the reader of the feed.
 #[derive(Debug, Default)]
 pub(super) struct Follower {
     pub(super) place: Place,
-    /// Whether the database has gone back and is not made up for yet.
+    /// Whether the database went back and the lost closures are not yet written again.
     pub(super) is_behind: bool,
     /// Whether that was reported.
     is_reported: bool,
-    /// When closures that could not be written are tried again, on the monotonic clock.
+    /// The time of the next attempt to write the closures that failed, on the monotonic clock.
     retry_at: Option<Duration>,
 }
 
 impl Sessions {
-    /// Takes over what other processes have closed since the last call, and writes the closures that could not be
-    /// written; cheap when there is nothing.
+    /// Learns the sessions that other processes closed since the last call, and writes the closures that could not be
+    /// written before. Cheap when there is nothing to do.
     ///
     /// # Errors
-    /// The store's; then the set is as it was, or larger.
+    /// The store's. The set of closed sessions has then not lost an id.
     pub async fn catch_up(&self) -> Result<(), Fault> {
         let mut follower = self.follower.lock().await;
         let begun_at = self.clock.monotonic();
@@ -50,19 +52,19 @@ impl Sessions {
         if follower.is_behind {
             self.make_up(&mut follower).await?;
         }
-        // What was closed before this began has been read; what was closed since may not.
+        // Every closure before `begun_at` has been read. A later one may be missing.
         self.freshness.read_at(begun_at);
         Ok(())
     }
 
-    /// How often the database was found to have gone back since this process began.
+    /// How often the database went back since this process started, as far as it noticed.
     #[must_use]
     pub fn rewinds(&self) -> u64 {
         self.closed.rewinds()
     }
 
-    /// Ends every session there is or may have been, those that the store does not know included: no token that was
-    /// issued before is good again.
+    /// Ends every session, including sessions that the store does not have. Every token issued before is invalid for
+    /// good.
     ///
     /// # Errors
     /// The store's.
@@ -88,7 +90,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Takes over an epoch that has begun: nothing from before it matters any more.
+    /// Adopts an epoch that has begun, and drops all state of the earlier ones.
     fn adopt(&self, follower: &mut Follower, identity: &Identity) {
         self.closed.adopt(identity);
         self.pending.clear();
@@ -96,7 +98,7 @@ impl Sessions {
         *follower = Follower::default();
     }
 
-    /// Whether the last session that this process opened is missing.
+    /// Whether the last session that this process opened is missing from the database.
     async fn has_lost_what_it_opened(&self) -> Result<bool, Fault> {
         match self.opened.load(Ordering::Acquire) {
             0 => Ok(false),
@@ -104,7 +106,7 @@ impl Sessions {
         }
     }
 
-    /// Reads the feed to its end. `false` where it does not follow from what was read before.
+    /// Reads the feed to its end. `false` when it does not continue from the last row that was read.
     async fn read_on(&self, follower: &mut Follower) -> Result<bool, Fault> {
         loop {
             let batch = self.store.list_closures(follower.place, BATCH).await?;
@@ -125,7 +127,7 @@ impl Sessions {
         }
     }
 
-    /// Reads the whole feed again: the closed sessions in it, and whether the database is the one that is known.
+    /// Reads the feed from its start. Returns the closed sessions in it, and how the database's identity compares.
     pub(super) async fn read_all(
         &self,
         follower: &mut Follower,
@@ -155,11 +157,11 @@ impl Sessions {
         }
     }
 
-    /// Makes up for what the database lost: whatever this process knows as closed is closed there too.
+    /// Repairs a database that went back: closes there every session that this process knows to be closed.
     async fn make_up(&self, follower: &mut Follower) -> Result<(), Fault> {
         let (seen, relation) = self.read_all(follower).await?;
         if relation == Relation::Later {
-            // All sessions have ended, which is why the rows are gone.
+            // The missing rows were deleted because all sessions were ended. Nothing was lost.
             return Ok(());
         }
         let until = self.clock.now().plus(CLOCKS_APART);
@@ -176,7 +178,7 @@ impl Sessions {
             );
         }
         if relation == Relation::Earlier {
-            // It has lost that all sessions were ended, or it is another database.
+            // The database lost the commit that ended all sessions, or it is another database.
             self.begin_epoch(follower).await?;
             tracing::warn!("all sessions are ended again, which the database had lost");
             return Ok(());
@@ -197,8 +199,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Writes the closures that the feed should have shown by now. Returns whether one of them had been acknowledged,
-    /// so that the database has lost it. A closure that finds no room is tried again later.
+    /// Writes the closures that the feed should have shown by now. Returns whether the store had acknowledged one of
+    /// them, which means that the database lost it. A write that fails is tried again later.
     async fn write_overdue(
         &self,
         follower: &mut Follower,
@@ -244,7 +246,7 @@ impl Sessions {
                     self.pending
                         .written(&self.closed, &[id], first.reason, moment);
                 } else {
-                    // It was closed already, or the database does not know it.
+                    // The session was closed already, or the database does not have it.
                     self.pending.settle(id);
                 }
             }

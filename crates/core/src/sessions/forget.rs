@@ -1,7 +1,9 @@
-//! Forgetting sessions that have ended, in the store and in the set of closed ones.
+//! Forgets sessions that have ended, in the store and in the set of closed sessions. Without this, both would grow
+//! forever.
 //!
-//! Invariant: before a session leaves the set, its id and its end are noted, so that no forgotten session revives when
-//! the clock is set back. A closure that the database has lost is not a forgotten one: it stays in the set.
+//! Invariant: before sessions leave the set, their greatest id and a time before which all their tokens expired are
+//! recorded. If the clock is then set back, a token of a forgotten session is unexpired again, and the record makes the
+//! check ask the database. A closure that the database has lost is not forgotten: it stays in the set.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,19 +13,20 @@ use super::{BATCH, Error, Forgotten, Sessions};
 use crate::error::Fault;
 use crate::id::SessionId;
 
-/// How old a closure is before the ones before it may be deleted: every server has read it by then.
+/// Closures before the last one of this age may be deleted. Every server has read that one by then.
 const SETTLED: Duration = Duration::from_secs(60);
 
 impl Sessions {
-    /// Deletes sessions that ended longer than `margin` ago, a batch at a time, and forgets those that others have
-    /// deleted; returns how many it deleted.
+    /// Deletes sessions that ended longer than `margin` ago, a batch at a time. Forgets the sessions that other servers
+    /// have deleted, too. Returns how many this server deleted.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn forget_ended(&self, margin: Duration) -> Result<usize, Error> {
         let now = self.clock.now();
         let (horizon, settled) = (now.minus(margin), now.minus(SETTLED));
-        // It may be deleted from here on.
+        // The last session that was opened may be deleted below. Its absence then no longer means that the database
+        // went back.
         self.opened.store(0, Ordering::Release);
         let mut forgotten = 0;
         loop {
@@ -45,9 +48,12 @@ impl Sessions {
         Ok(forgotten)
     }
 
-    /// Every session in the set was in the feed before, or is about to be. So a session that is in the set now, and not
-    /// in the feed when that is read from its start, has been deleted by another server: provided that the database has
-    /// not gone back, which it has not while the last row that was read is still there.
+    /// Removes from the set the sessions that other servers have deleted from the database.
+    ///
+    /// Each session in the set was in the feed before, or is pending and will be. The set is copied first, and then the
+    /// feed is read from its start. A session that is in the copy, not in the feed and not pending was therefore
+    /// deleted. The only other explanation is a database that went back and lost the closure. That is excluded while
+    /// the last row that was read is still there, so the row is checked after the reading.
     async fn forget_what_others_deleted(&self) -> Result<(), Fault> {
         let mut follower = self.follower.lock().await;
         let known = self.closed.ids();
@@ -67,7 +73,7 @@ impl Sessions {
         let gone = known - seen;
         let ids = gone.iter().map(|id| SessionId(id.cast_signed()));
         let gone: Vec<_> = ids.filter(|id| !self.pending.contains(*id)).collect();
-        // Read after the feed, so that they are those of every deletion seen there, or later ones.
+        // Read after the feed, so that these bounds cover every deletion that the reading saw.
         if let Some(forgotten) = self.store.find_forgotten().await? {
             self.closed.forget(forgotten, &gone);
         }

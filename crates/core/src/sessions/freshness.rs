@@ -1,20 +1,25 @@
-//! How old what a server knows of closed sessions may be, where others close some too.
+//! The age of the set of closed sessions, on a server that shares its database with others.
 //!
-//! Invariant: it is never younger than told: its age counts from before the feed was read, on a clock that does
-//! not go back; and a check counts the age of what it had before it looked, to a moment after it looked, since the
-//! process may stand still in between.
+//! Other servers close sessions too, and this one learns of that by reading the feed. Between two readings its set may
+//! lack a closure. While the last reading is younger than the bound, the set alone decides; after that, each check asks
+//! the database.
+//!
+//! Invariant: the age is never underestimated. It is measured on the monotonic clock, from a moment before the feed was
+//! read: a closure committed during the reading may be missing. A check takes its [`Reading`] before it consults the
+//! set, and computes the age afterwards. If the process is paused in between, the pause makes the data older, and a
+//! reading that ends during the check does not make it younger.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
 
-/// When the feed was last read to its end, and for how long that counts.
+/// The time of the last complete reading of the feed, and the bound on its age.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
-    /// `None` where nobody else closes sessions but by this process's leave.
+    /// `None` if every closure in the database goes through this process.
     bound: Option<Duration>,
-    /// On the monotonic clock, in microseconds.
+    /// The start of the last complete reading, on the monotonic clock, in microseconds.
     read_at: AtomicU64,
 }
 
@@ -31,17 +36,17 @@ impl Freshness {
         self.read_at.fetch_max(micros, Ordering::AcqRel);
     }
 
-    /// Whether others close sessions too.
+    /// Whether other servers close sessions too.
     pub(super) fn is_bounded(&self) -> bool {
         self.bound.is_some()
     }
 
-    /// The reading that a look at what is known, from here on, rests on.
+    /// The last complete reading. Take it before consulting the set.
     pub(super) fn reading(&self) -> Reading {
         Reading(self.read_at.load(Ordering::Acquire))
     }
 
-    /// Whether what was known at `reading` may still be relied on.
+    /// Whether a set that was consulted after `reading` was taken may decide alone.
     pub(super) fn is_fresh(&self, reading: Reading, clock: &dyn Clock) -> bool {
         let Some(bound) = self.bound else {
             return true;
@@ -53,7 +58,7 @@ impl Freshness {
     }
 }
 
-/// When the feed had last been read at some moment.
+/// The start of the reading that was the last one at some moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading(u64);
 
@@ -75,12 +80,12 @@ mod tests {
         let before = freshness.reading();
         freshness.read_at(Duration::from_secs(1));
         assert!(is_fresh(&freshness));
-        // What was looked at before is as old as it was.
+        // A later reading does not make an earlier one younger.
         assert!(!freshness.is_fresh(before, &clock));
-        // One that began earlier and ended later.
+        // A reading that began earlier and ended later.
         freshness.read_at(Duration::ZERO);
         assert!(is_fresh(&freshness));
-        // The wall clock has no say in it.
+        // The wall clock does not count.
         clock.set(Timestamp::from_seconds(-100));
         assert!(is_fresh(&freshness));
     }

@@ -1,7 +1,12 @@
-//! What a connection waits for, and until when.
+//! The timeouts of one connection: idle, head, body and write.
 //!
-//! The connection's parts note when a wait begins and ends, which costs a store; the [`Watch`] reads
-//! the clock and moves its one timer only when something changed or the timer fires.
+//! A timer for each wait would be registered and cancelled several times per request, and would read the clock each
+//! time. Instead, the parts of a connection only count in [`Pulse`] when a wait begins and ends, which costs one store
+//! to memory. [`Watch`] compares the counts after the connection was polled. It reads the clock and moves its one timer
+//! only when a count has changed or the timer fires.
+//!
+//! The timer may be set too early, for a wait that has ended meanwhile. When it fires, the watch sets it to the nearest
+//! deadline again. Most requests are therefore served without touching the timer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Settings;
 
-/// What only the client can end.
+/// A wait that only the client can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// For the first byte of a request.
@@ -23,31 +28,32 @@ pub(super) enum Wait {
     Head,
     /// For the next part of a request's body.
     Body,
-    /// For room to write to.
+    /// For room in the socket's send buffer.
     Write,
 }
 
 const WAITS: [Wait; 4] = [Wait::Idle, Wait::Head, Wait::Body, Wait::Write];
 
-/// The waits of one connection, shared by everything that takes part in it.
+/// The waits of one connection. Its input and output, its service and the request's body share it.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
-    /// A count of changes for each wait: odd while it lasts. Each has one writer at a time.
+    /// A count of changes for each wait: odd while the wait lasts. Each count has one writer at a time, so a load
+    /// and a store are enough.
     changes: [AtomicU32; WAITS.len()],
     /// The task that runs the connection.
     connection: AtomicWaker,
     /// The task that reads the request's body.
     reader: AtomicWaker,
     body_late: AtomicBool,
-    /// For how long the request's body may be waited for, in milliseconds.
+    /// The time left for the next part of the request's body, in milliseconds.
     body_left: AtomicU64,
-    /// For how long the answer's next part may be waited for, in milliseconds.
+    /// The time left for writing the next part of the response, in milliseconds.
     write_left: AtomicU64,
-    /// Whether the connection found no room in the memory budget.
+    /// Whether the memory budget had no room for the connection.
     out_of_memory: AtomicBool,
-    /// Whether the request's body has an end that nobody will read.
+    /// Whether the rest of the request's body will not be read.
     body_unread: AtomicBool,
-    /// Whether somebody may still read more of the request's body.
+    /// Whether more of the request's body may still be read.
     body_open: AtomicBool,
     finishing: AtomicBool,
 }
@@ -69,14 +75,14 @@ impl Pulse {
         }
     }
 
-    /// Begins a wait that lasts already anew.
+    /// Restarts the timeout of a wait that is under way. Two changes keep the count odd.
     pub(super) fn renew(&self, wait: Wait) {
         if self.is(wait) {
             self.change(wait, 2);
         }
     }
 
-    /// A request's head is complete.
+    /// Resets the state for a request whose head is complete.
     pub(super) fn begin_request(&self) {
         self.end(Wait::Idle);
         self.end(Wait::Head);
@@ -85,8 +91,8 @@ impl Pulse {
         self.body_open.store(false, Ordering::Relaxed);
     }
 
-    /// Begins the wait for the body, which may last for `left`, on behalf of a task that need not be the
-    /// connection's own.
+    /// Begins the wait for the body, for at most `left`. The task that reads the body need not be the connection's. It
+    /// is registered so that the timeout wakes it, and the connection is woken so that it sees the new wait.
     pub(super) fn begin_body(&self, context: &Context<'_>, left: impl FnOnce() -> Duration) {
         self.reader.register(context.waker());
         if !self.is(Wait::Body) {
@@ -96,7 +102,7 @@ impl Pulse {
         }
     }
 
-    /// Begins the wait for room to write to, which may last for `left`.
+    /// Begins the wait for room in the send buffer, for at most `left`.
     pub(super) fn begin_write(&self, left: impl FnOnce() -> Duration) {
         if !self.is(Wait::Write) {
             self.write_left.store(millis(left()), Ordering::Relaxed);
@@ -104,7 +110,7 @@ impl Pulse {
         }
     }
 
-    /// Notes that the connection cannot go on for want of memory.
+    /// Records that the memory budget is exhausted, so the connection cannot continue.
     pub(super) fn run_out_of_memory(&self) {
         self.out_of_memory.store(true, Ordering::Relaxed);
     }
@@ -113,7 +119,7 @@ impl Pulse {
         self.out_of_memory.load(Ordering::Relaxed)
     }
 
-    /// Lets the wait for the body fail.
+    /// Makes the read of the body fail with a timeout.
     pub(super) fn give_up_body(&self) {
         self.body_late.store(true, Ordering::Release);
         self.reader.wake();
@@ -135,7 +141,7 @@ impl Pulse {
         self.body_open.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing more is read of the request's body: it has come to its end, has failed, or nobody wants it.
+    /// Records that no more of the request's body will be read: it ended, it failed, or the handler dropped it.
     pub(super) fn close_body(&self) {
         self.body_open.store(false, Ordering::Relaxed);
     }
@@ -144,7 +150,7 @@ impl Pulse {
         self.body_open.load(Ordering::Relaxed)
     }
 
-    /// From here on each answer is the connection's last.
+    /// Makes the next response the last one of the connection.
     pub(super) fn finish(&self) {
         self.finishing.store(true, Ordering::Relaxed);
     }
@@ -153,7 +159,7 @@ impl Pulse {
         self.finishing.load(Ordering::Relaxed)
     }
 
-    /// For how long a wait that lasts may go on at the client's pace.
+    /// The time that the minimum transfer rate leaves for a wait.
     fn left(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Body => Duration::from_millis(self.body_left.load(Ordering::Relaxed)),
@@ -176,7 +182,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Says when a wait has lasted too long.
+/// Enforces the time limits of the waits.
 #[derive(Debug)]
 pub(super) struct Watch {
     pulse: Arc<Pulse>,
@@ -216,14 +222,14 @@ impl Watch {
         }
     }
 
-    /// From here on a connection may idle no longer than this, the one that idles counted from here.
+    /// Lowers the idle timeout. An idle connection gets the new limit from now on.
     pub(super) fn shorten_idling(&mut self, limit: Duration) {
         let idling = &mut self.waits[Wait::Idle as usize];
         idling.limit = limit;
         idling.deadline = idling.deadline.map(|_| Instant::now() + limit);
     }
 
-    /// Ready with a wait that is over its limit; polled after the connection itself, in its task.
+    /// Ready with a wait that exceeded its limit. Poll it after the connection, in the same task.
     pub(super) fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<Wait> {
         self.pulse.connection.register(context.waker());
         self.notice();
@@ -239,20 +245,20 @@ impl Watch {
                 self.alarm.as_mut().reset(deadline);
             }
             ready!(self.alarm.as_mut().poll(context));
-            // It may have been set for a wait that has ended: only then is it set anew.
+            // The timer was set for a wait that has ended. Set it for the nearest deadline.
             if Instant::now() < deadline {
                 self.alarm.as_mut().reset(deadline);
                 continue;
             }
             self.waits[wait as usize].deadline = None;
-            // While an answer is on its way nothing idles; the end of that wait begins idling anew.
+            // A connection that still writes a response is not idle. The idle timeout restarts when the write ends.
             if wait != Wait::Idle || !self.pulse.is(Wait::Write) {
                 return Poll::Ready(wait);
             }
         }
     }
 
-    /// Takes over what has changed since the last look.
+    /// Updates the deadlines of the waits that changed since the last call.
     fn notice(&mut self) {
         let mut now = None;
         for watched in &mut self.waits {
