@@ -40,4 +40,5 @@ mod server;
 mod shared_limits;
 mod stalled;
 mod tokens;
+mod two_databases;
 mod upgrade;
