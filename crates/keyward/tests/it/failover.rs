@@ -395,6 +395,9 @@ async fn after_a_dump_was_put_back_beneath_two_servers_nothing_that_is_closed_is
     for node in [&a, &b, &c] {
         assert!(until_refused(node, &last).await < BOUND);
     }
+    // The tag of the database is another one now. A server takes tokens with it once it has read the feed.
     let again = b.server.log_in("ada", "pw").await;
-    assert_eq!((a.status(&again).await, c.status(&again).await), (200, 200));
+    for node in [&a, &c] {
+        assert!(node.until(&again, 200, Instant::now()).await < BOUND);
+    }
 }
