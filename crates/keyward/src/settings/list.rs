@@ -183,7 +183,7 @@ settings! {
         /// All other requests with a token of one account.
         requests_per_account (was guarded_per_account): Count<0, 1_000_000> = 3000;
         /// Requests to the notary from one address. Each server counts alone, also with a Redis.
-        notary_per_address: Count<0, 1_000_000> = 6000;
+        notary_per_address: Count<0, 1_000_000_000> = 6000;
         /// A Redis server, "redis://HOST:PORT" or "rediss://HOST:PORT" with TLS. Servers that name the same Redis count
         /// requests together. They need the same key for access tokens. While Redis is unreachable, each server counts
         /// alone.
