@@ -22,6 +22,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use keyward_core::error::{Fault, Source, chain};
@@ -32,6 +33,9 @@ pub use self::snapshot::{Bytes, Figures, compare_bytes, find_namespace, look_ove
 use files::blob;
 use readers::Readers;
 use writer::Writer;
+
+/// How long to wait between two tries where SQLite does not wait by itself.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]
@@ -212,14 +216,7 @@ fn open_writer(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(options.busy_timeout)?;
-    db.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-        let mode: String = row.get(0)?;
-        if mode == "wal" {
-            Ok(())
-        } else {
-            Err(broken(0, "this file system cannot hold a write-ahead log"))
-        }
-    })?;
+    use_log(&db, options.busy_timeout)?;
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "cache_size", -4_096)?;
@@ -227,6 +224,31 @@ fn open_writer(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
+}
+
+/// Switches to a write-ahead log. For this SQLite does not wait by itself: while another process closes the database, and
+/// with it the log, it answers that the database is locked.
+fn use_log(db: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let switched = db.pragma_update_and_check(None, "journal_mode", "wal", |row| {
+            let mode: String = row.get(0)?;
+            match mode.as_str() {
+                "wal" => Ok(()),
+                _ => Err(broken(0, "this file system cannot hold a write-ahead log")),
+            }
+        });
+        match switched {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && waited < patience =>
+            {
+                thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            switched => return switched,
+        }
+    }
 }
 
 /// Copies the write-ahead log of the previous process into the database and resets it. After a failed sync the
