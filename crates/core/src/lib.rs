@@ -13,6 +13,7 @@ pub mod hex;
 pub mod id;
 pub mod keys;
 pub mod memory;
+pub mod metrics;
 pub mod notary;
 pub mod page;
 pub mod random;

@@ -8,6 +8,7 @@ mod demo;
 mod engine;
 mod exit;
 mod log;
+mod metrics;
 mod output;
 mod password;
 mod services;

@@ -21,6 +21,7 @@ mod welcome;
 pub mod address;
 pub mod hosts;
 pub mod limits;
+pub mod metrics;
 pub mod middleware;
 pub mod serve;
 

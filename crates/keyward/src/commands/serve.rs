@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use futures_util::FutureExt as _;
+use futures_util::future::OptionFuture;
 use keyward_core::accounts::Accounts;
 use keyward_core::clock::Clock;
 use keyward_core::customers::Customers;
@@ -24,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::background::Background;
 use crate::data::Data;
+use crate::metrics::{Metrics, Sources};
 use crate::services::Services;
 use crate::settings::{Flags, Settings};
 use crate::storage::OpenStorage;
@@ -79,11 +82,16 @@ fn learn_costs(accounts: Accounts) {
 
 async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    let metrics = Metrics::install(settings.metrics)?;
     let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}: stop what does, or name another with --listen")
     })?;
+    let metrics = match metrics {
+        Some(metrics) => metrics.bind().await?,
+        None => None,
+    };
     let services = Services::start(&data, settings.passwords, settings.max_revocation_lag).await?;
     learn_costs(services.accounts.clone());
     let storage = OpenStorage::open(&settings.storage, &folder, &data, &services).await?;
@@ -95,21 +103,20 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
 
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let stopped = async { drop(stopped.await) };
+    let stopped = stopped.map(drop).shared();
     let router = keyward_server::Settings {
         hosts: settings.hosts.of_server(is_demo),
         ..settings.router
     };
     let site = site(&app, &router);
-    let mut server = tokio::spawn(serve::run(
-        listener,
-        site,
-        settings.serve,
-        settings.proxies,
-        stopped,
-    ));
+    let (engine, files) = (data.engine.name(), storage.name());
+    let sources = Sources::new(&app, engine, files);
+    let metrics = metrics.map(|metrics| metrics.serve(sources, stopped.clone()));
+    let serving = serve::run(listener, site, settings.serve, settings.proxies, stopped);
+    let mut server =
+        tokio::spawn(async move { tokio::join!(serving, OptionFuture::from(metrics)).0 });
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (folder, engine, files) = (folder.path().display(), data.engine.name(), storage.name());
+    let folder = folder.path().display();
     tracing::info!(%address, %folder, engine, files, millis, version = env!("CARGO_PKG_VERSION"), "ready");
     announce(&format!("ready http://{address}"));
     let background = Background::start(&app, data.engine.follow_closures());

@@ -13,7 +13,7 @@ use keyward_server::address::TrustedProxies;
 use keyward_server::hosts::HostList;
 
 use super::declare::settings;
-use super::value::{Budget, Count, Database, LogFilter, LogFormat, Size, Span};
+use super::value::{Budget, Count, Database, LogFilter, LogFormat, MetricsListen, Size, Span};
 
 settings! {
     /// Where Keyward listens and where it keeps its data.
@@ -202,6 +202,13 @@ settings! {
         vectors: bool = true;
         /// The customers API: /api/v1/authentication, /api/v1/customers.
         customers: bool = true;
+    }
+
+    /// Metrics for Prometheus.
+    metrics "metrics.": Metrics {
+        /// Where GET /metrics is answered, without authentication: an address and a port, which must be free; "off"; or
+        /// "auto": 127.0.0.1:9464, or nowhere, with a warning in the log, if that port is taken.
+        listen: MetricsListen = "auto";
     }
 
     /// The log, which goes to standard error.

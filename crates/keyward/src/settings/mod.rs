@@ -23,7 +23,7 @@ pub(crate) use self::policy::{Log, Settings};
 pub(crate) use self::print::{example, show, show_json};
 pub(crate) use self::sources::{Flags, Surroundings};
 pub(crate) use self::storage::Storage;
-pub(crate) use self::value::{Database, LogFormat, Span};
+pub(crate) use self::value::{Database, LogFormat, MetricsListen, Span};
 
 #[cfg(test)]
 mod tests;

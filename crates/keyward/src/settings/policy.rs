@@ -21,7 +21,7 @@ use super::layers::Layers;
 use super::list::{self, Values};
 use super::secret::Secret;
 use super::storage::{self, Storage};
-use super::value::{Database, LogFilter, LogFormat};
+use super::value::{Database, LogFilter, LogFormat, MetricsListen};
 use super::weak;
 use super::{SettingError, SettingsError, Topic, Warning};
 
@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     /// The hosts that requests may name. Their meaning depends on whether a demo is served.
     pub(crate) hosts: HostList,
     pub(crate) router: keyward_server::Settings,
+    /// Where metrics are served.
+    pub(crate) metrics: MetricsListen,
     pub(crate) log: Log,
     /// What is unsafe or out of date in the settings.
     pub(crate) warnings: Vec<Warning>,
@@ -83,6 +85,7 @@ impl Settings {
             http,
             limits,
             contracts,
+            metrics,
             log,
         } = Values::read(layers)?;
         let mut warnings = layers.warnings.clone();
@@ -120,6 +123,7 @@ impl Settings {
                 hosts: Hosts::default(),
                 largest_upload: files.max_size.0.saturating_add(FORM_ROOM),
             },
+            metrics: metrics.listen,
             log: Log {
                 filter: log.level,
                 format: log.format,

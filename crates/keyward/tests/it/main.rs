@@ -25,6 +25,7 @@ mod idle;
 mod invitations;
 mod leaving;
 mod load;
+mod metrics;
 mod nodes;
 mod on_postgres;
 mod outages;

@@ -119,8 +119,8 @@ impl Passing {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        if let (Some(id), true) = (&self.id, self.is_logged) {
-            self.entry.write(None, false, id);
+        if let Some(id) = &self.id {
+            self.entry.end(None, false, self.is_logged.then_some(id));
         }
     }
 }
@@ -156,10 +156,9 @@ impl Future for Passing {
         if let Some(Cause(cause)) = response.extensions().get() {
             tracing::error!(id = id.as_str(), cause, "a request failed");
         }
-        if this.is_logged {
-            this.entry
-                .write(Some(response.status()), this.has_client, &id);
-        }
+        let logged = this.is_logged.then_some(&id);
+        this.entry
+            .end(Some(response.status()), this.has_client, logged);
         let headers = response.headers_mut();
         protect(headers);
         keep_from_caches(headers);

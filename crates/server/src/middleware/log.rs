@@ -1,13 +1,14 @@
-//! The access log: one event for each request, whether its client waited for the answer or not, with nothing in it
-//! that the client could use to forge another.
+//! The end of a request: its measurement, and in the access log one event for each request, whether its client waited
+//! for the answer or not, with nothing in it that the client could use to forge another.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode};
 
 use super::id::RequestId;
+use super::measured::Route;
 use super::templates::Templates;
 
 /// Of a path that no route matched, this many characters are logged.
@@ -18,26 +19,40 @@ const LONGEST_PATH: usize = 128;
 pub(super) struct Entry {
     started: Instant,
     method: Method,
-    path: Path,
+    route: Arc<Route>,
+    /// Where the route has no template, the path for the log.
+    path: String,
     address: IpAddr,
 }
 
 impl Entry {
     pub(super) fn new<B>(request: &Request<B>, address: IpAddr, templates: &Templates) -> Self {
         let path = request.uri().path();
-        let template = templates.find(path);
-        let path = template.map_or_else(|| Path::raw(path), Path::Template);
+        let route = templates.find(path);
+        let path = match route.template() {
+            Some(_) => String::new(),
+            None => shown(path),
+        };
         Self {
             started: Instant::now(),
             method: request.method().clone(),
+            route: Arc::clone(route),
             path,
             address,
         }
     }
 
-    /// Writes the line: `status` is none of a request that was given up before its answer, and `has_client` false where
-    /// the client left before the answer.
-    pub(super) fn write(&self, status: Option<StatusCode>, has_client: bool, id: &RequestId) {
+    /// Measures the request and, with an `id`, writes its line: `status` is none of a request that was given up before
+    /// its answer, and `has_client` false where the client left before the answer.
+    pub(super) fn end(&self, status: Option<StatusCode>, has_client: bool, id: Option<&RequestId>) {
+        let took = self.started.elapsed();
+        self.route.record(&self.method, status, took);
+        if let Some(id) = id {
+            self.write(status, took, has_client, id);
+        }
+    }
+
+    fn write(&self, status: Option<StatusCode>, took: Duration, has_client: bool, id: &RequestId) {
         let code = status.map(|status| status.as_u16());
         let status: &dyn tracing::Value = match &code {
             Some(code) => code,
@@ -48,36 +63,18 @@ impl Entry {
             id = id.as_str(),
             address = %self.address,
             method = self.method.as_str(),
-            path = self.path.as_str(),
+            path = self.route.template().unwrap_or(&self.path),
             status,
-            micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             client = (!has_client).then_some("left"),
         );
     }
 }
 
-/// The route's template where there is one, as it groups and holds no one's data; else the path, cut
-/// and escaped. Never the query.
-#[derive(Debug)]
-enum Path {
-    Template(Arc<str>),
-    Raw(String),
-}
-
-impl Path {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Template(path) => path,
-            Self::Raw(path) => path,
-        }
-    }
-
-    fn raw(path: &str) -> Self {
-        Self::Raw(
-            path.chars()
-                .take(LONGEST_PATH)
-                .flat_map(char::escape_default)
-                .collect(),
-        )
-    }
+/// A path that no route has, cut and escaped. Never the query.
+fn shown(path: &str) -> String {
+    path.chars()
+        .take(LONGEST_PATH)
+        .flat_map(char::escape_default)
+        .collect()
 }

@@ -8,6 +8,7 @@
 mod edge;
 mod id;
 mod log;
+mod measured;
 mod path;
 mod templates;
 
@@ -18,6 +19,7 @@ use keyward_core::memory::{Account, Budget};
 use keyward_core::random::Random;
 
 pub use self::edge::Passing;
+pub(crate) use self::measured::REQUESTS;
 pub(crate) use self::templates::Templates;
 use crate::address::{Peer, TrustedProxies};
 use crate::hosts::Hosts;

@@ -1,28 +1,53 @@
-//! The templates of the routes, by which the access log groups requests.
+//! The templates of the routes, by which the access log and the metrics group requests.
 //!
 //! Invariant: a template is text of ours, so it holds nobody's data.
 
 use std::sync::Arc;
 
-/// Templates such as `/customers/{id}`.
-#[derive(Default)]
-pub(crate) struct Templates(matchit::Router<Arc<str>>);
+use super::measured::Route;
+
+/// Routes by templates such as `/customers/{id}`.
+pub(crate) struct Templates {
+    routes: matchit::Router<Arc<Route>>,
+    /// For requests that follow no template.
+    other: Arc<Route>,
+}
 
 impl Templates {
-    /// The template that `path` follows.
-    pub(super) fn find(&self, path: &str) -> Option<Arc<str>> {
-        self.0.at(path).ok().map(|found| Arc::clone(found.value))
+    /// No templates, for a site whose requests are not measured.
+    pub(crate) fn unmeasured() -> Self {
+        Self {
+            routes: matchit::Router::new(),
+            other: Arc::new(Route::unmeasured()),
+        }
+    }
+
+    /// The route whose template `path` follows, else one without a template.
+    pub(super) fn find(&self, path: &str) -> &Arc<Route> {
+        match self.routes.at(path) {
+            Ok(found) => found.value,
+            Err(_) => &self.other,
+        }
+    }
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        Self::from_iter([])
     }
 }
 
 impl<'t> FromIterator<&'t str> for Templates {
     /// Of two that stand for the same paths the first counts.
     fn from_iter<I: IntoIterator<Item = &'t str>>(templates: I) -> Self {
-        let mut all = matchit::Router::new();
+        let mut routes = matchit::Router::new();
         for template in templates {
             // The router has refused what is no template; a second one of the same paths tells nothing new.
-            let _ = all.insert(template, Arc::from(template));
+            let _ = routes.insert(template, Arc::new(Route::new(Some(template))));
         }
-        Self(all)
+        Self {
+            routes,
+            other: Arc::new(Route::new(None)),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod memory;
 mod notary;
 mod purposes;
 mod restore;
+mod series;
 mod sign_up;
 mod vectors;
 mod work;

@@ -1,5 +1,6 @@
 //! The types a setting can have: how each is read, and what to say of a value that it refuses.
 
+mod metrics_listen;
 mod sign_ups;
 
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use keyward_server::address::TrustedProxies;
 use keyward_server::hosts::HostList;
 use keyward_store::postgres;
 use tracing_subscriber::EnvFilter;
+
+pub(crate) use self::metrics_listen::MetricsListen;
 
 /// A value as a layer gives it, before its setting's type is applied.
 #[derive(Clone, PartialEq, Eq)]

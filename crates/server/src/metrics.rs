@@ -1,0 +1,64 @@
+//! What this crate measures, and the site of the listener that the monitoring asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use keyward_core::memory::Budget;
+use keyward_core::metrics::Metric;
+use keyward_core::random::Random;
+
+use crate::error::{Problem, method_not_allowed, not_found};
+use crate::hosts::Hosts;
+use crate::middleware::{Edge, REQUESTS, Site, Templates};
+use crate::serve;
+
+/// Everything that this crate measures.
+pub const METRICS: &[&Metric] = &[&REQUESTS];
+
+/// The media type of Prometheus's text format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// A budget of its own, so that clients who use up the server's do not blind the monitoring.
+const MEMORY: u64 = 16 << 20;
+/// How long a stop waits for an answer to the monitoring.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A site that answers `GET /metrics` with the text that `render` gives, and nothing else. Its own requests are not
+/// measured.
+pub fn site<F, R>(random: Arc<dyn Random>, render: F) -> Site
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = String> + Send,
+{
+    let metrics = move || {
+        let text = render();
+        async { ([(CONTENT_TYPE, TEXT)], text.await) }
+    };
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .method_not_allowed_fallback(method_not_allowed::<Problem>)
+        .fallback(not_found);
+    let edge = Edge {
+        random,
+        proxies: Arc::default(),
+        memory: Budget::new(MEMORY),
+        hosts: Hosts::Any,
+        templates: Templates::unmeasured(),
+        access_log: false,
+    };
+    Site::new(router, edge)
+}
+
+/// The bounds of the listener's connections. A monitoring system needs a few.
+#[must_use]
+pub fn connections() -> serve::Settings {
+    serve::Settings {
+        max_connections: 32,
+        max_connections_per_address: 16,
+        max_header_bytes: 8 << 10,
+        drain: DRAIN,
+        ..serve::Settings::default()
+    }
+}
