@@ -21,3 +21,14 @@ pub mod secret;
 pub mod sessions;
 pub mod tokens;
 pub mod vectors;
+
+use crate::metrics::Metric;
+
+/// Everything that this crate measures.
+pub const METRICS: &[&[&Metric]] = &[
+    memory::METRICS,
+    accounts::passwords::METRICS,
+    sessions::METRICS,
+    tokens::METRICS,
+    files::METRICS,
+];

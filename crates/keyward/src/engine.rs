@@ -23,6 +23,7 @@ impl<T> Rows for T where
 }
 
 /// An open database.
+#[derive(Clone)]
 pub(crate) enum Engine {
     /// SQLite, with the keys in files beside it.
     Sqlite(Arc<Sqlite>, Arc<KeyFiles>),

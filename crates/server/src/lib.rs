@@ -10,6 +10,7 @@ mod extract;
 mod health;
 mod list;
 mod login;
+mod logins;
 mod memory;
 mod password_login;
 mod responses;

@@ -12,11 +12,13 @@ use keyward_core::random::Random;
 
 use crate::error::{Problem, method_not_allowed, not_found};
 use crate::hosts::Hosts;
+use crate::limits::EXCEEDED;
+use crate::logins::LOGINS;
 use crate::middleware::{Edge, REQUESTS, Site, Templates};
 use crate::serve;
 
 /// Everything that this crate measures.
-pub const METRICS: &[&Metric] = &[&REQUESTS];
+pub const METRICS: &[&Metric] = &[&REQUESTS, &LOGINS, &EXCEEDED];
 
 /// The media type of Prometheus's text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use keyward_core::accounts::names::{self, BadName, Name};
 use keyward_core::accounts::{self, Credentials, Realm};
+use keyward_core::error::Code;
 use keyward_core::id::AccountId;
 use keyward_core::secret::Password;
 use keyward_core::sessions::{self, LogIn};
@@ -18,6 +19,7 @@ use crate::error::Failure;
 use crate::extract::client::Client;
 use crate::extract::member::Member;
 use crate::limits::Limit;
+use crate::logins::{Logins, Outcome};
 use crate::state::App;
 
 /// What a path takes for a name.
@@ -72,17 +74,28 @@ pub(crate) struct Attempt {
 pub(crate) struct FailedLogin {
     address: IpAddr,
     realm: Realm,
-    account: Option<AccountId>,
+    /// Its id, and whether it is disabled.
+    account: Option<(AccountId, bool)>,
 }
 
 impl FailedLogin {
-    /// Writes the line by which an operator sees whose password is guessed at.
-    pub(crate) fn log(&self) {
+    /// Counts it and writes the line by which an operator sees whose password is guessed at.
+    pub(crate) fn report(&self, logins: &Logins) {
         let (address, realm) = (self.address, self.realm.name());
-        match self.account {
-            Some(AccountId(account)) => tracing::info!(%address, realm, account, "a login failed"),
-            None => tracing::info!(%address, realm, "a login failed: no account has the name"),
-        }
+        let outcome = match self.account {
+            Some((AccountId(account), is_disabled)) => {
+                tracing::info!(%address, realm, account, "a login failed");
+                match is_disabled {
+                    true => Outcome::Disabled,
+                    false => Outcome::WrongPassword,
+                }
+            }
+            None => {
+                tracing::info!(%address, realm, "a login failed: no account has the name");
+                Outcome::UnknownName
+            }
+        };
+        logins.count(self.realm, outcome);
     }
 }
 
@@ -125,6 +138,22 @@ impl LoginError {
 impl Attempt {
     /// Counts an attempt and looks for its account. What no account can be called is an unknown name.
     pub(crate) async fn begin(app: &App, client: Client, form: Form) -> Result<Self, Failure> {
+        let realm = form.realm;
+        let begun = Self::look_up(app, client, form).await;
+        match &begun {
+            Err(failure) if failure.code == Code::RateLimited => {
+                app.logins().count(realm, Outcome::Limited);
+            }
+            Err(failure) if failure.status.is_server_error() => {
+                app.logins().count(realm, Outcome::Failed);
+            }
+            // A request that lacks a name or a password is no login.
+            _ => {}
+        }
+        begun
+    }
+
+    async fn look_up(app: &App, client: Client, form: Form) -> Result<Self, Failure> {
         let (by_address, by_account) = (Limit::LoginsPerAddress, Limit::LoginsPerAccount);
         app.limits.count(by_address, client.address).await?;
         let typed = form.name.required(form.rule.member())?;
@@ -169,8 +198,11 @@ impl Attempt {
             user_agent: self.user_agent,
         };
         let opened = app.sessions.log_in(log_in).await.map_err(LoginError::from);
-        if let Err(LoginError::BadCredentials) = &opened {
-            failed.log();
+        let logins = app.logins();
+        match &opened {
+            Ok((account, _)) => logins.count(account.realm, Outcome::LoggedIn),
+            Err(LoginError::BadCredentials) => failed.report(logins),
+            Err(LoginError::Failed(_)) => logins.count(failed.realm, Outcome::Failed),
         }
         let (account, session) = opened?;
         Ok(app.tokens.issue(account, &session, tokens)?)
@@ -181,7 +213,10 @@ impl Attempt {
         FailedLogin {
             address: self.address,
             realm: self.realm,
-            account: self.found.as_ref().map(|found| found.account.id),
+            account: self
+                .found
+                .as_ref()
+                .map(|Credentials { account, .. }| (account.id, account.disabled_at.is_some())),
         }
     }
 }

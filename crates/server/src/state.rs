@@ -17,11 +17,17 @@ use keyward_core::tokens::Tokens;
 use crate::address::TrustedProxies;
 use crate::hosts::Hosts;
 use crate::limits::Limits;
+use crate::logins::Logins;
 
 /// The services behind the router, shared: axum clones its state for every request, and one clone is
 /// cheaper than one of each service.
 #[derive(Clone)]
-pub struct App(Arc<Services>);
+pub struct App(Arc<Assembled>);
+
+struct Assembled {
+    services: Services,
+    logins: Logins,
+}
 
 /// The services behind the router.
 pub struct Services {
@@ -51,7 +57,10 @@ pub struct Services {
 
 impl From<Services> for App {
     fn from(services: Services) -> Self {
-        Self(Arc::new(services))
+        Self(Arc::new(Assembled {
+            services,
+            logins: Logins::new(),
+        }))
     }
 }
 
@@ -59,7 +68,14 @@ impl Deref for App {
     type Target = Services;
 
     fn deref(&self) -> &Services {
-        &self.0
+        &self.0.services
+    }
+}
+
+impl App {
+    /// The counters of logins.
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.0.logins
     }
 }
 

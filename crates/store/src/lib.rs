@@ -7,5 +7,6 @@ pub mod blobs;
 mod disk;
 pub mod folder;
 pub mod key_files;
+pub mod metrics;
 pub mod postgres;
 pub mod sqlite;

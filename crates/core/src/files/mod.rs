@@ -3,6 +3,7 @@
 //! Invariant: a file is visible only once all its bytes are durable: first the bytes, then the row
 //! that names them. Bytes that no row names are swept.
 
+mod measured;
 mod name;
 mod store;
 mod unfinished;
@@ -14,9 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, Stream};
+use futures_util::{StreamExt, TryStreamExt};
 
+pub(crate) use self::measured::METRICS;
+use self::measured::Measured;
 pub use self::name::{BadFileName, FileName};
 pub use self::store::{
     BlobReader, BlobWriter, Blobs, Finished, NewFile, NoRoom, Room, Store, Usage,
@@ -198,6 +201,7 @@ pub struct Files {
     random: Arc<dyn Random>,
     policy: Policy,
     unfinished: Arc<Unfinished>,
+    measured: Measured,
 }
 
 impl Files {
@@ -226,6 +230,7 @@ impl Files {
             random,
             policy,
             unfinished: Arc::new(Unfinished::new(policy.unfinished)),
+            measured: Measured::new(),
         }
     }
 
@@ -292,12 +297,18 @@ impl Files {
         file: &File,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Error> {
-        Ok(self
-            .blobs
-            .open(&file.blob)
-            .await?
-            .ok_or(Error::Unknown)?
-            .read(range))
+        let found = self.blobs.open(&file.blob).await?;
+        let bytes = found.ok_or(Error::Unknown)?.read(range);
+        let downloaded = self.measured.downloaded.clone();
+        Ok(bytes
+            .inspect_ok(move |bytes| downloaded.increment(bytes.len() as u64))
+            .boxed())
+    }
+
+    /// The bytes of all unfinished uploads.
+    #[must_use]
+    pub fn unfinished(&self) -> u64 {
+        self.unfinished.bytes()
     }
 
     /// The most that is in memory of a file that is read and not taken yet, in bytes.

@@ -54,6 +54,11 @@ impl Unfinished {
         }
     }
 
+    /// The bytes of all of them.
+    pub(super) fn bytes(&self) -> u64 {
+        self.counts().all
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -108,6 +108,7 @@ impl Upload {
                 Refused::Owner => self.files.no_room(NoRoom::Bytes),
             })?;
         self.digest.update(&chunk);
+        self.files.measured.uploaded.increment(length);
         Ok(self.writer.write(chunk).await?)
     }
 

@@ -11,15 +11,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::Counter;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::error::Fault;
+use crate::metrics::{Kind, Metric};
 
 /// What a request or an answer may take without a reservation, in bytes. The number of connections bounds it.
 pub const FREE: usize = 16 << 10;
 /// How long [`Account::reserve_soon`] waits for room.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+const REFUSED: Metric = Metric::new(
+    "keyward_memory_refused_total",
+    Kind::Counter,
+    &[],
+    "Requests and responses refused because the memory budget, or the share of their address, was used up.",
+);
+
+/// What is measured of the budget here.
+pub(crate) const METRICS: &[&Metric] = &[&REFUSED];
 
 /// The bytes that may wait for clients, in this process.
 #[derive(Debug)]
@@ -29,6 +41,7 @@ pub struct Budget {
     /// Woken whenever something is given back.
     returned: Notify,
     waiting: AtomicU32,
+    refused: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +72,7 @@ impl Budget {
             taken: Mutex::default(),
             returned: Notify::new(),
             waiting: AtomicU32::new(0),
+            refused: REFUSED.counter([]),
         })
     }
 
@@ -155,6 +169,13 @@ impl Account {
         Ok(reservation)
     }
 
+    /// As [`reserve`](Self::reserve), without counting a refusal.
+    fn try_reserve(&self, bytes: u64) -> Result<Reservation, Exhausted> {
+        let mut reservation = self.nothing();
+        reservation.take_to(bytes)?;
+        Ok(reservation)
+    }
+
     /// A reservation that holds nothing yet.
     #[must_use]
     pub fn nothing(&self) -> Reservation {
@@ -169,7 +190,7 @@ impl Account {
     /// # Errors
     /// [`Exhausted`] where there is none for ten seconds.
     pub async fn reserve_soon(&self, bytes: u64) -> Result<Reservation, Exhausted> {
-        if let Ok(reservation) = self.reserve(bytes) {
+        if let Ok(reservation) = self.try_reserve(bytes) {
             return Ok(reservation);
         }
         let _waiting = Waiting::begin(&self.budget.waiting);
@@ -177,13 +198,16 @@ impl Account {
             loop {
                 let mut returned = pin!(self.budget.returned.notified());
                 returned.as_mut().enable();
-                if let Ok(reservation) = self.reserve(bytes) {
+                if let Ok(reservation) = self.try_reserve(bytes) {
                     return reservation;
                 }
                 returned.await;
             }
         };
-        timeout(PATIENCE, room).await.map_err(|_| Exhausted)
+        timeout(PATIENCE, room).await.map_err(|_| {
+            self.budget.refused.increment(1);
+            Exhausted
+        })
     }
 
     /// Whether somebody waits for room that this account has a part in using up, so that whoever is slow should not
@@ -230,6 +254,14 @@ impl Reservation {
     /// # Errors
     /// [`Exhausted`] where there is no room now; it then holds what it held.
     pub fn grow_to(&mut self, bytes: u64) -> Result<(), Exhausted> {
+        let taken = self.take_to(bytes);
+        if taken.is_err() {
+            self.account.budget.refused.increment(1);
+        }
+        taken
+    }
+
+    fn take_to(&mut self, bytes: u64) -> Result<(), Exhausted> {
         if let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) {
             self.account.budget.take(self.account.address, more)?;
             self.bytes = bytes;

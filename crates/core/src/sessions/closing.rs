@@ -71,12 +71,14 @@ impl Sessions {
 
     /// Adds to the set the sessions that the store has just closed for this process. The feed will show them.
     pub(super) fn closed_in_store(&self, ids: &[SessionId], reason: Reason) {
+        self.measured.closed(ids.len(), reason);
         let moment = self.clock.monotonic();
         self.pending.written(&self.closed, ids, reason, moment);
     }
 
     /// Closes on this server the sessions that the store failed to close.
     pub(super) fn close_here(&self, ids: &[SessionId], reason: Reason, fault: &Fault) {
+        self.measured.closed(ids.len(), reason);
         for &id in ids {
             self.pending.close(&self.closed, id, reason);
             tracing::warn!(

@@ -48,19 +48,28 @@ impl Freshness {
 
     /// Whether a set that was consulted after `reading` was taken may decide alone.
     pub(super) fn is_fresh(&self, reading: Reading, clock: &dyn Clock) -> bool {
-        let Some(bound) = self.bound else {
-            return true;
-        };
-        clock
-            .monotonic()
-            .saturating_sub(Duration::from_micros(reading.0))
-            <= bound
+        match self.bound {
+            Some(bound) => reading.age(clock) <= bound,
+            None => true,
+        }
+    }
+
+    /// The age of the last complete reading.
+    pub(super) fn age(&self, clock: &dyn Clock) -> Duration {
+        self.reading().age(clock)
     }
 }
 
 /// The start of the reading that was the last one at some moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading(u64);
+
+impl Reading {
+    fn age(self, clock: &dyn Clock) -> Duration {
+        let begun_at = Duration::from_micros(self.0);
+        clock.monotonic().saturating_sub(begun_at)
+    }
+}
 
 #[cfg(test)]
 mod tests {

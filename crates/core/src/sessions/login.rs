@@ -70,6 +70,7 @@ impl Sessions {
             let hash = Some(password_hash.clone());
             let new = self.new_session(account.id, hash, lifetime, user_agent.clone());
             if let Some(session) = self.open_new(new).await? {
+                self.measured.opened(account.realm);
                 return Ok((account, session));
             }
             // The account was disabled, or its hash is another one now: the same password's, where another login

@@ -12,6 +12,7 @@ mod forget;
 mod freshness;
 mod ids;
 mod login;
+mod measured;
 mod password;
 mod pending;
 mod reason;
@@ -32,6 +33,8 @@ use self::freshness::Freshness;
 pub(crate) use self::freshness::Reading;
 use self::ids::Ids;
 pub use self::login::{Lifetime, LogIn};
+pub(crate) use self::measured::METRICS;
+use self::measured::Measured;
 pub use self::password::{Confirmed, PasswordChange};
 use self::pending::Pending;
 pub use self::reason::Reason;
@@ -157,6 +160,7 @@ pub struct Sessions {
     ids: Arc<Ids>,
     /// The last session that this process opened; 0 where there is none whose loss would be noticed by it.
     opened: Arc<AtomicI64>,
+    measured: Arc<Measured>,
 }
 
 impl Sessions {
@@ -188,6 +192,7 @@ impl Sessions {
             freshness: Arc::default(),
             ids: Arc::default(),
             opened: Arc::default(),
+            measured: Arc::new(Measured::new()),
         };
         sessions.catch_up().await?;
         Ok(sessions)
@@ -240,6 +245,18 @@ impl Sessions {
     #[must_use]
     pub fn closed(&self) -> &ClosedSessions {
         &self.closed
+    }
+
+    /// How old this process's list of closed sessions is: the time since the last complete reading of the feed began.
+    #[must_use]
+    pub fn feed_lag(&self) -> Duration {
+        self.freshness.age(&*self.clock)
+    }
+
+    /// How many sessions this process refuses alone, because their closures could not be written yet.
+    #[must_use]
+    pub fn unwritten_closures(&self) -> usize {
+        self.pending.unwritten()
     }
 
     /// Opens a session in the store.

@@ -91,6 +91,15 @@ impl Pending {
         self.lock().clear();
     }
 
+    /// How many the store has not acknowledged.
+    pub(super) fn unwritten(&self) -> usize {
+        let pending = self.lock();
+        let unwritten = pending
+            .values()
+            .filter(|closure| closure.written_at.is_none());
+        unwritten.count()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, Closure>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

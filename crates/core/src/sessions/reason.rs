@@ -18,6 +18,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Logout,
+        Self::Replay,
+        Self::PasswordChanged,
+        Self::AccountDisabled,
+        Self::Operator,
+        Self::Recovered,
+    ];
+
     /// The name stored and logged.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -5,6 +5,7 @@
 
 mod claims;
 mod issue;
+mod measured;
 mod principal;
 mod refresh;
 mod revoke;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use keyward_jose::jws::{self, EncodedHeader};
 
+pub(crate) use self::measured::METRICS;
+use self::measured::Measured;
 pub use self::principal::{Principal, Subject};
 use crate::accounts::{self, Account, Accounts};
 use crate::clock::Clock;
@@ -128,6 +131,7 @@ struct Inner {
     random: Arc<dyn Random>,
     access_header: EncodedHeader,
     refresh_header: EncodedHeader,
+    measured: Measured,
 }
 
 impl Tokens {
@@ -155,6 +159,7 @@ impl Tokens {
             sessions,
             clock,
             random,
+            measured: Measured::new(),
         })))
     }
 }

@@ -11,6 +11,18 @@ impl Tokens {
     /// # Errors
     /// [`Error::Invalid`]; the store's.
     pub async fn refresh(&self, token: &str) -> Result<Issued, Error> {
+        let rotated = self.rotate(token).await;
+        self.0.measured.refreshed(&rotated);
+        match rotated? {
+            Rotation::Rotated(session) | Rotation::Repeated(session) => {
+                let account = enabled(self.0.accounts.find(session.account).await?)?;
+                self.issue(account, &session, TokenSet::AccessAndRefresh)
+            }
+            Rotation::Replayed(_) | Rotation::Refused => Err(Error::Invalid),
+        }
+    }
+
+    async fn rotate(&self, token: &str) -> Result<Rotation, Error> {
         let (session, counter) = self.verify_refresh(token)?;
         let policy = &self.0.policy;
         let rotate = Rotate {
@@ -20,12 +32,6 @@ impl Tokens {
             ttl: policy.refresh_ttl,
             grace: policy.refresh_grace,
         };
-        match self.0.sessions.rotate(rotate).await? {
-            Rotation::Rotated(session) | Rotation::Repeated(session) => {
-                let account = enabled(self.0.accounts.find(session.account).await?)?;
-                self.issue(account, &session, TokenSet::AccessAndRefresh)
-            }
-            Rotation::Replayed(_) | Rotation::Refused => Err(Error::Invalid),
-        }
+        Ok(self.0.sessions.rotate(rotate).await?)
     }
 }

@@ -10,6 +10,7 @@ use super::{Error, Principal, Subject, Tokens, claims};
 use crate::accounts::{Account, Realm};
 use crate::clock::Timestamp;
 use crate::id::SessionId;
+use crate::metrics::Stopwatch;
 use crate::sessions::{Reading, Tag};
 
 /// What a token of ours never exceeds.
@@ -24,9 +25,14 @@ impl Tokens {
     /// # Errors
     /// [`Error::Invalid`]; the store's where it had to be asked.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
+        let took = Stopwatch::start();
         let reading = self.0.sessions.reading();
-        let principal = self.check(token)?;
-        self.stands(principal, reading).await
+        let checked = match self.check(token) {
+            Ok(principal) => self.stands(principal, reading).await,
+            Err(error) => Err(error),
+        };
+        self.0.measured.checked(took, &checked);
+        checked
     }
 
     /// Checks once more, without the token, that a principal may act: after a wait for the client, in which the token

@@ -1,6 +1,7 @@
 //! `keyward serve`: one server on one data folder, from start to a clean stop.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -84,10 +85,7 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     let mut signals = Signals::listen()?;
     let metrics = Metrics::install(settings.metrics)?;
     let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
-    let listen = settings.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| {
-        format!("cannot listen on {listen}: stop what does, or name another with --listen")
-    })?;
+    let listener = listen(settings.listen).await?;
     let metrics = match metrics {
         Some(metrics) => metrics.bind().await?,
         None => None,
@@ -110,7 +108,8 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     };
     let site = site(&app, &router);
     let (engine, files) = (data.engine.name(), storage.name());
-    let sources = Sources::new(&app, engine, files);
+    let min_free = settings.storage.min_free();
+    let sources = Sources::new(&app, &data, files, folder.path().to_owned(), min_free);
     let metrics = metrics.map(|metrics| metrics.serve(sources, stopped.clone()));
     let serving = serve::run(listener, site, settings.serve, settings.proxies, stopped);
     let mut server =
@@ -141,6 +140,12 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     data.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: stop what does, or name another with --listen")
+    })
 }
 
 /// Why the disk can be trusted no more, once that is so.

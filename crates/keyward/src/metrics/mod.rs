@@ -37,11 +37,16 @@ const BUILD: Metric = Metric::new(
 
 /// Everything that this program measures.
 fn metrics() -> impl Iterator<Item = &'static Metric> {
-    [&BUILD]
+    let of_program = [&[&BUILD], collect::METRICS, process::METRICS];
+    let of_crates = [
+        keyward_core::METRICS,
+        keyward_store::metrics::METRICS,
+        &[keyward_server::metrics::METRICS],
+    ];
+    let lists = of_program
         .into_iter()
-        .chain(collect::METRICS.iter().copied())
-        .chain(process::METRICS.iter().copied())
-        .chain(keyward_server::metrics::METRICS.iter().copied())
+        .chain(of_crates.into_iter().flatten().copied());
+    lists.flatten().copied()
 }
 
 /// An installed recorder, and where its metrics are to be served.

@@ -34,6 +34,14 @@ impl Storage {
             Self::S3(options) => Some(options),
         }
     }
+
+    /// How many bytes uploads must leave free on the disk of the data folder.
+    pub(crate) fn min_free(&self) -> u64 {
+        match self {
+            Self::DataDir { min_free } => *min_free,
+            Self::S3(_) => 0,
+        }
+    }
 }
 
 pub(super) fn read(

@@ -4,8 +4,10 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use reqwest::Client;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::postgres::{Cable, Database, State};
 use crate::server::{Server, keyward_with};
 
 /// Serve metrics on a free port, which the log names.
@@ -156,5 +158,193 @@ async fn a_taken_port_keeps_a_server_from_starting_only_if_it_was_chosen() {
     assert_eq!(
         second.get("/health/ready").send().await.unwrap().status(),
         200
+    );
+}
+
+/// Asserts the values of these series, each of which is there.
+#[track_caller]
+fn assert_values(text: &str, expected: &[(&str, f64)]) {
+    for (series, expected) in expected {
+        assert_eq!(
+            value(text, &format!("{series} ")),
+            *expected,
+            "{series}\n{text}"
+        );
+    }
+}
+
+/// Logs in, rightly and wrongly, refreshes a token twice, and logs out.
+async fn use_accounts(server: &Server) {
+    server.register("alice", "secret").await;
+    server.log_in("alice", "secret").await;
+    for (name, password) in [("alice", "wrong"), ("nobody", "secret"), ("alice", "wrong")] {
+        assert_eq!(server.try_log_in(name, password).await.status(), 401);
+    }
+    let pair = json!({"username": "alice", "password": "secret"});
+    let login = server.post("/api/v1/authentication/login").json(&pair);
+    let login: Value = login.send().await.unwrap().json().await.unwrap();
+    let refresh = login["refresh_token"].as_str().unwrap();
+    for (token, status) in [(refresh, 200), (refresh, 401), ("none", 401)] {
+        let request = server
+            .post("/api/v1/authentication/refresh")
+            .bearer_auth(token);
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
+    let token = server.log_in("alice", "secret").await;
+    assert_eq!(server.status_for(&token).await, 200);
+    let log_out = server
+        .post("/api/v1/authentication/logout")
+        .bearer_auth(&token);
+    assert_eq!(log_out.send().await.unwrap().status(), 204);
+    assert_eq!(server.status_for(&token).await, 401);
+    assert_eq!(server.try_log_in("alice", "secret").await.status(), 200);
+    assert_eq!(server.try_log_in("alice", "secret").await.status(), 429);
+}
+
+#[tokio::test]
+async fn logins_refreshes_and_sessions_are_counted_by_what_came_of_them() {
+    let folder = TempDir::new().unwrap();
+    let env = [
+        ON,
+        ("KEYWARD_LIMITS__ENABLED", "true"),
+        ("KEYWARD_LIMITS__LOGINS_PER_ACCOUNT", "6"),
+    ];
+    let server = Server::start_with(folder.path(), "", &env);
+    use_accounts(&server).await;
+    let text = scrape(&server).await;
+    assert_values(
+        &text,
+        &[
+            (r#"keyward_logins_total{realm="default",result="ok"}"#, 4.0),
+            (
+                r#"keyward_logins_total{realm="default",result="wrong_password"}"#,
+                2.0,
+            ),
+            (
+                r#"keyward_logins_total{realm="default",result="unknown_name"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_logins_total{realm="default",result="limited"}"#,
+                1.0,
+            ),
+            (r#"keyward_logins_total{realm="ops",result="ok"}"#, 0.0),
+            (
+                r#"keyward_limit_exceeded_total{limit="logins_per_account"}"#,
+                1.0,
+            ),
+            (r#"keyward_token_refreshes_total{result="rotated"}"#, 1.0),
+            (r#"keyward_token_refreshes_total{result="reused"}"#, 1.0),
+            (r#"keyward_token_refreshes_total{result="refused"}"#, 1.0),
+            (r#"keyward_sessions_opened_total{realm="default"}"#, 4.0),
+            (r#"keyward_sessions_closed_total{reason="replay"}"#, 1.0),
+            (r#"keyward_sessions_closed_total{reason="logout"}"#, 1.0),
+            (
+                r#"keyward_token_check_duration_seconds_count{result="valid"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_token_check_duration_seconds_count{result="invalid"}"#,
+                1.0,
+            ),
+            ("keyward_closed_sessions", 2.0),
+            ("keyward_unwritten_closures", 0.0),
+            ("keyward_database_went_back_total", 0.0),
+            // One to register, seven to check.
+            ("keyward_password_hash_duration_seconds_count", 8.0),
+            ("keyward_password_queue_wait_seconds_count", 8.0),
+            ("keyward_password_queue_length", 0.0),
+        ],
+    );
+    // A commit for each write, since none waited for another.
+    let commits = value(&text, "keyward_sqlite_commit_duration_seconds_count ");
+    let writes = value(&text, "keyward_sqlite_commit_writes_sum ");
+    assert!(commits >= 8.0 && writes >= commits, "{commits} {writes}");
+    assert!(value(&text, "keyward_revocation_feed_lag_seconds ") < 30.0);
+}
+
+#[tokio::test]
+async fn bytes_of_files_are_counted_and_the_reserve_of_the_disk_is_shown() {
+    let folder = TempDir::new().unwrap();
+    let env = [ON, ("KEYWARD_FILES__MIN_FREE", "1MiB")];
+    let server = Server::start_with(folder.path(), "", &env);
+    let form = json!({"username": "operator", "password": "secret"});
+    let sign_up = server.post("/ops/signup").json(&form).send().await.unwrap();
+    assert_eq!(sign_up.status(), 201);
+    let token = server.post("/ops/login").json(&form).send().await.unwrap();
+    let token = token.text().await.unwrap();
+    let part = reqwest::multipart::Part::bytes(vec![7; 100_000]).file_name("a.bin");
+    let upload = server.post("/ops/upload").bearer_auth(&token);
+    let upload = upload.multipart(reqwest::multipart::Form::new().part("request_file", part));
+    assert_eq!(upload.send().await.unwrap().status(), 201);
+    let text = scrape(&server).await;
+    assert_values(
+        &text,
+        &[
+            (
+                r#"keyward_file_bytes_total{direction="uploaded"}"#,
+                100_000.0,
+            ),
+            (r#"keyward_file_bytes_total{direction="downloaded"}"#, 0.0),
+            ("keyward_unfinished_upload_bytes", 0.0),
+            ("keyward_disk_reserve_bytes", f64::from(1 << 20)),
+        ],
+    );
+    assert!(value(&text, "keyward_disk_free_bytes ") > f64::from(1 << 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgresql_the_pool_is_measured_and_a_server_that_is_cut_off_is_not_ready() {
+    let Some(database) = Database::create().await else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    let cable = Cable::lay(&database).await;
+    let env = [ON, ("KEYWARD_DATABASE", cable.url.as_str())];
+    let server = Server::start_with(folder.path(), "", &env);
+    server.register("alice", "secret").await;
+    server.log_in("alice", "secret").await;
+    let text = scrape(&server).await;
+    let connections = |state| {
+        value(
+            &text,
+            &format!(r#"keyward_postgres_connections{{state="{state}"}} "#),
+        )
+    };
+    assert!(connections("idle") >= 1.0, "{text}");
+    assert!(
+        connections("idle") + connections("busy")
+            <= value(&text, "keyward_postgres_max_connections ")
+    );
+    let works = value(&text, "keyward_postgres_work_duration_seconds_count ");
+    assert!(
+        works >= 4.0 && value(&text, "keyward_postgres_wait_seconds_count ") >= works,
+        "{works}"
+    );
+    assert_values(
+        &text,
+        &[("keyward_ready", 1.0), ("keyward_postgres_waiting", 0.0)],
+    );
+    assert!(
+        !text.contains("keyward_sqlite") && !text.contains("keyward_redis"),
+        "{text}"
+    );
+    cable.turn(State::Cut);
+    assert_eq!(server.try_log_in("alice", "secret").await.status(), 503);
+    let text = scrape(&server).await;
+    let failures = text
+        .lines()
+        .filter(|line| line.starts_with("keyward_postgres_failures_total"));
+    let failures = failures.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap());
+    assert!(failures.sum::<f64>() >= 1.0, "{text}");
+    assert_values(
+        &text,
+        &[
+            ("keyward_ready", 0.0),
+            (
+                r#"keyward_logins_total{realm="default",result="failed"}"#,
+                1.0,
+            ),
+        ],
     );
 }

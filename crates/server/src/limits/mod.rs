@@ -20,7 +20,9 @@ use governor::{Quota, RateLimiter};
 use keyward_core::accounts::Realm;
 use keyward_core::clock::Clock;
 use keyward_core::id::AccountId;
+use keyward_core::metrics::{Kind, Metric};
 use keyward_core::tokens::Subject;
+use metrics::Counter;
 
 pub use self::list::{Limit, Policy, Scope};
 use self::shared::Shared;
@@ -29,6 +31,14 @@ use crate::address::networks;
 
 /// How many times the budget of an IPv6 /64 its /48 has. Whoever has a /48 has 65,536 networks of a /64.
 const WIDE: u32 = 16;
+
+/// What is measured of limits.
+pub(crate) const EXCEEDED: Metric = Metric::new(
+    "keyward_limit_exceeded_total",
+    Kind::Counter,
+    &["limit"],
+    "Requests refused by a rate limit.",
+);
 
 /// A limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +78,7 @@ impl Limits {
                     Scope::Account => None,
                     Scope::Network | Scope::NetworkHere => buckets(a_minute.saturating_mul(WIDE)),
                 },
+                exceeded: EXCEEDED.counter([limit.name()]),
             }
         };
         Self {
@@ -102,7 +113,20 @@ impl Limits {
     /// [`Exceeded`].
     pub async fn count<'k>(&self, limit: Limit, key: impl Into<Key<'k>>) -> Result<(), Exceeded> {
         let limiter = &self.limiters[limit as usize];
-        match key.into() {
+        let counted = self.charge_all(limit, limiter, key.into()).await;
+        if counted.is_err() {
+            limiter.exceeded.increment(1);
+        }
+        counted
+    }
+
+    async fn charge_all(
+        &self,
+        limit: Limit,
+        limiter: &Limiter,
+        key: Key<'_>,
+    ) -> Result<(), Exceeded> {
+        match key {
             Key::Address(address) => {
                 let (narrow, wide) = networks(address);
                 self.charge(limit, &limiter.narrow, &Key::Address(narrow))
@@ -179,6 +203,7 @@ struct Limiter {
     narrow: Option<Buckets>,
     /// By IPv6 /48.
     wide: Option<Buckets>,
+    exceeded: Counter,
 }
 
 struct Buckets {

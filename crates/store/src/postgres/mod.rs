@@ -15,6 +15,7 @@ mod feed;
 mod files;
 mod health;
 mod keys;
+mod measured;
 mod migrate;
 mod pool;
 mod sessions;
@@ -27,6 +28,8 @@ use keyward_core::error::Source;
 pub use self::address::BadUrl;
 pub use self::durability::{Durability, durability};
 pub use self::feed::ClosureFeed;
+pub(crate) use self::measured::METRICS;
+pub use self::pool::PoolStatus;
 use address::Address;
 use connect::Connector;
 use pool::Pool;
@@ -188,6 +191,12 @@ impl Postgres {
     #[must_use]
     pub fn follow_closures(&self) -> ClosureFeed {
         ClosureFeed::start(self.connector.clone(), self.tells, self.options.poll)
+    }
+
+    /// The connections at present.
+    #[must_use]
+    pub fn pool_status(&self) -> PoolStatus {
+        self.pool.status()
     }
 
     /// Takes no more work, and closes each connection when it is idle.

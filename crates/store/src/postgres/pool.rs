@@ -8,6 +8,7 @@ use deadpool_postgres::{ClientWrapper, Transaction};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use keyward_core::error::{Fault, Source};
+use keyward_core::metrics::Stopwatch;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Row;
@@ -16,6 +17,7 @@ use tokio_postgres::types::ToSql;
 use super::Options;
 use super::connect::{Connector, pause};
 use super::error::Error;
+use super::measured::Measured;
 
 /// How often work is tried, within its deadline.
 const ATTEMPTS: u32 = 64;
@@ -27,6 +29,20 @@ pub(super) struct Pool {
     pool: deadpool::managed::Pool<Connector>,
     places: Semaphore,
     options: Options,
+    measured: Measured,
+}
+
+/// The connections of a pool at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// How many there may be.
+    pub most: usize,
+    /// How many are at work.
+    pub busy: usize,
+    /// How many wait for work.
+    pub idle: usize,
+    /// How much work waits for a connection.
+    pub waiting: usize,
 }
 
 impl Pool {
@@ -37,7 +53,18 @@ impl Pool {
                 .build()?,
             places: Semaphore::new(options.connections.saturating_add(options.queue)),
             options,
+            measured: Measured::new(),
         })
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        PoolStatus {
+            most: status.max_size,
+            busy: status.size.saturating_sub(status.available),
+            idle: status.available,
+            waiting: status.waiting,
+        }
     }
 
     pub(super) fn close(&self) {
@@ -120,19 +147,21 @@ impl Pool {
         args: &A,
         work: for<'c> fn(&'c mut ClientWrapper, &'c A) -> BoxFuture<'c, Result<T, Error>>,
     ) -> Result<T, Fault> {
-        let _place = self
-            .places
-            .try_acquire()
-            .map_err(|_| Fault::Unavailable("more wait for the database than may".into()))?;
+        let _place = self.places.try_acquire().map_err(|_| {
+            self.measured.queue_full.increment(1);
+            Fault::Unavailable("more wait for the database than may".into())
+        })?;
         let deadline = Instant::now() + self.options.patience;
         let mut attempt = 1;
         loop {
             let mut db = self.lease(deadline).await?;
+            let took = Stopwatch::start();
             let Ok(done) = timeout_at(deadline, work(&mut db, args)).await else {
                 // The connection still waits for a result that nobody will read.
                 drop(Object::take(db));
-                return Err(late());
+                return Err(self.late());
             };
+            took.record(&self.measured.duration);
             let error = match done {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
@@ -145,6 +174,7 @@ impl Pool {
                 || attempt == ATTEMPTS
                 || timeout_at(deadline, pause).await.is_err()
             {
+                self.measured.error.increment(1);
                 return Err(error.into_fault());
             }
             attempt += 1;
@@ -153,18 +183,29 @@ impl Pool {
 
     async fn lease(&self, deadline: Instant) -> Result<Object<Connector>, Fault> {
         // Nobody queues for a database that is unreachable. Work that already has a connection goes on.
-        if self.pool.status().available == 0 {
-            self.pool.manager().check().map_err(Fault::Unavailable)?;
+        let unreachable = |cause| {
+            self.measured.unreachable.increment(1);
+            Err(Fault::Unavailable(cause))
+        };
+        if self.pool.status().available == 0
+            && let Err(cause) = self.pool.manager().check()
+        {
+            return unreachable(cause);
         }
+        let waited = Stopwatch::start();
         match timeout_at(deadline, self.pool.get()).await {
-            Ok(Ok(db)) => Ok(db),
-            Ok(Err(PoolError::Backend(cause))) => Err(Fault::Unavailable(cause)),
-            Ok(Err(other)) => Err(Fault::Unavailable(other.to_string().into())),
-            Err(_) => Err(late()),
+            Ok(Ok(db)) => {
+                waited.record(&self.measured.wait);
+                Ok(db)
+            }
+            Ok(Err(PoolError::Backend(cause))) => unreachable(cause),
+            Ok(Err(other)) => unreachable(other.to_string().into()),
+            Err(_) => Err(self.late()),
         }
     }
-}
 
-fn late() -> Fault {
-    Fault::Unavailable("the database did not answer in time".into())
+    fn late(&self) -> Fault {
+        self.measured.late.increment(1);
+        Fault::Unavailable("the database did not answer in time".into())
+    }
 }

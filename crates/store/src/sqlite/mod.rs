@@ -9,6 +9,7 @@ mod customers;
 mod epoch;
 mod files;
 mod health;
+mod measured;
 mod migrate;
 #[cfg(test)]
 mod plans;
@@ -29,6 +30,7 @@ use keyward_core::error::{Fault, Source, chain};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub(crate) use self::measured::METRICS;
 pub use self::snapshot::{Bytes, Figures, compare_bytes, find_namespace, look_over};
 use files::blob;
 use readers::Readers;
@@ -184,6 +186,12 @@ impl Sqlite {
             return Err(format!("the database is at version {version}"));
         }
         Ok(())
+    }
+
+    /// How many writes wait for the writer.
+    #[must_use]
+    pub fn waiting_writes(&self) -> usize {
+        self.writer.waiting()
     }
 
     /// How many commits the writer has made. The number is lower than that of writes when writes shared a commit.

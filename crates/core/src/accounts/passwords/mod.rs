@@ -17,11 +17,16 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use tokio::sync::oneshot;
 
+use crate::metrics::Stopwatch;
 use crate::random::Random;
 use crate::secret::{Password, SecretText};
 
 mod foreign;
 mod format;
+mod measured;
+
+pub(crate) use self::measured::METRICS;
+use self::measured::Measured;
 
 /// The longest stored hash that is looked at, in bytes.
 const LONGEST: usize = 1_024;
@@ -73,9 +78,10 @@ pub struct Busy;
 /// The hashing threads. They end when the last clone is dropped.
 #[derive(Clone)]
 pub struct Passwords {
-    queue: SyncSender<Job>,
+    queue: SyncSender<Queued>,
     random: Arc<dyn Random>,
     work: Arc<Work>,
+    measured: Measured,
 }
 
 /// How much work checks take, in blocks of 1 KiB that Argon2 fills.
@@ -86,6 +92,9 @@ struct Work {
     /// What has been done since the start.
     done: AtomicU64,
 }
+
+/// A job, and how long it has waited.
+struct Queued(Job, Stopwatch);
 
 enum Job {
     Hash(Password, [u8; format::SALT], oneshot::Sender<SecretText>),
@@ -109,10 +118,11 @@ impl Passwords {
         }
         let (queue, jobs) = sync_channel(policy.queue);
         let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::<Work>::default());
+        let measured = Measured::new();
         work.of_a_check
             .store(format::work(&params), Ordering::Relaxed);
         for index in 0..policy.threads {
-            let worker = Worker::new(params.clone(), Arc::clone(&work));
+            let worker = Worker::new(params.clone(), Arc::clone(&work), measured.clone());
             let jobs = Arc::clone(&jobs);
             thread::Builder::new()
                 .name(format!("hash-{index}"))
@@ -122,6 +132,7 @@ impl Passwords {
             queue,
             random,
             work,
+            measured,
         })
     }
 
@@ -171,9 +182,15 @@ impl Passwords {
 
     async fn run<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Busy> {
         let (sender, answer) = oneshot::channel();
-        match self.queue.try_send(job(sender)) {
+        // Before a thread can take it.
+        self.measured.length.increment(1);
+        match self.queue.try_send(Queued(job(sender), Stopwatch::start())) {
             Ok(()) => answer.await.map_err(|_| Busy),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Busy),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.measured.length.decrement(1);
+                self.measured.refused.increment(1);
+                Err(Busy)
+            }
         }
     }
 }
@@ -191,37 +208,45 @@ struct Worker {
     params: Params,
     memory: Vec<Block>,
     work: Arc<Work>,
+    measured: Measured,
 }
 
 impl Worker {
-    fn new(params: Params, work: Arc<Work>) -> Self {
+    fn new(params: Params, work: Arc<Work>, measured: Measured) -> Self {
         Self {
             params,
             memory: Vec::new(),
             work,
+            measured,
         }
     }
 
-    fn run(mut self, jobs: &Mutex<Receiver<Job>>) {
+    fn run(mut self, jobs: &Mutex<Receiver<Queued>>) {
         yield_to_others();
         loop {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(Queued(job, waited)) = job else {
+                return;
+            };
+            self.measured.length.decrement(1);
+            waited.record(&self.measured.wait);
+            let took = Stopwatch::start();
             match job {
                 // Whoever asked may have gone: then nobody pays for the hash.
-                Ok(Job::Hash(_, _, answer)) if answer.is_closed() => {}
-                Ok(Job::Verify(_, _, answer)) if answer.is_closed() => {}
-                Ok(Job::Hash(password, salt, answer)) => {
+                Job::Hash(_, _, answer) if answer.is_closed() => continue,
+                Job::Verify(_, _, answer) if answer.is_closed() => continue,
+                Job::Hash(password, salt, answer) => {
                     if let Some(hash) = self.hash(&password, &salt) {
                         // A receiver that has gone has nothing to be told.
                         let _ = answer.send(hash);
                     }
                 }
-                Ok(Job::Verify(password, hash, answer)) => {
+                Job::Verify(password, hash, answer) => {
                     let hash = hash.as_ref().map(SecretText::expose);
                     let _ = answer.send(self.check(&password, hash));
                 }
-                Err(_) => return,
             }
+            took.record(&self.measured.duration);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argon2::Params;
 
-use super::{Busy, Passwords, Policy, Verdict, Worker};
+use super::{Busy, Measured, Passwords, Policy, Verdict, Worker};
 use crate::random::SeededRandom;
 use crate::secret::{Password, SecretText};
 
@@ -198,7 +198,7 @@ async fn what_does_not_fit_into_the_queue_is_refused_at_once() {
 #[test]
 fn memory_that_a_costly_hash_needed_is_given_back() {
     let params = Params::new(64, 1, 1, None).expect("parameters");
-    let mut worker = Worker::new(params, Arc::default());
+    let mut worker = Worker::new(params, Arc::default(), Measured::new());
     let tag = "A".repeat(43);
     let stored = format!("$argon2d$v=19$m=8192,t=1,p=2$c2FsdHNhbHRzYWx0${tag}");
     assert_eq!(worker.check(&password("x"), Some(&stored)), Verdict::Wrong);

@@ -174,7 +174,7 @@ async fn log_in(
     };
     let attempt = Attempt::begin(app, client, form).await?;
     if !attempt.is_known() {
-        attempt.failed().log();
+        attempt.failed().report(app.logins());
         return Err(unknown_username().into());
     }
     let issued = attempt.finish(app, TokenSet::Access).await;

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Options;
+use super::measured::Measured;
 use job::Write;
 pub(super) use job::in_savepoint;
 use thread::{Failed, Message, Thread};
@@ -30,11 +31,13 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
     failure: watch::Receiver<Option<String>>,
     commits: Arc<AtomicU64>,
+    measured: Measured,
 }
 
 impl Writer {
     /// Starts the thread on a connection that has a write-ahead log.
     pub(super) fn start(mut db: Connection, options: Options) -> Result<Self, Error> {
+        let measured = Measured::new();
         let (sender, receiver) = mpsc::channel(options.queue);
         let (failed, failure) = watch::channel(None);
         let commits = Arc::new(AtomicU64::new(0));
@@ -53,6 +56,7 @@ impl Writer {
             failed: Failed(failed),
             log_pages,
             checkpointed: 0,
+            measured: measured.clone(),
         };
         let thread = Builder::new()
             .name("keyward-writer".into())
@@ -63,6 +67,7 @@ impl Writer {
             thread: Some(thread),
             failure,
             commits,
+            measured,
         })
     }
 
@@ -99,6 +104,7 @@ impl Writer {
         match sent {
             Some(Ok(())) => {}
             Some(Err(TrySendError::Full(_))) => {
+                self.measured.refused.increment(1);
                 return Err(Fault::Unavailable("too many writes are waiting".into()));
             }
             Some(Err(TrySendError::Closed(_))) | None => {
@@ -138,6 +144,12 @@ impl Writer {
             // The thread ended as intended.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// How many writes wait for the thread.
+    pub(super) fn waiting(&self) -> usize {
+        let queue = self.queue.as_ref();
+        queue.map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
     pub(super) fn commits(&self) -> u64 {

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
 use keyward_core::error::chain;
+use keyward_core::metrics::Stopwatch;
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::super::measured::Measured;
 use super::job::{Failure, Job, Meaning};
 
 /// The pages by which the log grows before it is copied into the database.
@@ -39,6 +41,7 @@ pub(super) struct Thread {
     pub(super) log_pages: Arc<AtomicI32>,
     /// How far the log had grown when it was last copied into the database.
     pub(super) checkpointed: i32,
+    pub(super) measured: Measured,
 }
 
 impl Thread {
@@ -123,7 +126,10 @@ impl Thread {
                 _ => jobs.extend(self.next(ran, closing)),
             }
         }
+        let took = Stopwatch::start();
         let Err(error) = self.execute("COMMIT") else {
+            took.record(&self.measured.sync);
+            self.measured.writes.record(ran as f64);
             return Ok(());
         };
         let mut failure = Failure::of_sync(&error);

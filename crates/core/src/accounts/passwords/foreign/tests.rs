@@ -5,7 +5,7 @@ use std::sync::Arc;
 use argon2::Params;
 use proptest::prelude::*;
 
-use super::super::{Passwords, Policy, Verdict, Worker, is_known_format};
+use super::super::{Measured, Passwords, Policy, Verdict, Worker, is_known_format};
 use crate::random::SeededRandom;
 use crate::secret::{Password, SecretText};
 
@@ -321,7 +321,7 @@ proptest! {
         let place = place.index(stored.len());
         let changed = format!("{}{other}{}", &stored[..place], &stored[place + 1..]);
         prop_assume!(changed != *stored);
-        let mut worker = Worker::new(Params::new(64, 1, 1, None).expect("parameters"), Arc::default());
+        let mut worker = Worker::new(Params::new(64, 1, 1, None).expect("parameters"), Arc::default(), Measured::new());
         let password = Password::new(word(owner)).expect("password");
         prop_assert_eq!(worker.check(&password, Some(&changed)), Verdict::Wrong, "{}", changed);
     }

@@ -1,0 +1,53 @@
+//! What is measured of hashing.
+
+use metrics::{Counter, Gauge, Histogram};
+
+use crate::metrics::{Kind, Metric, WAITS};
+
+const LENGTH: Metric = Metric::new(
+    "keyward_password_queue_length",
+    Kind::Gauge,
+    &[],
+    "Hashes that wait for a thread.",
+);
+const WAIT: Metric = Metric::new(
+    "keyward_password_queue_wait_seconds",
+    Kind::Histogram(WAITS),
+    &[],
+    "How long a hash waited for a thread.",
+);
+const REFUSED: Metric = Metric::new(
+    "keyward_password_queue_refused_total",
+    Kind::Counter,
+    &[],
+    "Hashes refused because the queue was full (passwords.queue).",
+);
+const DURATION: Metric = Metric::new(
+    "keyward_password_hash_duration_seconds",
+    Kind::Histogram(WAITS),
+    &[],
+    "How long a thread took for a hash or for the check of a password.",
+);
+
+/// What is measured of hashing.
+pub(crate) const METRICS: &[&Metric] = &[&LENGTH, &WAIT, &REFUSED, &DURATION];
+
+/// The handles of these metrics.
+#[derive(Clone)]
+pub(super) struct Measured {
+    pub(super) length: Gauge,
+    pub(super) wait: Histogram,
+    pub(super) refused: Counter,
+    pub(super) duration: Histogram,
+}
+
+impl Measured {
+    pub(super) fn new() -> Self {
+        Self {
+            length: LENGTH.gauge([]),
+            wait: WAIT.histogram([]),
+            refused: REFUSED.counter([]),
+            duration: DURATION.histogram([]),
+        }
+    }
+}

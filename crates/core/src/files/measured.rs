@@ -1,0 +1,31 @@
+//! What is measured of files.
+
+use metrics::Counter;
+
+use crate::metrics::{Kind, Metric};
+
+const BYTES: Metric = Metric::new(
+    "keyward_file_bytes_total",
+    Kind::Counter,
+    &["direction"],
+    "Bytes of files that were uploaded, or read for a download.",
+);
+
+/// What is measured of files here.
+pub(crate) const METRICS: &[&Metric] = &[&BYTES];
+
+/// The handles of these metrics.
+#[derive(Clone)]
+pub(super) struct Measured {
+    pub(super) uploaded: Counter,
+    pub(super) downloaded: Counter,
+}
+
+impl Measured {
+    pub(super) fn new() -> Self {
+        Self {
+            uploaded: BYTES.counter(["uploaded"]),
+            downloaded: BYTES.counter(["downloaded"]),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What is measured of sessions.
+
+use metrics::Counter;
+
+use super::Reason;
+use crate::accounts::Realm;
+use crate::metrics::{Kind, Metric};
+
+const OPENED: Metric = Metric::new(
+    "keyward_sessions_opened_total",
+    Kind::Counter,
+    &["realm"],
+    "Sessions opened by this server.",
+);
+const CLOSED: Metric = Metric::new(
+    "keyward_sessions_closed_total",
+    Kind::Counter,
+    &["reason"],
+    "Sessions closed by this server before their end.",
+);
+
+/// What is measured of sessions.
+pub(crate) const METRICS: &[&Metric] = &[&OPENED, &CLOSED];
+
+/// The handles of these metrics.
+pub(super) struct Measured {
+    opened: [Counter; Realm::ALL.len()],
+    closed: [Counter; Reason::ALL.len()],
+}
+
+impl Measured {
+    pub(super) fn new() -> Self {
+        Self {
+            opened: Realm::ALL.map(|realm| OPENED.counter([realm.name()])),
+            closed: Reason::ALL.map(|reason| CLOSED.counter([reason.name()])),
+        }
+    }
+
+    pub(super) fn opened(&self, realm: Realm) {
+        self.opened[realm as usize].increment(1);
+    }
+
+    pub(super) fn closed(&self, count: usize, reason: Reason) {
+        self.closed[reason as usize].increment(count as u64);
+    }
+}

@@ -1,0 +1,66 @@
+//! What is measured of tokens.
+
+use metrics::{Counter, Histogram};
+
+use super::Error;
+use crate::metrics::{COMPUTATIONS, Kind, Metric, Stopwatch};
+use crate::sessions::Rotation;
+
+const CHECKS: Metric = Metric::new(
+    "keyward_token_check_duration_seconds",
+    Kind::Histogram(COMPUTATIONS),
+    &["result"],
+    "Time to check an access token, with the database if it had to be asked.",
+);
+const REFRESHES: Metric = Metric::new(
+    "keyward_token_refreshes_total",
+    Kind::Counter,
+    &["result"],
+    "Refresh tokens presented.",
+);
+
+/// What is measured of tokens.
+pub(crate) const METRICS: &[&Metric] = &[&CHECKS, &REFRESHES];
+
+/// What comes of a refresh token: it is traded, is repeated within its grace, is reused, which closes its session, is
+/// not valid, or could not be traded.
+const RESULTS: [&str; 5] = ["rotated", "repeated", "reused", "refused", "failed"];
+
+/// The handles of these metrics.
+pub(super) struct Measured {
+    valid: Histogram,
+    invalid: Histogram,
+    failed: Histogram,
+    refreshes: [Counter; RESULTS.len()],
+}
+
+impl Measured {
+    pub(super) fn new() -> Self {
+        let checks = |result: &'static str| CHECKS.histogram([result.into()]);
+        Self {
+            valid: checks("valid"),
+            invalid: checks("invalid"),
+            failed: checks("failed"),
+            refreshes: RESULTS.map(|result| REFRESHES.counter([result])),
+        }
+    }
+
+    pub(super) fn checked<T>(&self, took: Stopwatch, result: &Result<T, Error>) {
+        took.record(match result {
+            Ok(_) => &self.valid,
+            Err(Error::Invalid) => &self.invalid,
+            Err(_) => &self.failed,
+        });
+    }
+
+    pub(super) fn refreshed(&self, rotated: &Result<Rotation, Error>) {
+        let result = match rotated {
+            Ok(Rotation::Rotated(_)) => 0,
+            Ok(Rotation::Repeated(_)) => 1,
+            Ok(Rotation::Replayed(_)) => 2,
+            Ok(Rotation::Refused) | Err(Error::Invalid) => 3,
+            Err(_) => 4,
+        };
+        self.refreshes[result].increment(1);
+    }
+}

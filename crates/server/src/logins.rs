@@ -1,0 +1,58 @@
+//! Logins as they are counted.
+
+use keyward_core::accounts::Realm;
+use keyward_core::metrics::{Kind, Metric};
+use metrics::Counter;
+
+/// What is measured of logins.
+pub(crate) const LOGINS: Metric = Metric::new(
+    "keyward_logins_total",
+    Kind::Counter,
+    &["realm", "result"],
+    "Logins with a password.",
+);
+
+/// What came of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// A session was opened.
+    LoggedIn,
+    /// No account has the name.
+    UnknownName,
+    /// The account is disabled, whatever the password.
+    Disabled,
+    /// The password is wrong.
+    WrongPassword,
+    /// A rate limit refused it.
+    Limited,
+    /// The server could not tell: too many hashes were waiting, or the database failed.
+    Failed,
+}
+
+impl Outcome {
+    /// In the order of the enum.
+    const NAMES: [&str; 6] = [
+        "ok",
+        "unknown_name",
+        "disabled",
+        "wrong_password",
+        "limited",
+        "failed",
+    ];
+}
+
+/// The counters of logins.
+pub(crate) struct Logins([[Counter; Outcome::NAMES.len()]; Realm::ALL.len()]);
+
+impl Logins {
+    pub(crate) fn new() -> Self {
+        let of_realm =
+            |realm: Realm| Outcome::NAMES.map(|name| LOGINS.counter([realm.name(), name]));
+        Self(Realm::ALL.map(of_realm))
+    }
+
+    /// Counts a login.
+    pub(crate) fn count(&self, realm: Realm, outcome: Outcome) {
+        self.0[realm as usize][outcome as usize].increment(1);
+    }
+}
