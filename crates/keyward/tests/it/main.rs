@@ -31,6 +31,7 @@ mod on_postgres;
 mod outages;
 mod postgres;
 mod power_cut;
+mod prometheus;
 mod prompt;
 mod readme;
 #[expect(dead_code, reason = "the store's tests use more of it")]
