@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use http::header::HOST;
 use http::{HeaderMap, Uri};
 
+use crate::byte_set::ByteSet;
+
 /// The hosts that a server answers for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Hosts {
@@ -123,6 +125,13 @@ fn is_loopback(host: &str) -> bool {
 
 /// Whether `text` is `uri-host [ ":" port ]` (RFC 9110 §7.2). An empty host is one.
 pub(crate) fn is_authority(text: &[u8]) -> bool {
+    // Almost every host is a plain name or an IPv4 address.
+    let name = text.iter().take_while(|&&byte| is_name_byte(byte)).count();
+    match &text[name..] {
+        [] => return true,
+        [b':', port @ ..] => return port.iter().all(u8::is_ascii_digit),
+        _ => {}
+    }
     let Ok(text) = std::str::from_utf8(text) else {
         return false;
     };
@@ -173,7 +182,8 @@ fn is_future(text: &str) -> bool {
 
 /// Whether the byte is unreserved or a sub-delimiter (RFC 3986 §2.2, §2.3).
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    static NAME: ByteSet = ByteSet::alphanumeric_and(b"-._~!$&'()*+,;=");
+    NAME.contains(byte)
 }
 
 #[cfg(test)]

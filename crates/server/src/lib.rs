@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod byte_set;
 mod conditional;
 mod contract;
 mod documentation;

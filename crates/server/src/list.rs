@@ -65,7 +65,7 @@ where
         end,
     };
     if lines.write(&mut text, SHORT).await.map_err(Into::into)? {
-        return hold(answer::json(text), account);
+        return hold(answer::json(text), || account.clone());
     }
     let rows: usize = lines.rows.as_slice().iter().map(Row::weight).sum();
     let reservation = Arc::new(account.reserve((TEXT + rows.max(ROWS)) as u64)?);

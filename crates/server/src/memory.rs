@@ -32,7 +32,7 @@ impl FromRequestParts<App> for Payer {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, app).await?;
-        Ok(Self(account(&app.memory, &app.proxies, address)))
+        Ok(Self(app.account(address)))
     }
 }
 
@@ -40,19 +40,22 @@ impl FromRequestParts<App> for Payer {
 #[derive(Clone)]
 struct Held;
 
-/// Whether an answer has to be [held](hold): it is there as a whole, and larger than what is free.
-pub(crate) fn is_large(response: &Response) -> bool {
+/// Whether a response is to be [held](hold): it is complete, and larger than what is free.
+fn is_large(response: &Response) -> bool {
     let size = response.body().size_hint().exact().unwrap_or_default();
     size > FREE as u64 && response.extensions().get::<Held>().is_none()
 }
 
-/// The answer, in the budget until it is taken.
-pub(crate) fn hold(response: Response, account: &Account) -> Result<Response, Failure> {
+/// The response, counted in the budget until the client has taken it. Most responses are small and need no `account`.
+pub(crate) fn hold(
+    response: Response,
+    account: impl FnOnce() -> Account,
+) -> Result<Response, Failure> {
     if !is_large(&response) {
         return Ok(response);
     }
     let size = response.body().size_hint().exact().unwrap_or_default();
-    let reservation = Arc::new(account.reserve(size)?);
+    let reservation = Arc::new(account().reserve(size)?);
     let mut response = response.map(|body| Body::new(HeldBody { body, reservation }));
     response.extensions_mut().insert(Held);
     Ok(response)

@@ -1,5 +1,6 @@
 //! What handlers may reach: each takes, by `State`, only the capabilities it names.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use keyward_core::accounts::Accounts;
 use keyward_core::customers::Customers;
 use keyward_core::files::Files;
 use keyward_core::health;
-use keyward_core::memory::Budget;
+use keyward_core::memory::{Account, Budget};
 use keyward_core::notary::Notary;
 use keyward_core::random::Random;
 use keyward_core::sessions::Sessions;
@@ -18,6 +19,7 @@ use crate::address::TrustedProxies;
 use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::logins::Logins;
+use crate::memory::account;
 
 /// The services behind the router, shared: axum clones its state for every request, and one clone is
 /// cheaper than one of each service.
@@ -53,6 +55,13 @@ pub struct Services {
     pub proxies: Arc<TrustedProxies>,
     /// What waits for clients, in bytes.
     pub memory: Arc<Budget>,
+}
+
+impl App {
+    /// The account in the memory budget of the client with this address.
+    pub(crate) fn account(&self, address: IpAddr) -> Account {
+        account(&self.memory, &self.proxies, address)
+    }
 }
 
 impl From<Services> for App {
@@ -96,7 +105,6 @@ from_app! {
     notary: Arc<Notary>,
     files: Files,
     customers: Customers,
-    random: Arc<dyn Random>,
     health: Arc<dyn health::Store>,
     limits: Arc<Limits>,
     proxies: Arc<TrustedProxies>,

@@ -77,7 +77,11 @@ pub fn visit_members<'t>(
     scanner::scan(text, max_depth, visit)
 }
 
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Error> {
+/// The bytes as text.
+///
+/// # Errors
+/// [`Error::Utf8`].
+pub fn utf8(bytes: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(bytes).map_err(|error| Error::Utf8 {
         offset: error.valid_up_to(),
     })

@@ -180,18 +180,20 @@ impl Pieces {
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     // Some clients send a byte order mark, which a reader may ignore (RFC 8259 §8.1).
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match json::check(bytes, DEPTH) {
-        Ok(JsonShape::Object) => {}
+    let checked =
+        json::utf8(bytes).and_then(|text| json::check_text(text, DEPTH).map(|shape| (text, shape)));
+    let text = match checked {
+        Ok((text, JsonShape::Object)) => text,
         Ok(_) => return Err(Failure::bad_request("the body must be a JSON object")),
         Err(error) => {
             return Err(Failure::bad_request(format!(
                 "the body is not good JSON: {error}"
             )));
         }
-    }
-    serde_json::from_slice(bytes).or_else(|_| {
+    };
+    serde_json::from_str(text).or_else(|_| {
         // To keep track of the path costs allocations, so only a body that is refused is read with it.
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let mut deserializer = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| Failure::bad_request(described(&error)))
     })

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
+use crate::byte_set::ByteSet;
 use crate::error::Failure;
 
 /// A media type as it was declared. Its parameters are read when they are asked for.
@@ -94,6 +95,9 @@ fn is_coded(headers: &HeaderMap) -> bool {
 /// Optional white space (RFC 9110 §5.6.3).
 pub(super) const BLANK: [char; 2] = [' ', '\t'];
 
+/// The bytes of a token (RFC 9110 §5.6.2).
+static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
 /// The part of a field that is left to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor<'t>(pub(super) &'t str);
@@ -162,8 +166,7 @@ impl<'t> Cursor<'t> {
 
     /// A token (RFC 9110 §5.6.2).
     fn token(&mut self) -> Option<&'t str> {
-        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let end = self.0.bytes().position(|byte| !is_part(byte));
+        let end = self.0.bytes().position(|byte| !TOKEN.contains(byte));
         let (token, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
         self.0 = rest;
         (!token.is_empty()).then_some(token)

@@ -9,7 +9,7 @@ pub mod shared;
 mod table;
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ impl Limits {
 }
 
 /// What requests are counted by.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub enum Key<'k> {
     /// A client's address.
     Address(IpAddr),
@@ -170,6 +170,21 @@ pub enum Key<'k> {
     Name(Realm, &'k str),
     /// The account of a token.
     Subject(&'k Subject),
+}
+
+impl Hash for Key<'_> {
+    /// An address, which anonymous requests are counted by, is one write to the hasher.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        match self {
+            Self::Address(IpAddr::V4(address)) => {
+                hasher.write_u128(address.to_ipv6_mapped().to_bits());
+            }
+            Self::Address(IpAddr::V6(address)) => hasher.write_u128(address.to_bits()),
+            Self::Account(id) => (0, id).hash(hasher),
+            Self::Name(realm, name) => (1, realm, name).hash(hasher),
+            Self::Subject(subject) => (2, subject).hash(hasher),
+        }
+    }
 }
 
 impl From<IpAddr> for Key<'_> {

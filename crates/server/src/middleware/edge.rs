@@ -4,6 +4,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
@@ -14,7 +15,6 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, Method, StatusCode};
-use keyward_core::memory::Account;
 use tower::Service;
 
 use super::id::{RequestId, X_REQUEST_ID};
@@ -24,7 +24,7 @@ use super::{Edge, Malformed, Site};
 use crate::address::{ClientAddress, client_address, peer_address};
 use crate::error::{Cause, Failure, Problem, Shaped};
 use crate::health;
-use crate::memory::{account, hold, is_large};
+use crate::memory::{account, hold};
 
 impl Service<Request> for Site {
     type Response = Response;
@@ -36,20 +36,19 @@ impl Service<Request> for Site {
     }
 
     fn call(&mut self, request: Request) -> Passing {
-        self.pass(request, None)
+        self.clone().pass(request, None)
     }
 }
 
 impl Site {
     /// Passes a request to its route, unless it is `malformed` or an answer of the server itself is due.
-    pub(crate) fn pass(&mut self, mut request: Request, malformed: Option<Malformed>) -> Passing {
+    pub(crate) fn pass(mut self, mut request: Request, malformed: Option<Malformed>) -> Passing {
         let Edge {
             random,
             proxies,
-            memory,
             hosts,
             templates,
-            access_log,
+            ..
         } = &*self.edge;
         let peer = peer_address(request.extensions().get());
         let address = client_address(peer, request.headers(), proxies);
@@ -81,8 +80,7 @@ impl Site {
             answer,
             id: Some(id),
             entry,
-            account: account(memory, proxies, address),
-            is_logged: *access_log,
+            edge: self.edge,
             has_client: true,
         }
     }
@@ -103,11 +101,9 @@ pub struct Passing {
     /// Taken when the answer is there.
     id: Option<RequestId>,
     entry: Entry,
-    is_logged: bool,
-    /// Whether somebody waits for the answer.
+    edge: Arc<Edge>,
+    /// Whether the client still waits for the response.
     has_client: bool,
-    /// Who pays for the answer while it is not taken.
-    account: Account,
 }
 
 impl Passing {
@@ -120,7 +116,8 @@ impl Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            self.entry.end(None, false, self.is_logged.then_some(id));
+            self.entry
+                .end(None, false, self.edge.access_log.then_some(id));
         }
     }
 }
@@ -149,14 +146,18 @@ impl Future for Passing {
             .take()
             .unwrap_or_else(|| unreachable!("polled after its answer"));
         let mut response = caught.unwrap_or_else(|panic| panicked(&*panic, &id));
-        if is_large(&response) {
-            response = hold(response, &this.account)
-                .unwrap_or_else(|failure| Shaped::<Problem>::from(failure).into_response());
-        }
+        let Edge {
+            memory,
+            proxies,
+            access_log,
+            ..
+        } = &*this.edge;
+        response = hold(response, || account(memory, proxies, this.entry.address))
+            .unwrap_or_else(|failure| Shaped::<Problem>::from(failure).into_response());
         if let Some(Cause(cause)) = response.extensions().get() {
             tracing::error!(id = id.as_str(), cause, "a request failed");
         }
-        let logged = this.is_logged.then_some(&id);
+        let logged = access_log.then_some(&id);
         this.entry
             .end(Some(response.status()), this.has_client, logged);
         let headers = response.headers_mut();
@@ -185,9 +186,11 @@ fn protect(headers: &mut HeaderMap) {
 /// §3.5). Whoever made the answer says otherwise where it is for everybody. One with an entity tag may be kept by the
 /// client itself, who must ask each time whether it still holds.
 fn keep_from_caches(headers: &mut HeaderMap) {
+    const REVALIDATED: HeaderValue = HeaderValue::from_static("private, no-cache");
+    const NOT_STORED: HeaderValue = HeaderValue::from_static("no-store");
     let value = match headers.contains_key(ETAG) {
-        true => HeaderValue::from_static("private, no-cache"),
-        false => HeaderValue::from_static("no-store"),
+        true => REVALIDATED,
+        false => NOT_STORED,
     };
     headers.entry(CACHE_CONTROL).or_insert(value);
 }

@@ -22,7 +22,7 @@ pub(super) struct Entry {
     route: Arc<Route>,
     /// Where the route has no template, the path for the log.
     path: String,
-    address: IpAddr,
+    pub(super) address: IpAddr,
 }
 
 impl Entry {
@@ -61,7 +61,7 @@ impl Entry {
         tracing::info!(
             target: "access",
             id = id.as_str(),
-            address = %self.address,
+            address = address_text(self.address).as_str(),
             method = self.method.as_str(),
             path = self.route.template().unwrap_or(&self.path),
             status,
@@ -69,6 +69,26 @@ impl Entry {
             client = (!has_client).then_some("left"),
         );
     }
+}
+
+/// The address as text. That of IPv4 is written digit by digit, because a formatter takes a hundredth of the time of a
+/// fast request.
+fn address_text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else {
+        return address.to_string();
+    };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for octet in address.octets() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        for place in [100, 10, 1] {
+            if octet >= place || place == 1 {
+                text.push(char::from(b'0' + octet / place % 10));
+            }
+        }
+    }
+    text
 }
 
 /// A path that no route has, cut and escaped. Never the query.

@@ -265,8 +265,8 @@ async fn a_request_that_is_given_up_before_its_answer_has_a_line_too() {
 async fn an_answer_whose_client_has_left_says_so_in_its_line() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
-    let mut site = site(true);
-    let mut left = site.pass(request("203.0.113.9", "/", &[]), None);
+    let site = site(true);
+    let mut left = site.clone().pass(request("203.0.113.9", "/", &[]), None);
     left.lose_client();
     left.await.unwrap();
     site.pass(request("203.0.113.9", "/", &[]), None)

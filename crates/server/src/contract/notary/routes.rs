@@ -1,5 +1,7 @@
 //! The notary's operations.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use keyward_core::notary::{self, LONGEST_DATA, Notary};
@@ -23,7 +25,7 @@ use crate::error::Failure;
 use crate::extract::json::{self, Collected};
 use crate::extract::member::Member;
 use crate::limits::Limit;
-use crate::memory::{Payer, hold};
+use crate::memory::hold;
 use crate::responses::{Limited, Reads};
 use crate::state::App;
 
@@ -58,14 +60,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 async fn generate(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
-    Payer(account): Payer,
     request: Request,
 ) -> Result<Response, Error> {
     app.limits.count(Limit::NotaryPerAddress, address).await?;
     let body = read(&app, request).await?;
     let size = body.bytes.len();
-    let text = large::work(size, move || minted(&app.notary, &body.bytes)).await??;
-    Ok(hold(answer::json(text), &account)?)
+    let notary = Arc::clone(&app.notary);
+    let text = large::work(size, move || minted(&notary, &body.bytes)).await??;
+    Ok(hold(answer::json(text), || app.account(address))?)
 }
 
 /// Shows a JWT's header and claims and whether the given key verifies it.
@@ -82,14 +84,14 @@ async fn generate(
 async fn verify(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
-    Payer(account): Payer,
     request: Request,
 ) -> Result<Response, Error> {
     app.limits.count(Limit::NotaryPerAddress, address).await?;
     let body = read(&app, request).await?;
     let size = body.bytes.len();
-    let text = large::work(size, move || verified(&app.notary, &body.bytes)).await??;
-    Ok(hold(answer::json(text), &account)?)
+    let notary = Arc::clone(&app.notary);
+    let text = large::work(size, move || verified(&notary, &body.bytes)).await??;
+    Ok(hold(answer::json(text), || app.account(address))?)
 }
 
 /// As `GET /verifyToken`, for where a proxy drops the body of a GET.
@@ -106,10 +108,9 @@ async fn verify(
 async fn verify_by_post(
     app: State<App>,
     address: ClientAddress,
-    payer: Payer,
     request: Request,
 ) -> Result<Response, Error> {
-    verify(app, address, payer, request).await
+    verify(app, address, request).await
 }
 
 fn minted(notary: &Notary, body: &[u8]) -> Result<String, Error> {

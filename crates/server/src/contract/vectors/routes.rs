@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use keyward_core::accounts::{Accounts, Realm, SignUp, names};
-use keyward_core::random::Random;
 use keyward_core::tokens::TokenSet;
 use keyward_core::vectors::{DIMENSIONS, MOST_DIMENSIONS, generate};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,6 +13,7 @@ use utoipa_axum::routes;
 
 use super::error::{Error, Vectors, register_error};
 use super::wire::{ArrayRequest, CredentialsRequest, LoginResponse, MessageResponse};
+use crate::address::ClientAddress;
 use crate::answer;
 use crate::error::Failure;
 use crate::extract::client::Client;
@@ -23,7 +23,7 @@ use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::extract::query::Query;
 use crate::limits::{Limit, Limits};
-use crate::memory::{Payer, hold};
+use crate::memory::hold;
 use crate::password_login::{Attempt, Form, NameRule};
 use crate::responses::{Guarded, Limited, Takes, Writes};
 use crate::state::App;
@@ -152,8 +152,8 @@ struct ArrayParameters {
     ),
 )]
 async fn generate_array(
-    Payer(account): Payer,
-    State(random): State<Arc<dyn Random>>,
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
     caller: Authorized<Arrays, Query, Json<ArrayRequest, Vectors, LARGEST_BODY>>,
 ) -> Result<Response, Error> {
     let (query, Json(body, ..)) = (caller.head, caller.body);
@@ -162,8 +162,8 @@ async fn generate_array(
         .integer("dimensions", 1..=MOST_DIMENSIONS)?
         .unwrap_or(DIMENSIONS);
     let seed = query.integer("seed", 0..=u64::MAX)?;
-    let array = generate(&sentence, dimensions, seed, &*random);
-    Ok(hold(answer::json(array), &account)?)
+    let array = generate(&sentence, dimensions, seed, &*app.random);
+    Ok(hold(answer::json(array), || app.account(address))?)
 }
 
 /// Whoever may have arrays made, within a budget of its own.
