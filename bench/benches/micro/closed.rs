@@ -168,6 +168,10 @@ impl Store for Closed {
         only_the_feed()
     }
 
+    async fn count_open_sessions(&self, _: Timestamp) -> Result<[u64; 3], Fault> {
+        only_the_feed()
+    }
+
     async fn close_session(&self, _: SessionId, _: Reason, _: Timestamp) -> Result<bool, Fault> {
         only_the_feed()
     }

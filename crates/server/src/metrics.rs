@@ -15,10 +15,10 @@ use crate::hosts::Hosts;
 use crate::limits::EXCEEDED;
 use crate::logins::LOGINS;
 use crate::middleware::{Edge, REQUESTS, Site, Templates};
-use crate::serve;
+use crate::serve::{self, CONNECTIONS, REFUSED};
 
 /// Everything that this crate measures.
-pub const METRICS: &[&Metric] = &[&REQUESTS, &LOGINS, &EXCEEDED];
+pub const METRICS: &[&Metric] = &[&REQUESTS, &CONNECTIONS, &REFUSED, &LOGINS, &EXCEEDED];
 
 /// The media type of Prometheus's text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -57,6 +57,7 @@ where
 #[must_use]
 pub fn connections() -> serve::Settings {
     serve::Settings {
+        listener: "metrics",
         max_connections: 32,
         max_connections_per_address: 16,
         max_header_bytes: 8 << 10,

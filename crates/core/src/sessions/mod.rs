@@ -40,7 +40,7 @@ use self::pending::Pending;
 pub use self::reason::Reason;
 pub use self::store::{Rotate, Rotation, Store};
 pub use self::tag::Tag;
-use crate::accounts::{self, Accounts};
+use crate::accounts::{self, Accounts, Realm};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind};
 use crate::id::{AccountId, SessionId};
@@ -269,6 +269,14 @@ impl Sessions {
             Err(_) => self.ids.leave_block(),
         }
         opened
+    }
+
+    /// How many sessions of each realm are open, in the order of [`Realm::ALL`]. Reads every one of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn count_open(&self) -> Result<[u64; Realm::ALL.len()], Fault> {
+        self.store.count_open_sessions(self.clock.now()).await
     }
 
     /// The open sessions of an account, or of all, by id.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Feed, NewSession, PasswordChange, Reason, Session};
+use crate::accounts::Realm;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::id::{AccountId, SessionId};
@@ -79,6 +80,10 @@ pub trait Store: Feed {
         now: Timestamp,
         page: Page,
     ) -> Result<Vec<Session>, Fault>;
+
+    /// How many sessions of each realm are open and not ended at `now`, in the order of [`Realm::ALL`]. Reads every
+    /// such session.
+    async fn count_open_sessions(&self, now: Timestamp) -> Result<[u64; Realm::ALL.len()], Fault>;
 
     /// Closes a session; `false` when it was not open.
     async fn close_session(

@@ -12,6 +12,7 @@ use rustix::fs::statvfs;
 use tokio::time::timeout;
 
 use super::BUILD;
+use super::open_sessions::{OPEN, OpenSessions};
 use crate::data::Data;
 use crate::engine::Engine;
 
@@ -93,6 +94,7 @@ const FLUSHES: Metric = counter(
 /// What is read here.
 pub(super) const METRICS: &[&Metric] = &[
     &READY,
+    &OPEN,
     &LAG,
     &CLOSED,
     &UNWRITTEN,
@@ -126,6 +128,7 @@ pub(crate) struct Sources {
     app: App,
     folder: PathBuf,
     handles: Arc<Handles>,
+    open_sessions: Arc<OpenSessions>,
     database: Database,
     redis: Option<Arc<Redis>>,
 }
@@ -175,6 +178,7 @@ impl Sources {
             app: app.clone(),
             folder,
             handles: Arc::new(Handles::new()),
+            open_sessions: Arc::new(OpenSessions::new(app.sessions.clone())),
             database: Database::new(engine),
             redis: app.limits.shared().map(|_| Arc::new(Redis::new())),
         }
@@ -200,6 +204,9 @@ impl Sources {
                 .set(disk.f_bavail.saturating_mul(disk.f_frsize) as f64);
         }
         self.database.collect();
+        if is_ready {
+            self.open_sessions.collect(PATIENCE).await;
+        }
         if let (Some(to), Some(shared)) = (&self.redis, app.limits.shared()) {
             let counts = shared.counts();
             to.up.set(u8::from(counts.up));

@@ -5,6 +5,7 @@
 
 mod collect;
 mod histogram;
+mod open_sessions;
 mod process;
 mod recorder;
 #[cfg(test)]

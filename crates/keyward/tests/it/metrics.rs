@@ -102,6 +102,15 @@ async fn the_listener_answers_nothing_else_and_nothing_is_served_on_the_other() 
     assert_eq!(posted.send().await.unwrap().status(), 405);
     assert_eq!(server.get("/metrics").send().await.unwrap().status(), 404);
     // A head that is too large, and asking for metrics, are no requests of the server's.
+    let text = scrape(&server).await;
+    let open = |listener| {
+        value(
+            &text,
+            &format!(r#"keyward_http_connections{{listener="{listener}"}} "#),
+        )
+    };
+    assert_eq!(open("http"), 1.0, "{text}");
+    assert!(open("metrics") >= 1.0, "{text}");
     let large = of_metrics("/metrics").header("x-large", "x".repeat(20_000));
     assert_eq!(large.send().await.unwrap().status(), 431);
     let text = scrape(&server).await;
@@ -247,6 +256,8 @@ async fn logins_refreshes_and_sessions_are_counted_by_what_came_of_them() {
                 r#"keyward_token_check_duration_seconds_count{result="invalid"}"#,
                 1.0,
             ),
+            (r#"keyward_open_sessions{realm="default"}"#, 2.0),
+            (r#"keyward_open_sessions{realm="ops"}"#, 0.0),
             ("keyward_closed_sessions", 2.0),
             ("keyward_unwritten_closures", 0.0),
             ("keyward_database_went_back_total", 0.0),

@@ -28,6 +28,7 @@ pub use self::body::BodyTimeout;
 pub(crate) use self::body::is_caused_by;
 use self::connection::{Ending, Stop};
 use self::pulse::Wait;
+pub(crate) use self::slots::{CONNECTIONS, REFUSED};
 use self::slots::{Slot, Slots};
 use crate::address::{Peer, TrustedProxies};
 use crate::middleware::Site;
@@ -49,6 +50,8 @@ const OUT_OF_MEMORY: &[u8] =
 /// The bounds of connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What the listener is called in metrics.
+    pub listener: &'static str,
     /// From the first byte of a request's head to its last.
     pub header_timeout: Duration,
     /// From the connection's beginning, or an answer's end, to the first byte of a request.
@@ -73,6 +76,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            listener: "http",
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
@@ -100,11 +104,7 @@ pub async fn run(
     proxies: Arc<TrustedProxies>,
     stop: impl Future<Output = ()>,
 ) -> usize {
-    let slots = Slots::new(
-        settings.max_connections,
-        settings.max_connections_per_address,
-        proxies,
-    );
+    let slots = Slots::new(&settings, proxies);
     let mut connections = Connections {
         server: Arc::new(Server {
             site,

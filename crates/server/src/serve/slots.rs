@@ -6,7 +6,26 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use keyward_core::metrics::{Kind, Metric};
+use metrics::{Counter, Gauge};
+
+use super::Settings;
 use crate::address::{TrustedProxies, networks};
+
+/// The connections of a listener.
+pub(crate) const CONNECTIONS: Metric = Metric::new(
+    "keyward_http_connections",
+    Kind::Gauge,
+    &["listener"],
+    "Open connections.",
+);
+/// Those that a listener had no room for.
+pub(crate) const REFUSED: Metric = Metric::new(
+    "keyward_http_connections_refused_total",
+    Kind::Counter,
+    &["listener"],
+    "Connections closed at once, because there were as many as there may be in all or from their address.",
+);
 
 /// How many times as many connections as from one address there may be from one IPv6 site: else somebody with a /48
 /// could take 65,536 times as many.
@@ -19,6 +38,8 @@ pub(super) struct Slots {
     most_per_address: usize,
     proxies: Arc<TrustedProxies>,
     taken: Mutex<Taken>,
+    open: Gauge,
+    refused: Counter,
 }
 
 /// A network whose connections are counted.
@@ -42,12 +63,14 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    pub(super) fn new(most: usize, per_address: usize, proxies: Arc<TrustedProxies>) -> Self {
+    pub(super) fn new(settings: &Settings, proxies: Arc<TrustedProxies>) -> Self {
         Self {
-            most,
-            most_per_address: per_address,
+            most: settings.max_connections,
+            most_per_address: settings.max_connections_per_address,
             proxies,
             taken: Mutex::default(),
+            open: CONNECTIONS.gauge([settings.listener]),
+            refused: REFUSED.counter([settings.listener]),
         }
     }
 
@@ -72,8 +95,10 @@ impl Slots {
                 .is_none_or(|&count| count < most)
         };
         if taken.all >= self.most || !networks.iter().flatten().all(has_room) {
+            self.refused.increment(1);
             return None;
         }
+        self.open.increment(1);
         taken.all += 1;
         for network in networks.into_iter().flatten() {
             *taken.by_network.entry(network).or_default() += 1;
@@ -89,6 +114,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let taken = self.slots.taken.lock();
         let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        self.slots.open.decrement(1);
         taken.all -= 1;
         for network in self.networks.into_iter().flatten() {
             if let Some(count) = taken.by_network.get_mut(&network) {
@@ -107,7 +133,12 @@ mod tests {
 
     fn slots(most: usize, per_address: usize) -> Arc<Slots> {
         let proxies = Arc::new(TrustedProxies::parse(["10.0.0.1"]).unwrap());
-        Arc::new(Slots::new(most, per_address, proxies))
+        let settings = Settings {
+            max_connections: most,
+            max_connections_per_address: per_address,
+            ..Settings::default()
+        };
+        Arc::new(Slots::new(&settings, proxies))
     }
 
     fn address(text: &str) -> IpAddr {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use deadpool_postgres::Transaction;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use keyward_core::accounts::Realm;
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
 use keyward_core::id::{AccountId, SessionId};
@@ -64,6 +65,13 @@ const LIST: &str = "
         closed_at, user_agent
     FROM sessions WHERE closed_at IS NULL AND expires_at > $1 AND id > $2
     ORDER BY id LIMIT $3";
+
+// In the order of `Realm::ALL`.
+const COUNT_OPEN: &str = "
+    SELECT count(*) FILTER (WHERE a.realm = 'default'), count(*) FILTER (WHERE a.realm = 'ops'),
+        count(*) FILTER (WHERE a.realm = 'client')
+    FROM sessions s JOIN accounts a ON a.id = s.account_id
+    WHERE s.expires_at > $1 AND s.closed_at IS NULL";
 
 const LIST_OF_ACCOUNT: &str = "
     SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
@@ -185,6 +193,16 @@ impl Store for Postgres {
                 self.pool.list(LIST_OF_ACCOUNT, params, session).await
             }
         }
+    }
+
+    async fn count_open_sessions(&self, now: Timestamp) -> Result<[u64; Realm::ALL.len()], Fault> {
+        let now = now.micros();
+        let params: Params<'_> = &[&now];
+        let counts = self.pool.find(COUNT_OPEN, params, |row| {
+            let count = |column| row.try_get::<_, i64>(column).map(i64::unsigned_abs);
+            Ok([count(0)?, count(1)?, count(2)?])
+        });
+        Ok(counts.await?.unwrap_or_default())
     }
 
     async fn close_session(

@@ -3,6 +3,7 @@
 //! Invariant: whatever closes a session writes its closure in the same commit.
 
 use async_trait::async_trait;
+use keyward_core::accounts::Realm;
 use keyward_core::clock::Timestamp;
 use keyward_core::error::Fault;
 use keyward_core::id::{AccountId, SessionId};
@@ -55,6 +56,13 @@ const LIST: &str = "
         closed_at, user_agent
     FROM sessions WHERE closed_at IS NULL AND expires_at > ?1 AND id > ?2
     ORDER BY id LIMIT ?3";
+
+// In the order of `Realm::ALL`.
+const COUNT_OPEN: &str = "
+    SELECT count(*) FILTER (WHERE a.realm = 'default'), count(*) FILTER (WHERE a.realm = 'ops'),
+        count(*) FILTER (WHERE a.realm = 'client')
+    FROM sessions s JOIN accounts a ON a.id = s.account_id
+    WHERE s.expires_at > ?1 AND s.closed_at IS NULL";
 
 const LIST_OF_ACCOUNT: &str = "
     SELECT id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
@@ -124,6 +132,18 @@ impl Store for Sqlite {
                     .prepare_cached(LIST_OF_ACCOUNT)?
                     .query_map(params![now, after, limit, account.0], session)?
                     .collect(),
+            })
+            .await
+    }
+
+    async fn count_open_sessions(&self, now: Timestamp) -> Result<[u64; Realm::ALL.len()], Fault> {
+        let now = now.micros();
+        self.readers
+            .scan(move |db| {
+                db.prepare_cached(COUNT_OPEN)?.query_row([now], |row| {
+                    let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+                    Ok([count(0)?, count(1)?, count(2)?])
+                })
             })
             .await
     }

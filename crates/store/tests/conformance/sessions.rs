@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyward_core::accounts::Realm;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
 use keyward_core::secret::SecretText;
@@ -10,7 +11,7 @@ use keyward_core::sessions::{
     Confirmed, Forgotten, NewSession, PasswordChange, Place, Reason, Rotate, Rotation, Session,
 };
 
-use crate::backend::{Backend, Rows, account, at, fresh_id, session};
+use crate::backend::{Backend, Rows, account, at, fresh_id, new_account, session};
 
 const ALL: Page = Page {
     after: 0,
@@ -352,6 +353,26 @@ pub(crate) async fn only_sessions_that_are_open_and_not_ended_are_listed(backend
     assert_eq!(list(None, 99, page).await.expect("the store"), opened[3..4]);
     let page_of_ada = list(Some(ada.id), 99, page).await.expect("the store");
     assert_eq!(page_of_ada, opened[4..5]);
+}
+
+pub(crate) async fn open_sessions_are_counted_by_realm(backend: &Backend) {
+    let rows = backend.rows();
+    let count = |now| rows.count_open_sessions(at(now));
+    assert_eq!(count(0).await.expect("the store"), [0; 3]);
+    let mut opened = Vec::new();
+    for (realm, sessions) in Realm::ALL.into_iter().zip([4, 3, 2]) {
+        let new = new_account(realm, Some("ada"), None);
+        let owner = rows.create_account(new).await.expect("an account");
+        for _ in 0..sessions {
+            opened.push(session(&rows, &owner).await);
+        }
+    }
+    rows.close_session(opened[0].id, Reason::Logout, at(1))
+        .await
+        .expect("the store");
+    rotated(&rows, rotate(&opened[4], 0, 90)).await;
+    assert_eq!(count(99).await.expect("the store"), [3, 3, 2]);
+    assert_eq!(count(100).await.expect("the store"), [0, 1, 0]);
 }
 
 pub(crate) async fn forgetting_deletes_what_ended_and_remembers_what_it_was(backend: &Backend) {

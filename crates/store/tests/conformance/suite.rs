@@ -52,6 +52,7 @@ macro_rules! conformance_suite {
                     an_owner_changes_a_password_only_while_what_it_rests_on_holds
                     a_session_is_opened_only_under_the_hash_that_was_checked
                     disabling_an_account_closes_its_sessions
+                    open_sessions_are_counted_by_realm
                     only_sessions_that_are_open_and_not_ended_are_listed
                     forgetting_deletes_what_ended_and_remembers_what_it_was
                     the_horizon_and_the_greatest_id_never_go_back
