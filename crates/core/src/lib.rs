@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod notary;
 pub mod page;
 pub mod random;
+pub mod rows;
 pub mod secret;
 pub mod sessions;
 pub mod tokens;

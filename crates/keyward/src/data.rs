@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use keyward_core::keys;
+use keyward_core::rows::Rows;
 use keyward_store::folder::{DataFolder, ServingLock};
 use keyward_store::postgres::OpenError;
 
-use crate::engine::{Engine, Rows};
+use crate::engine::Engine;
 use crate::settings::{Database, Settings};
 
 /// An open database, with the signing keys that belong to it.

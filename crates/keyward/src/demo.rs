@@ -8,8 +8,8 @@ use keyward_core::customers::{Customers, Submitted};
 use keyward_core::page::Page;
 use keyward_core::secret::Password;
 
-use crate::services::Services;
 use crate::settings::{Database, Settings};
+use keyward_server::Base;
 
 /// Username, e-mail address, name and password.
 const ACCOUNTS: [(Option<&str>, Option<&str>, &str, &str); 3] = [
@@ -59,8 +59,8 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn fill(services: &Services, customers: &Customers) -> anyhow::Result<()> {
-    let accounts = &services.accounts;
+pub(crate) async fn fill(base: &Base, customers: &Customers) -> anyhow::Result<()> {
+    let accounts = &base.accounts;
     // The passwords are hashed in parallel, but the accounts are added one by one, so that their ids are always the same.
     let new = ACCOUNTS.map(|(username, email, name, password)| async move {
         let (username, email) = (
@@ -78,7 +78,7 @@ pub(crate) async fn fill(services: &Services, customers: &Customers) -> anyhow::
             email,
             display_name: Some(name.to_owned()),
             password_hash: accounts.hash(Password::new(password.to_owned())?).await?,
-            created_at: services.clock.now(),
+            created_at: base.clock.now(),
             invitation: None,
         }))
     });

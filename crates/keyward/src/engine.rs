@@ -4,23 +4,13 @@ use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 
+use keyward_core::keys;
+use keyward_core::rows::Rows;
 use keyward_core::secret::SecretText;
-use keyward_core::{accounts, customers, files, health, keys, sessions};
 use keyward_store::folder::DataFolder;
 use keyward_store::key_files::KeyFiles;
 use keyward_store::postgres::{self, ClosureFeed, Postgres};
 use keyward_store::sqlite::{self, Sqlite};
-
-/// All traits that a store of rows implements.
-pub(crate) trait Rows:
-    accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
-{
-}
-
-impl<T> Rows for T where
-    T: accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
-{
-}
 
 /// An open database.
 #[derive(Clone)]

@@ -14,8 +14,8 @@ use keyward_store::blobs::{LocalBlobs, S3Blobs, stored_in};
 use keyward_store::folder::DataFolder;
 
 use crate::data::Data;
-use crate::services::Services;
 use crate::settings::Storage;
+use keyward_server::Base;
 
 /// The open storage of blobs.
 pub(crate) enum OpenStorage {
@@ -33,7 +33,7 @@ impl OpenStorage {
         storage: &Storage,
         folder: &DataFolder,
         data: &Data,
-        services: &Services,
+        base: &Base,
     ) -> anyhow::Result<Self> {
         let options = match storage {
             Storage::S3(options) => options,
@@ -42,10 +42,10 @@ impl OpenStorage {
                 return Ok(Self::Local(blobs.context("the folder of the files")?));
             }
         };
-        let fresh = Namespace::random(&*services.random);
+        let fresh = Namespace::random(&*base.random);
         let namespace = data.rows.find_or_create_namespace(fresh).await?;
         let bucket = options.below(namespace);
-        let blobs = S3Blobs::open(&bucket, services.clock.clone())?;
+        let blobs = S3Blobs::open(&bucket, base.clock.clone())?;
         match blobs.ready().await {
             Ok(()) => {}
             Err(fault @ Fault::Unavailable(_)) => {

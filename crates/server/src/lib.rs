@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod assembly;
 mod byte_set;
 mod conditional;
 mod contract;
@@ -27,5 +28,6 @@ pub mod metrics;
 pub mod middleware;
 pub mod serve;
 
+pub use self::assembly::{Base, Policies};
 pub use self::router::{document, site};
 pub use self::state::{App, Contracts, Services, Settings};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::invitation::{self, Invite};
 use super::whom::{RealmArgument, Whom, label, prepare};
-use super::{Access, Desk, on_data};
+use super::{Access, Opened, on_data};
 use crate::exit::Misuse;
 use crate::output;
 use crate::password::{self, PasswordSource};
@@ -81,28 +81,28 @@ pub(crate) struct Add {
 impl Command {
     pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
         match self {
-            Self::Add(add) => on_data(flags, Access::Create, async |desk| add.run(desk).await),
-            Self::List { realm, json } => on_data(flags, Access::Existing, async |desk| {
-                list(desk, realm, json).await
+            Self::Add(add) => on_data(flags, Access::Create, async |opened| add.run(opened).await),
+            Self::List { realm, json } => on_data(flags, Access::Existing, async |opened| {
+                list(opened, realm, json).await
             }),
-            Self::Disable(whom) => on_data(flags, Access::Existing, async |desk| {
-                disable(desk, &whom).await
+            Self::Disable(whom) => on_data(flags, Access::Existing, async |opened| {
+                disable(opened, &whom).await
             }),
-            Self::Enable(whom) => on_data(flags, Access::Existing, async |desk| {
-                enable(desk, &whom).await
+            Self::Enable(whom) => on_data(flags, Access::Existing, async |opened| {
+                enable(opened, &whom).await
             }),
-            Self::Invite(invite) => {
-                on_data(flags, Access::Create, async |desk| invite.run(desk).await)
-            }
-            Self::Invitations { json } => on_data(flags, Access::Existing, async |desk| {
-                invitation::list(desk, json).await
+            Self::Invite(invite) => on_data(flags, Access::Create, async |opened| {
+                invite.run(opened).await
             }),
-            Self::RevokeInvitation { id } => on_data(flags, Access::Existing, async |desk| {
-                invitation::revoke(desk, id).await
+            Self::Invitations { json } => on_data(flags, Access::Existing, async |opened| {
+                invitation::list(opened, json).await
+            }),
+            Self::RevokeInvitation { id } => on_data(flags, Access::Existing, async |opened| {
+                invitation::revoke(opened, id).await
             }),
             Self::SetPassword { whom, password } => {
-                on_data(flags, Access::Existing, async |desk| {
-                    set_password(desk, &whom, &password).await
+                on_data(flags, Access::Existing, async |opened| {
+                    set_password(opened, &whom, &password).await
                 })
             }
         }
@@ -110,7 +110,7 @@ impl Command {
 }
 
 impl Add {
-    async fn run(self, desk: &Desk) -> anyhow::Result<()> {
+    async fn run(self, opened: &Opened) -> anyhow::Result<()> {
         let realm = Realm::from(self.realm);
         let misuse = |what: &str, bad| Misuse(format!("the {what} {bad}"));
         let username = self
@@ -131,13 +131,13 @@ impl Add {
                 email,
                 display_name: self.display_name,
                 password_hash: password::hash_from_stdin()?,
-                created_at: desk.services.clock.now(),
+                created_at: opened.base.clock.now(),
                 invitation: None,
             };
-            let account = desk.services.accounts.create(account).await?;
+            let account = opened.base.accounts.create(account).await?;
             return Ok(output::line(&format!("added {}", label(&account)))?);
         }
-        let given = self.password.take(&*desk.services.random)?;
+        let given = self.password.take(&*opened.base.random)?;
         let request = SignUp {
             realm,
             username,
@@ -145,19 +145,19 @@ impl Add {
             display_name: self.display_name,
             password: given.password,
         };
-        let account = desk.services.accounts.add(request).await?;
+        let account = opened.base.accounts.add(request).await?;
         output::line(&format!("added {}", label(&account)))?;
         tell(given.generated)
     }
 }
 
-async fn list(desk: &Desk, realm: Option<RealmArgument>, json: bool) -> anyhow::Result<()> {
+async fn list(opened: &Opened, realm: Option<RealmArgument>, json: bool) -> anyhow::Result<()> {
     let mut accounts = Vec::new();
     let mut next = Some(0);
     while let Some(after) = next {
         let page = Page { after, limit: PAGE };
-        let listed = desk
-            .services
+        let listed = opened
+            .base
             .accounts
             .list(realm.map(Realm::from), page)
             .await?;
@@ -204,30 +204,30 @@ fn as_json(account: &Account) -> Value {
     })
 }
 
-async fn disable(desk: &Desk, whom: &Whom) -> anyhow::Result<()> {
-    let account = whom.find(&desk.services.accounts).await?;
-    let closed = desk.services.sessions.disable_account(&account).await;
+async fn disable(opened: &Opened, whom: &Whom) -> anyhow::Result<()> {
+    let account = whom.find(&opened.base.accounts).await?;
+    let closed = opened.base.sessions.disable_account(&account).await;
     let closed = closed.with_context(|| {
         let who = label(&account);
         format!("{who} was not disabled: run this again once the database can be written")
     })?;
-    let (who, counts) = (label(&account), desk.when_it_counts());
+    let (who, counts) = (label(&account), opened.when_it_counts());
     Ok(output::line(&format!(
         "disabled {who}, closed {closed} of its sessions{counts}"
     ))?)
 }
 
-async fn enable(desk: &Desk, whom: &Whom) -> anyhow::Result<()> {
-    let account = whom.find(&desk.services.accounts).await?;
-    desk.services.accounts.enable(account.id).await?;
+async fn enable(opened: &Opened, whom: &Whom) -> anyhow::Result<()> {
+    let account = whom.find(&opened.base.accounts).await?;
+    opened.base.accounts.enable(account.id).await?;
     Ok(output::line(&format!("enabled {}", label(&account)))?)
 }
 
-async fn set_password(desk: &Desk, whom: &Whom, source: &PasswordSource) -> anyhow::Result<()> {
-    let account = whom.find(&desk.services.accounts).await?;
-    let given = source.take(&*desk.services.random)?;
-    let set = desk
-        .services
+async fn set_password(opened: &Opened, whom: &Whom, source: &PasswordSource) -> anyhow::Result<()> {
+    let account = whom.find(&opened.base.accounts).await?;
+    let given = source.take(&*opened.base.random)?;
+    let set = opened
+        .base
         .sessions
         .set_password(account.id, given.password);
     set.await.with_context(|| {
@@ -236,7 +236,7 @@ async fn set_password(desk: &Desk, whom: &Whom, source: &PasswordSource) -> anyh
             "the password of {who} was not set: run this again once the database can be written"
         )
     })?;
-    let (who, counts) = (label(&account), desk.when_it_counts());
+    let (who, counts) = (label(&account), opened.when_it_counts());
     output::line(&format!(
         "set the password of {who}, closed its sessions{counts}"
     ))?;

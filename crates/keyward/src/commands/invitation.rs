@@ -8,7 +8,7 @@ use keyward_core::accounts::{Invitation, Realm, names};
 use keyward_core::page::Page;
 use serde_json::{Value, json};
 
-use super::Desk;
+use super::Opened;
 use super::whom::{RealmArgument, prepare};
 use crate::exit::Misuse;
 use crate::output;
@@ -39,7 +39,7 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 impl Invite {
-    pub(super) async fn run(self, desk: &Desk) -> anyhow::Result<()> {
+    pub(super) async fn run(self, opened: &Opened) -> anyhow::Result<()> {
         let realm = Realm::from(self.realm);
         let name = match (self.username, self.email) {
             (Some(typed), _) => Some(prepare(realm, &typed).map_err(|bad| bad.to_string())),
@@ -53,10 +53,10 @@ impl Invite {
         let name = name
             .transpose()
             .map_err(|bad| Misuse(format!("the name {bad}")))?;
-        let services = &desk.services;
-        let code = services
+        let base = &opened.base;
+        let code = base
             .accounts
-            .invite(realm, name, self.expires, &*services.random)
+            .invite(realm, name, self.expires, &*base.random)
             .await?;
         output::line(&format!(
             "invited to the realm {}; the code works once, in the header X-Invitation of a sign-up",
@@ -66,12 +66,12 @@ impl Invite {
     }
 }
 
-pub(super) async fn list(desk: &Desk, json: bool) -> anyhow::Result<()> {
+pub(super) async fn list(opened: &Opened, json: bool) -> anyhow::Result<()> {
     let mut invitations = Vec::new();
     let mut next = Some(0);
     while let Some(after) = next {
         let page = Page { after, limit: PAGE };
-        let listed = desk.services.accounts.list_invitations(page).await?;
+        let listed = opened.base.accounts.list_invitations(page).await?;
         invitations.extend(listed.items);
         next = listed.next;
     }
@@ -105,8 +105,8 @@ fn as_json(invitation: &Invitation) -> Value {
     })
 }
 
-pub(super) async fn revoke(desk: &Desk, id: i64) -> anyhow::Result<()> {
-    if !desk.services.accounts.revoke_invitation(id).await? {
+pub(super) async fn revoke(opened: &Opened, id: i64) -> anyhow::Result<()> {
+    if !opened.base.accounts.revoke_invitation(id).await? {
         bail!("there is no invitation {id}, or it was used: see `keyward account invitations`");
     }
     Ok(output::line(&format!("revoked invitation {id}"))?)

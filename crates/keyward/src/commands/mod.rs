@@ -17,11 +17,12 @@ use std::sync::Arc;
 
 use keyward_core::accounts::passwords;
 use keyward_core::clock::{Clock, SystemClock};
+use keyward_server::Base;
 use tokio::runtime::Runtime;
 
 use crate::arguments::{Arguments, Command};
 use crate::data::{Data, Servers};
-use crate::services::Services;
+use crate::services;
 use crate::settings::{Flags, Layers, Settings, Surroundings};
 
 /// Does what the command line asks for.
@@ -66,7 +67,7 @@ fn runtime() -> io::Result<Runtime> {
 /// Runs a command on the data of a server, whether that is running or not, and closes the database.
 fn on_data<F>(flags: &Flags, access: Access, work: F) -> anyhow::Result<()>
 where
-    F: AsyncFnOnce(&Desk) -> anyhow::Result<()>,
+    F: AsyncFnOnce(&Opened) -> anyhow::Result<()>,
 {
     let settings = settings(flags)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -78,14 +79,14 @@ where
             threads: 1,
             ..settings.passwords
         };
-        let services = Services::start(&data, hashing, settings.max_revocation_lag).await?;
-        let desk = Desk {
+        let base = services::start(&data, hashing, settings.max_revocation_lag).await?;
+        let opened = Opened {
             settings,
             data,
-            services,
+            base,
         };
-        let result = work(&desk).await;
-        desk.data.close().await;
+        let result = work(&opened).await;
+        opened.data.close().await;
         result
     })
 }
@@ -100,13 +101,13 @@ enum Access {
 }
 
 /// What a command works with.
-struct Desk {
+struct Opened {
     settings: Settings,
     data: Data,
-    services: Services,
+    base: Base,
 }
 
-impl Desk {
+impl Opened {
     /// What to add to a message about something that a running server must learn of.
     fn when_it_counts(&self) -> &'static str {
         match self.data.servers() {

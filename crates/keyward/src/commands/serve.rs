@@ -11,16 +11,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::OptionFuture;
 use keyward_core::accounts::Accounts;
 use keyward_core::clock::Clock;
-use keyward_core::customers::Customers;
 use keyward_core::error::chain;
-use keyward_core::files::Files;
-use keyward_core::health;
 use keyward_core::keys::Keys;
-use keyward_core::memory::Budget;
-use keyward_core::notary::Notary;
 use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
-use keyward_server::{App, serve, site};
+use keyward_server::{App, Base, Policies, serve, site};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -28,10 +23,9 @@ use tokio::sync::oneshot;
 use crate::background::Background;
 use crate::data::Data;
 use crate::metrics::{Metrics, Sources};
-use crate::services::Services;
 use crate::settings::{Flags, Settings};
 use crate::storage::OpenStorage;
-use crate::{demo, log};
+use crate::{demo, log, services};
 
 /// How long the end waits for work on the disk that nobody waits for any more.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -90,12 +84,12 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
         Some(metrics) => metrics.bind().await?,
         None => None,
     };
-    let services = Services::start(&data, settings.passwords, settings.max_revocation_lag).await?;
-    learn_costs(services.accounts.clone());
-    let storage = OpenStorage::open(&settings.storage, &folder, &data, &services).await?;
-    let app = assemble(&data, &settings, &services, &storage).await?;
+    let base = services::start(&data, settings.passwords, settings.max_revocation_lag).await?;
+    learn_costs(base.accounts.clone());
+    let storage = OpenStorage::open(&settings.storage, &folder, &data, &base).await?;
+    let app = assemble(&data, &settings, &base, &storage).await?;
     if is_demo {
-        demo::fill(&services, &app.customers).await?;
+        demo::fill(&base, &app.customers).await?;
         demo::warn();
     }
 
@@ -156,35 +150,23 @@ async fn broken(data: &Data, storage: &OpenStorage) -> String {
     }
 }
 
+/// All services of the server.
 async fn assemble(
     data: &Data,
     settings: &Settings,
-    services: &Services,
+    base: &Base,
     storage: &OpenStorage,
 ) -> anyhow::Result<App> {
-    let keys = services.keys(data, settings).await?;
-    let (clock, random) = (&services.clock, &services.random);
-    let rows = &data.rows;
-    let limits = Arc::new(limits(settings, &keys, clock.clone())?);
-    Ok(App::from(keyward_server::Services {
-        accounts: services.accounts.clone().with_sign_ups(settings.sign_ups),
-        sessions: services.sessions.clone(),
-        tokens: services.tokens(keys.clone(), settings.tokens.clone())?,
-        notary: Arc::new(Notary::new(keys, clock.clone(), random.clone())?),
-        files: Files::new(
-            rows.clone(),
-            storage.blobs(),
-            clock.clone(),
-            random.clone(),
-            settings.files,
-        ),
-        customers: Customers::new(rows.clone(), clock.clone()),
-        limits,
+    let keys = services::keys(data, settings).await?;
+    let limits = limits(settings, &keys, base.clock.clone())?;
+    let policies = Policies {
+        tokens: settings.tokens.clone(),
+        files: settings.files,
+        sign_ups: settings.sign_ups,
         proxies: settings.proxies.clone(),
-        memory: Budget::new(settings.memory_budget),
-        health: Arc::new(health::Reported::new(rows.clone())),
-        random: random.clone(),
-    }))
+        memory_budget: settings.memory_budget,
+    };
+    Ok(base.app(&keys, storage.blobs(), limits, policies)?)
 }
 
 /// The rate limits, counted together with other servers where a Redis is named.

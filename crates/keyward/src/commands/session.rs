@@ -10,7 +10,7 @@ use keyward_core::sessions::{Error, Reason, Session};
 use serde_json::json;
 
 use super::whom::{self, RealmArgument, label, name_of};
-use super::{Access, Desk, on_data};
+use super::{Access, Opened, on_data};
 use crate::output;
 use crate::settings::Flags;
 
@@ -54,18 +54,18 @@ pub(crate) struct Of {
 
 impl Command {
     pub(crate) fn run(self, flags: &Flags) -> anyhow::Result<()> {
-        on_data(flags, Access::Existing, async |desk| match self {
-            Self::List { of, json } => list(desk, &of, json).await,
-            Self::Close { all: true, .. } => close_all(desk).await,
-            Self::Close { sessions, of, .. } => close(desk, sessions, &of).await,
+        on_data(flags, Access::Existing, async |opened| match self {
+            Self::List { of, json } => list(opened, &of, json).await,
+            Self::Close { all: true, .. } => close_all(opened).await,
+            Self::Close { sessions, of, .. } => close(opened, sessions, &of).await,
         })
     }
 }
 
 impl Of {
-    async fn find(&self, desk: &Desk) -> anyhow::Result<Option<Account>> {
+    async fn find(&self, opened: &Opened) -> anyhow::Result<Option<Account>> {
         match &self.account {
-            Some(typed) => whom::find(&desk.services.accounts, typed, self.realm)
+            Some(typed) => whom::find(&opened.base.accounts, typed, self.realm)
                 .await
                 .map(Some),
             None => Ok(None),
@@ -73,13 +73,13 @@ impl Of {
     }
 }
 
-async fn list(desk: &Desk, of: &Of, json: bool) -> anyhow::Result<()> {
-    let sessions = open_sessions(desk, of.find(desk).await?.map(|account| account.id)).await?;
+async fn list(opened: &Opened, of: &Of, json: bool) -> anyhow::Result<()> {
+    let sessions = open_sessions(opened, of.find(opened).await?.map(|account| account.id)).await?;
     let mut accounts = HashMap::new();
     for session in &sessions {
         let id = session.account;
         if let std::collections::hash_map::Entry::Vacant(entry) = accounts.entry(id)
-            && let Some(account) = desk.services.accounts.find(id).await?
+            && let Some(account) = opened.base.accounts.find(id).await?
         {
             entry.insert(account);
         }
@@ -105,21 +105,21 @@ async fn list(desk: &Desk, of: &Of, json: bool) -> anyhow::Result<()> {
     Ok(output::table(head, &rows)?)
 }
 
-async fn close(desk: &Desk, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
-    if let Some(account) = of.find(desk).await? {
-        let sessions = open_sessions(desk, Some(account.id)).await?;
+async fn close(opened: &Opened, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
+    if let Some(account) = of.find(opened).await? {
+        let sessions = open_sessions(opened, Some(account.id)).await?;
         for session in &sessions {
-            close_one(desk, session.id).await?;
+            close_one(opened, session.id).await?;
         }
-        let (count, who, counts) = (sessions.len(), label(&account), desk.when_it_counts());
+        let (count, who, counts) = (sessions.len(), label(&account), opened.when_it_counts());
         return Ok(output::line(&format!(
             "closed {count} sessions of {who}{counts}"
         ))?);
     }
     let mut unknown = Vec::new();
     for id in ids {
-        if close_one(desk, SessionId(id)).await? {
-            output::line(&format!("closed session {id}{}", desk.when_it_counts()))?;
+        if close_one(opened, SessionId(id)).await? {
+            output::line(&format!("closed session {id}{}", opened.when_it_counts()))?;
         } else {
             unknown.push(id.to_string());
         }
@@ -132,8 +132,8 @@ async fn close(desk: &Desk, ids: Vec<i64>, of: &Of) -> anyhow::Result<()> {
 }
 
 /// Closes a session in the database. What this process alone would refuse helps nobody.
-async fn close_one(desk: &Desk, id: SessionId) -> anyhow::Result<bool> {
-    let closed = desk.services.sessions.close(id, Reason::Operator).await;
+async fn close_one(opened: &Opened, id: SessionId) -> anyhow::Result<bool> {
+    let closed = opened.base.sessions.close(id, Reason::Operator).await;
     closed.map_err(|error| match error {
         Error::ClosedHere(fault) => anyhow::Error::from(fault).context(format!(
             "session {id} was not closed: run this again once the database can be written"
@@ -142,20 +142,23 @@ async fn close_one(desk: &Desk, id: SessionId) -> anyhow::Result<bool> {
     })
 }
 
-async fn close_all(desk: &Desk) -> anyhow::Result<()> {
-    desk.services.sessions.close_all().await?;
-    let counts = desk.when_it_counts();
+async fn close_all(opened: &Opened) -> anyhow::Result<()> {
+    opened.base.sessions.close_all().await?;
+    let counts = opened.when_it_counts();
     Ok(output::line(&format!(
         "closed every session; everybody logs in anew{counts}"
     ))?)
 }
 
-async fn open_sessions(desk: &Desk, account: Option<AccountId>) -> anyhow::Result<Vec<Session>> {
+async fn open_sessions(
+    opened: &Opened,
+    account: Option<AccountId>,
+) -> anyhow::Result<Vec<Session>> {
     let mut sessions = Vec::new();
     let mut next = Some(0);
     while let Some(after) = next {
         let page = Page { after, limit: PAGE };
-        let listed = desk.services.sessions.list(account, page).await?;
+        let listed = opened.base.sessions.list(account, page).await?;
         sessions.extend(listed.items);
         next = listed.next;
     }

@@ -14,10 +14,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::whom::{self, RealmArgument};
-use super::{Access, Desk, on_data};
+use super::{Access, Opened, on_data};
 use crate::exit::Misuse;
-use crate::output;
 use crate::settings::{Flags, Span};
+use crate::{output, services};
 
 /// The bounds of a token that is looked at.
 const LIMITS: Limits = Limits {
@@ -68,13 +68,13 @@ impl Command {
                 realm,
                 ttl,
                 json,
-            } => on_data(flags, Access::Existing, async |desk| {
-                mint(desk, &account, realm, ttl, json).await
+            } => on_data(flags, Access::Existing, async |opened| {
+                mint(opened, &account, realm, ttl, json).await
             }),
             Self::Verify { token, json } => {
                 let token = given(token)?;
-                on_data(flags, Access::Existing, async |desk| {
-                    verify(desk, &token, json).await
+                on_data(flags, Access::Existing, async |opened| {
+                    verify(opened, &token, json).await
                 })
             }
             Self::Inspect { token, json } => inspect(&given(token)?, json),
@@ -102,29 +102,29 @@ fn given(token: String) -> anyhow::Result<String> {
 }
 
 async fn mint(
-    desk: &Desk,
+    opened: &Opened,
     account: &str,
     realm: Option<RealmArgument>,
     ttl: Option<Span<1>>,
     json: bool,
 ) -> anyhow::Result<()> {
-    let services = &desk.services;
-    let account = whom::find(&services.accounts, account, realm).await?;
+    let base = &opened.base;
+    let account = whom::find(&base.accounts, account, realm).await?;
     if account.disabled_at.is_some() {
         bail!(
             "{} is disabled: see `keyward account enable`",
             whom::label(&account)
         );
     }
-    let mut policy = desk.settings.tokens.clone();
+    let mut policy = opened.settings.tokens.clone();
     if let Some(Span(ttl)) = ttl {
         (policy.standalone_access_ttl, policy.exchange_access_ttl) = (ttl, ttl);
     }
-    let keys = services.keys(&desk.data, &desk.settings).await?;
-    let tokens = services.tokens(keys, policy)?;
+    let keys = services::keys(&opened.data, &opened.settings).await?;
+    let tokens = base.tokens(keys, policy)?;
     let agent = Some("keyward token mint".to_owned());
     let lifetime = tokens.lifetime(account.realm, TokenSet::Access);
-    let session = services.sessions.open(account.id, lifetime, agent).await?;
+    let session = base.sessions.open(account.id, lifetime, agent).await?;
     let issued = tokens.issue(account, &session, TokenSet::Access)?;
     if !json {
         return Ok(output::line(&issued.access_token)?);
@@ -136,14 +136,14 @@ async fn mint(
     }))
 }
 
-async fn verify(desk: &Desk, token: &str, json: bool) -> anyhow::Result<()> {
-    let keys = desk.services.keys(&desk.data, &desk.settings).await?;
-    let tokens = desk
-        .services
-        .tokens(keys.clone(), desk.settings.tokens.clone())?;
+async fn verify(opened: &Opened, token: &str, json: bool) -> anyhow::Result<()> {
+    let keys = services::keys(&opened.data, &opened.settings).await?;
+    let tokens = opened
+        .base
+        .tokens(keys.clone(), opened.settings.tokens.clone())?;
     let verdict = match tokens.verify(token).await {
         Ok(principal) => Ok(principal),
-        Err(_) => Err(why_not(desk, &keys, token).await?),
+        Err(_) => Err(why_not(opened, &keys, token).await?),
     };
     match (verdict, json) {
         (
@@ -182,7 +182,7 @@ struct Claims {
 }
 
 /// Why a token is refused: told to an operator only, who has the keys anyway.
-async fn why_not(desk: &Desk, keys: &Keys, token: &str) -> anyhow::Result<String> {
+async fn why_not(opened: &Opened, keys: &Keys, token: &str) -> anyhow::Result<String> {
     let compact = match Compact::parse(token, &LIMITS) {
         Ok(compact) => compact,
         Err(error) => return Ok(format!("{error}")),
@@ -203,11 +203,11 @@ async fn why_not(desk: &Desk, keys: &Keys, token: &str) -> anyhow::Result<String
         return Ok("its claims are not those of an access token".to_owned());
     };
     let exp = claims.exp.map(Timestamp::from_seconds);
-    if let Some(exp) = exp.filter(|exp| *exp <= desk.services.clock.now()) {
+    if let Some(exp) = exp.filter(|exp| *exp <= opened.base.clock.now()) {
         return Ok(format!("it expired at {}", exp.rfc3339_millis()));
     }
     let session = match claims.sid {
-        Some(id) => desk.data.rows.find_session(SessionId(id)).await?,
+        Some(id) => opened.data.rows.find_session(SessionId(id)).await?,
         None => None,
     };
     Ok(

@@ -10,24 +10,20 @@ use axum::body::{Body, Bytes};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use keyward_core::accounts::{Accounts, SignUpPolicy, passwords};
+use keyward_core::accounts::{SignUpPolicy, passwords};
 use keyward_core::clock::{Clock, ManualClock, Timestamp};
-use keyward_core::customers::Customers;
 use keyward_core::error::Code;
-use keyward_core::files::{self, Files};
+use keyward_core::files;
 use keyward_core::keys::{self, Keys};
-use keyward_core::memory::Budget;
-use keyward_core::notary::Notary;
 use keyward_core::random::{Random, SeededRandom};
 use keyward_core::secret::SecretText;
-use keyward_core::sessions::Sessions;
-use keyward_core::tokens::{self, Tokens};
+use keyward_core::tokens;
 use keyward_jose::Algorithm;
 use keyward_server::address::{Peer, TrustedProxies};
 use keyward_server::hosts::Hosts;
 use keyward_server::limits::{self, Limits};
 use keyward_server::middleware::Site;
-use keyward_server::{App, Contracts, Services, Settings, document, site};
+use keyward_server::{App, Base, Contracts, Policies, Settings, document, site};
 use keyward_store::blobs::LocalBlobs;
 use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{self, Sqlite};
@@ -141,14 +137,6 @@ async fn load_keys(folder: &TempDir, options: &Options, random: &dyn Random) -> 
     Arc::new(Keys::load(policy, &files, random).await.expect("keys"))
 }
 
-async fn load_sessions(
-    store: Arc<Sqlite>,
-    (accounts, clock, random): (Accounts, Arc<dyn Clock>, Arc<dyn Random>),
-) -> Sessions {
-    let sessions = Sessions::load(store, accounts, clock, random);
-    sessions.await.expect("sessions")
-}
-
 /// A running server.
 pub(crate) struct TestApp {
     pub(crate) site: Site,
@@ -194,33 +182,17 @@ impl TestApp {
         let (policy, settings) = (options.files(), options.settings());
         let passwords = passwords::Passwords::start(options.passwords, random.clone());
         let passwords = passwords.expect("threads");
-        let accounts = Accounts::new(store.clone(), passwords.clone(), clock.clone())
-            .with_sign_ups(options.sign_ups);
-        let services = (accounts.clone(), clock.clone(), random.clone());
-        let sessions = load_sessions(store.clone(), services).await;
-        let app = App::from(Services {
-            tokens: Tokens::new(
-                keys.clone(),
-                options.tokens,
-                accounts.clone(),
-                sessions.clone(),
-                clock.clone(),
-                random.clone(),
-            )
-            .expect("tokens"),
-            notary: Arc::new(
-                Notary::new(keys.clone(), clock.clone(), random.clone()).expect("notary"),
-            ),
-            files: Files::new(store.clone(), blobs, clock.clone(), random.clone(), policy),
-            customers: Customers::new(store.clone(), clock.clone()),
-            limits: Arc::new(Limits::new(&options.limits, clock)),
+        let base = Base::load(store.clone(), passwords.clone(), clock.clone(), random);
+        let base = base.await.expect("closed sessions");
+        let limits = Limits::new(&options.limits, clock);
+        let policies = Policies {
+            tokens: options.tokens,
+            files: policy,
+            sign_ups: options.sign_ups,
             proxies: Arc::new(TrustedProxies::parse(&options.proxies).expect("proxies")),
-            health: store.clone(),
-            memory: Budget::new(options.memory),
-            accounts,
-            sessions,
-            random,
-        });
+            memory_budget: options.memory,
+        };
+        let app = base.app(&keys, blobs, limits, policies).expect("services");
         let site = site(&app, &settings);
         let document = serde_json::to_value(document(&settings)).expect("JSON");
         Self {

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use keyward_core::accounts::names::Name;
-use keyward_core::accounts::{self, Account, NewAccount, Realm};
+use keyward_core::accounts::{Account, NewAccount, Realm};
 use keyward_core::clock::Timestamp;
 use keyward_core::files::Blobs;
 use keyward_core::id::SessionId;
+use keyward_core::keys;
+use keyward_core::rows::Rows;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{NewSession, Session};
-use keyward_core::{customers, files, health, keys, sessions};
 use keyward_store::blobs::LocalBlobs;
 use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{Options, Sqlite};
@@ -22,17 +23,6 @@ use tokio::sync::Barrier;
 
 use crate::database::{Database, open};
 use crate::s3_server::Server;
-
-/// Every trait of rows at once.
-pub(crate) trait Rows:
-    accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
-{
-}
-
-impl<T> Rows for T where
-    T: accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
-{
-}
 
 /// The store as one process has it open.
 #[derive(Clone)]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use keyward_core::files::{Finished, NoRoom, Room, Usage};
 use keyward_core::sessions::Reason;
 
-use crate::backend::{Backend, Rows, at, at_once};
+use crate::backend::{Backend, at, at_once};
 use crate::files::{Owner, blob, find, new_file, owner, room, stored};
 use crate::sessions::password_change;
+use keyward_core::rows::Rows;
 
 /// Finishes fifty uploads of `ada` at once, on two nodes; each has a name of its own and `size` bytes.
 async fn finish_fifty(backend: &Backend, ada: Owner, size: u64, room: Room) -> Vec<Finished> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use keyward_core::files::{BlobId, File, Finished, Namespace, NewFile, Room};
 use keyward_core::id::{AccountId, SessionId};
+use keyward_core::rows::Rows;
 
-use crate::backend::{Backend, Rows, account, at, at_once, session};
+use crate::backend::{Backend, account, at, at_once, session};
 
 /// More than any case needs.
 const MANY: Room = room(1_000, u64::MAX);

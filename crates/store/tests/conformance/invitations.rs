@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use keyward_core::accounts::{CodeHash, CreateError, NewAccount, NewInvitation, Realm};
 use keyward_core::page::Page;
+use keyward_core::rows::Rows;
 
-use crate::backend::{Backend, Rows, account, at, at_once, new_account};
+use crate::backend::{Backend, account, at, at_once, new_account};
 
 const ALL: Page = Page {
     after: 0,

@@ -9,9 +9,10 @@ use keyward_core::clock::ManualClock;
 use keyward_core::id::SessionId;
 use keyward_core::sessions::{Lifetime, Place, Reason, Sessions};
 
-use crate::backend::{Backend, Rows, account, at, session};
+use crate::backend::{Backend, account, at, session};
 use crate::session_feed::server;
 use crate::sessions::find;
+use keyward_core::rows::Rows;
 
 /// Takes every closure back, as if none had ever been.
 const NO_CLOSURES: &str = "

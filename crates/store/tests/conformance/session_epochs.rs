@@ -2,9 +2,10 @@
 
 use keyward_core::id::SessionId;
 use keyward_core::page::Page;
+use keyward_core::rows::Rows;
 use keyward_core::sessions::{Identity, Place, Reason, Tag};
 
-use crate::backend::{Backend, Rows, account, at, at_once, session};
+use crate::backend::{Backend, account, at, at_once, session};
 
 const EPOCH: i64 = 1 << 50;
 const ALL: Page = Page {

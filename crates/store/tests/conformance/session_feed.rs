@@ -10,8 +10,9 @@ use keyward_core::id::SessionId;
 use keyward_core::random::SeededRandom;
 use keyward_core::sessions::{Place, Reason, Rotate, Sessions};
 
-use crate::backend::{Backend, Rows, account, at, at_once, session};
+use crate::backend::{Backend, account, at, at_once, session};
 use crate::sessions::{password_change, rotate};
+use keyward_core::rows::Rows;
 
 pub(crate) async fn closures_are_read_in_order_from_the_cursor_on(backend: &Backend) {
     let rows = backend.rows();

@@ -6,12 +6,13 @@ use std::time::Duration;
 use keyward_core::accounts::Realm;
 use keyward_core::id::{AccountId, SessionId};
 use keyward_core::page::Page;
+use keyward_core::rows::Rows;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{
     Confirmed, Forgotten, NewSession, PasswordChange, Place, Reason, Rotate, Rotation, Session,
 };
 
-use crate::backend::{Backend, Rows, account, at, fresh_id, new_account, session};
+use crate::backend::{Backend, account, at, fresh_id, new_account, session};
 
 const ALL: Page = Page {
     after: 0,

@@ -360,7 +360,7 @@ async fn a_caller_that_goes_away_leaves_a_connection_that_works() {
     );
     let owner = new_account(Realm::Default, Some("ada"), None);
     let owner = store.create_account(owner).await.expect("an account");
-    let rows: Arc<dyn crate::backend::Rows> = Arc::clone(&store) as _;
+    let rows: Arc<dyn keyward_core::rows::Rows> = Arc::clone(&store) as _;
     for _ in 0..50 {
         let opened = crate::backend::session(&rows, &owner).await;
         let closing = rows.close_session(opened.id, keyward_core::sessions::Reason::Logout, at(1));

@@ -7,8 +7,9 @@ use keyward_core::sessions::{Feed as _, Place, Reason};
 use keyward_store::postgres::{ClosureFeed, Options, Postgres};
 
 use super::proxy::{Proxy, Weather};
-use crate::backend::{Rows, account, at, session};
+use crate::backend::{account, at, session};
 use crate::database::{Database, open, usual};
+use keyward_core::rows::Rows;
 
 /// Polls so rarely that whoever wakes within a test was told.
 fn rarely() -> Options {

@@ -11,8 +11,9 @@ use keyward_core::secret::Password;
 use keyward_core::sessions::{Lifetime, LogIn, Sessions};
 
 use super::proxy::Proxy;
-use crate::backend::{Rows, at};
+use crate::backend::at;
 use crate::database::{Database, open};
+use keyward_core::rows::Rows;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_takes_two_round_trips() {

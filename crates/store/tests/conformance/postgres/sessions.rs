@@ -7,8 +7,9 @@ use keyward_core::id::SessionId;
 use keyward_core::sessions::{Place, Reason};
 use tokio_postgres::Client;
 
-use crate::backend::{Rows, account, at, session};
+use crate::backend::{account, at, session};
 use crate::database::{Database, open};
+use keyward_core::rows::Rows;
 
 /// Makes the commit that closes `session` wait for the advisory lock `key`.
 async fn hold_commit_of(client: &Client, session: SessionId, key: i32) {

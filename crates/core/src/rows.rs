@@ -1,0 +1,14 @@
+//! Everything that a database stores, as one trait, for whoever puts the services together.
+
+use crate::{accounts, customers, files, health, sessions};
+
+/// A store of all rows. Every type that implements the traits of the capabilities is one.
+pub trait Rows:
+    accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
+{
+}
+
+impl<T> Rows for T where
+    T: accounts::Store + sessions::Store + customers::Store + files::Store + health::Store
+{
+}
