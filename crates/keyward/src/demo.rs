@@ -8,7 +8,7 @@ use keyward_core::customers::{Customers, Submitted};
 use keyward_core::page::Page;
 use keyward_core::secret::Password;
 
-use crate::settings::{Database, Settings};
+use crate::settings::{Database, MetricsListen, Settings};
 use keyward_server::Base;
 
 /// Username, e-mail address, name and password.
@@ -44,6 +44,14 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         bail!(
             "--demo has public keys and passwords and does not listen on {listen}: listen on a \
              loopback address such as 127.0.0.1:5000, or leave out --demo"
+        );
+    }
+    if let MetricsListen::At(listen) = settings.metrics
+        && !listen.ip().is_loopback()
+    {
+        bail!(
+            "--demo is not reachable from other machines and serves no metrics on {listen}: set \
+             metrics.listen to a loopback address such as 127.0.0.1:9464, or leave out --demo"
         );
     }
     if settings.database != Database::InDataDir {

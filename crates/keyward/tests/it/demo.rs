@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::server::{Server, keyward};
+use crate::server::{Server, keyward, keyward_with};
 
 #[tokio::test]
 async fn a_demo_has_its_accounts_its_customers_and_the_golden_notary_key() {
@@ -86,6 +86,10 @@ fn a_demo_is_not_reachable_from_elsewhere() {
         let refusal = keyward(folder.path(), &format!("serve --demo --listen {listen}")).failed(1);
         assert!(refusal.contains("loopback"), "{refusal}");
     }
+    let metrics = [("KEYWARD_METRICS__LISTEN", "0.0.0.0:0")];
+    let serve = "serve --demo --listen 127.0.0.1:0";
+    let refusal = keyward_with(folder.path(), serve, &metrics, "").failed(1);
+    assert!(refusal.contains("metrics.listen"), "{refusal}");
     assert!(!folder.path().join("keyward-data").exists());
     Server::start_exactly(folder.path(), "serve --demo --listen [::1]:0", &[]).stop();
 }
