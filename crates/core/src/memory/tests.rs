@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+
 use super::*;
 
 fn address(last: u8) -> Option<IpAddr> {
@@ -106,4 +108,37 @@ async fn who_gives_up_waiting_holds_nothing_and_is_not_counted() {
     assert!(!account.is_contended());
     drop(held);
     assert_eq!(budget.used(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_refusal_is_counted_once_however_often_it_was_tried() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let budget = metrics::with_local_recorder(&recorder, || Budget::new(100));
+    let refused = || {
+        let text = recorder.handle().render();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("keyward_memory_refused_total "));
+        line.expect("a counter").to_owned()
+    };
+    let account = budget.account(None);
+    let held = account.reserve(60).expect("room");
+    let other = account.reserve(40).expect("room");
+    assert_eq!(refused(), "0");
+    assert!(account.reserve(1).is_err());
+    assert_eq!(refused(), "1");
+    // It is tried again when something is given back, and got in the end.
+    let account = &account;
+    let waits = async { account.reserve_soon(50).await.expect("room") };
+    let gives_back = async {
+        tokio::task::yield_now().await;
+        drop(other);
+        tokio::task::yield_now().await;
+        drop(held);
+    };
+    let (reservation, ()) = tokio::join!(waits, gives_back);
+    assert_eq!(refused(), "1");
+    // Nothing is given back until its patience ends.
+    assert!(account.reserve_soon(51).await.is_err());
+    assert_eq!((refused().as_str(), reservation.bytes()), ("2", 50));
 }

@@ -183,6 +183,27 @@ mod tests {
     }
 
     #[test]
+    fn open_and_refused_connections_are_measured() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let slots = metrics::with_local_recorder(&recorder, || slots(2, 2));
+        let measured = |open: &str, refused: &str| {
+            let text = recorder.handle().render();
+            for line in [
+                format!(r#"keyward_http_connections{{listener="http"}} {open}"#),
+                format!(r#"keyward_http_connections_refused_total{{listener="http"}} {refused}"#),
+            ] {
+                assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+            }
+        };
+        let held = [(); 2].map(|()| slots.take(address("203.0.113.9")));
+        measured("2", "0");
+        assert!(slots.take(address("203.0.113.9")).is_none());
+        measured("2", "1");
+        drop(held);
+        measured("0", "1");
+    }
+
+    #[test]
     fn a_trusted_proxy_has_all_places_but_no_more() {
         let slots = slots(3, 1);
         let held: Vec<_> = (0..3)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use argon2::Params;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::{Busy, Measured, Passwords, Policy, Verdict, Worker};
 use crate::random::SeededRandom;
@@ -183,7 +184,8 @@ async fn what_does_not_fit_into_the_queue_is_refused_at_once() {
         threads: 1,
         queue: 2,
     };
-    let passwords = passwords(slow);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let passwords = metrics::with_local_recorder(&recorder, || passwords(slow));
     let burst = (0..64).map(|_| passwords.hash(password("x")));
     let answers = futures_util::future::join_all(burst).await;
     let done = answers.iter().filter(|answer| answer.is_ok()).count();
@@ -193,6 +195,13 @@ async fn what_does_not_fit_into_the_queue_is_refused_at_once() {
         .count();
     assert!(done >= 2, "what was queued is done: {done}");
     assert!(refused >= 32, "what did not fit is refused: {refused}");
+    let text = recorder.handle().render();
+    for line in [
+        format!("keyward_password_queue_refused_total {refused}"),
+        "keyward_password_queue_length 0".to_owned(),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
 }
 
 #[test]
