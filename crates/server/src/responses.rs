@@ -60,6 +60,10 @@ sets! {
         "429": "Too many requests of this account",
         "503": "The server is busy, or cannot tell now whether the token is good",
     }
+    /// Of an operation that reads a token itself, without the guard.
+    Presents {
+        "401": "No token, or one that is not good here",
+    }
     /// Of an operation that anyone may call, but not too often.
     Limited {
         "429": "Too many requests",

@@ -19,7 +19,7 @@ use crate::extract::guard::token;
 use crate::extract::json::Json;
 use crate::limits::{Limit, Limits};
 use crate::password_login::{Attempt, Form, NameRule};
-use crate::responses::{Guarded, Limited, Takes, Writes};
+use crate::responses::{Limited, Presents, Takes, Writes};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -65,7 +65,7 @@ async fn log_in(
     security(("bearer" = [])),
     responses(
         (status = 200, body = TokenPairResponse),
-        Guarded<Problem>, Writes<Problem>,
+        Presents<Problem>, Limited<Problem>, Writes<Problem>,
     ),
 )]
 async fn refresh(
@@ -87,7 +87,7 @@ async fn refresh(
     security(("bearer" = [])),
     responses(
         (status = 204),
-        Guarded<Problem>, Writes<Problem>,
+        Presents<Problem>, Writes<Problem>,
     ),
 )]
 async fn log_out(State(tokens): State<Tokens>, headers: HeaderMap) -> Result<StatusCode, Error> {

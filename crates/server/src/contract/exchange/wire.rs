@@ -47,7 +47,7 @@ pub(super) struct CredentialsMultipart;
 
 impl PartialSchema for CredentialsMultipart {
     fn schema() -> RefOr<Schema> {
-        credentials(multipart()).into()
+        credentials(multipart(PART)).into()
     }
 }
 
@@ -72,19 +72,24 @@ fn form() -> ObjectBuilder {
         .additional_properties(Some(text))
 }
 
-/// A form whose names travel in headers, so without control characters, and which has at most 16 parts. A part may be
-/// anything, JSON for example (OpenAPI 3.1 §4.8.14.5), but each comes once.
-fn multipart() -> ObjectBuilder {
-    let part = [
-        Type::String,
-        Type::Object,
-        Type::Number,
-        Type::Boolean,
-        Type::Null,
-    ];
-    let part = ObjectBuilder::new().schema_type(SchemaType::from_iter(part));
+/// What one part may be: anything, JSON for example (OpenAPI 3.1 §4.8.14.5).
+const PART: [Type; 5] = [
+    Type::String,
+    Type::Object,
+    Type::Number,
+    Type::Boolean,
+    Type::Null,
+];
+
+/// A form whose names travel in quotes in headers, so without control characters and not ending in the backslash that would
+/// escape the closing quote, and which has at most 16 parts. Fields that are
+/// not named here are one of `further`: an array would be a field that comes several times.
+fn multipart(further: impl IntoIterator<Item = Type>) -> ObjectBuilder {
+    let part = ObjectBuilder::new().schema_type(SchemaType::from_iter(further));
     let name = ObjectBuilder::new().schema_type(Type::String);
-    let name = name.pattern(Some(r"^[^\u0000-\u0008\u000a-\u001f\u007f]*$"));
+    let name = name.pattern(Some(
+        r"^(?:[^\u0000-\u0008\u000a-\u001f\u007f]*[^\u0000-\u0008\u000a-\u001f\u007f\\])?$",
+    ));
     form()
         .additional_properties(Some(part))
         .property_names(Some(name))
@@ -112,7 +117,8 @@ pub(super) struct MessageResponse {
     pub(super) message: &'static str,
 }
 
-/// The form of an upload: one file, with its name and type, and at most 15 other fields.
+/// The form of an upload: one file, with its name and type, and at most 15 other parts. They are read past, so their
+/// fields may come several times.
 pub(super) struct UploadForm;
 
 impl PartialSchema for UploadForm {
@@ -120,7 +126,7 @@ impl PartialSchema for UploadForm {
         let file = ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::Custom("binary".into())));
-        multipart()
+        multipart(PART.into_iter().chain([Type::Array]))
             .property("request_file", file)
             .required("request_file")
             .into()

@@ -1,6 +1,7 @@
 //! The OpenAPI document, held against the router it came from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use keyward_server::Contracts;
@@ -60,6 +61,30 @@ async fn docs_openapi_json_is_the_document_of_the_server() {
         "docs/openapi.json is not what the server says ({differs:?}): look at the change, then write it with \
          KEYWARD_WRITE_OPENAPI=1 cargo test -p keyward-server --test http docs_openapi"
     );
+}
+
+/// A pattern that named a year would refuse good dates after it, and one that ended today would be wrong tomorrow.
+#[tokio::test]
+async fn a_date_of_birth_has_the_same_schema_at_any_time_and_the_clock_decides_what_is_in_the_future()
+ {
+    let app = TestApp::start().await;
+    let token = app.user("test").await;
+    let document = document(&app).await;
+    let schema = &document["components"]["schemas"]["BirthDate"];
+    let pattern = schema["pattern"].as_str().expect("a pattern");
+    assert!(!pattern.contains("20"), "{pattern}");
+    let send = async |born: &str, status: StatusCode| {
+        let body = serde_json::json!({"name": "Ada", "dob": born});
+        let request = app.post("/api/v1/customers/customers").bearer(&token);
+        request.json(&body).send().await.expect(status);
+    };
+    send("2026-01-01", StatusCode::CREATED).await;
+    send("2027-01-01", StatusCode::BAD_REQUEST).await;
+    app.clock.advance(Duration::from_secs(365 * 86_400));
+    let token = app.user("later").await;
+    let body = serde_json::json!({"name": "Ada", "dob": "2027-01-01"});
+    let request = app.post("/api/v1/customers/customers").bearer(&token);
+    request.json(&body).send().await.expect(StatusCode::CREATED);
 }
 
 #[tokio::test]
