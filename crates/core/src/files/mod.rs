@@ -305,6 +305,14 @@ impl Files {
             .boxed())
     }
 
+    /// What the stored files of all owners take. Reads every file's row.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn measure_all(&self) -> Result<Usage, Fault> {
+        self.store.measure_all_files().await
+    }
+
     /// The bytes of all unfinished uploads.
     #[must_use]
     pub fn unfinished(&self) -> u64 {

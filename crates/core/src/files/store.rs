@@ -50,7 +50,7 @@ pub struct Room {
     pub bytes: u64,
 }
 
-/// What the files of one owner take.
+/// What files take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// How many there are.
@@ -116,6 +116,9 @@ pub trait Store: Send + Sync {
 
     /// What an owner's files take.
     async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault>;
+
+    /// What the files of all owners take. Reads every file's row.
+    async fn measure_all_files(&self) -> Result<Usage, Fault>;
 
     /// At most `limit` of an owner's files whose names come after `after`, by the UTF-8 bytes of their names. No name
     /// is empty.

@@ -12,7 +12,7 @@ use rustix::fs::statvfs;
 use tokio::time::timeout;
 
 use super::BUILD;
-use super::open_sessions::{OPEN, OpenSessions};
+use super::totals::Totals;
 use crate::data::Data;
 use crate::engine::Engine;
 
@@ -94,7 +94,6 @@ const FLUSHES: Metric = counter(
 /// What is read here.
 pub(super) const METRICS: &[&Metric] = &[
     &READY,
-    &OPEN,
     &LAG,
     &CLOSED,
     &UNWRITTEN,
@@ -128,7 +127,7 @@ pub(crate) struct Sources {
     app: App,
     folder: PathBuf,
     handles: Arc<Handles>,
-    open_sessions: Arc<OpenSessions>,
+    totals: Arc<Totals>,
     database: Database,
     redis: Option<Arc<Redis>>,
 }
@@ -178,7 +177,7 @@ impl Sources {
             app: app.clone(),
             folder,
             handles: Arc::new(Handles::new()),
-            open_sessions: Arc::new(OpenSessions::new(app.sessions.clone())),
+            totals: Arc::new(Totals::new(app)),
             database: Database::new(engine),
             redis: app.limits.shared().map(|_| Arc::new(Redis::new())),
         }
@@ -205,7 +204,7 @@ impl Sources {
         }
         self.database.collect();
         if is_ready {
-            self.open_sessions.collect(PATIENCE).await;
+            self.totals.collect(PATIENCE).await;
         }
         if let (Some(to), Some(shared)) = (&self.redis, app.limits.shared()) {
             let counts = shared.counts();

@@ -5,11 +5,11 @@
 
 mod collect;
 mod histogram;
-mod open_sessions;
 mod process;
 mod recorder;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -38,7 +38,12 @@ const BUILD: Metric = Metric::new(
 
 /// Everything that this program measures.
 fn metrics() -> impl Iterator<Item = &'static Metric> {
-    let of_program = [&[&BUILD], collect::METRICS, process::METRICS];
+    let of_program = [
+        &[&BUILD],
+        collect::METRICS,
+        totals::METRICS,
+        process::METRICS,
+    ];
     let of_crates = [
         keyward_core::METRICS,
         keyward_store::metrics::METRICS,

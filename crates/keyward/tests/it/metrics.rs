@@ -297,6 +297,8 @@ async fn bytes_of_files_are_counted_and_the_reserve_of_the_disk_is_shown() {
                 100_000.0,
             ),
             (r#"keyward_file_bytes_total{direction="downloaded"}"#, 0.0),
+            ("keyward_files", 1.0),
+            ("keyward_stored_file_bytes", 100_000.0),
             ("keyward_unfinished_upload_bytes", 0.0),
             ("keyward_disk_reserve_bytes", f64::from(1 << 20)),
         ],

@@ -32,6 +32,9 @@ const FIND_SPELLED: &str = "
 const MEASURE: &str = "
     SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM files WHERE owner = $1";
 
+const MEASURE_ALL: &str = "
+    SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM files";
+
 // The two files' times lie in different seconds, as `Store::finish_upload` promises.
 const REPLACE: &str = "
     UPDATE files SET size = $3, sha256 = $4, content_type = $5, blob = $7,
@@ -81,6 +84,11 @@ impl Store for Postgres {
 
     async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault> {
         let measured = self.pool.find(MEASURE, &[&owner.0], usage).await?;
+        Ok(measured.unwrap_or_default())
+    }
+
+    async fn measure_all_files(&self) -> Result<Usage, Fault> {
+        let measured = self.pool.find(MEASURE_ALL, &[], usage).await?;
         Ok(measured.unwrap_or_default())
     }
 

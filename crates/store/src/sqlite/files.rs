@@ -34,6 +34,9 @@ const LIST: &str = "
 const MEASURE: &str = "
     SELECT count(*), coalesce(sum(size), 0) FROM files WHERE owner = ?1";
 
+const MEASURE_ALL: &str = "
+    SELECT count(*), coalesce(sum(size), 0) FROM files";
+
 const FIND_NAMED: &str = "
     SELECT 1 FROM files WHERE blob = ?1";
 
@@ -62,6 +65,11 @@ impl Store for Sqlite {
 
     async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault> {
         self.readers.scan(move |db| measure(db, owner)).await
+    }
+
+    async fn measure_all_files(&self) -> Result<Usage, Fault> {
+        let measure = |db: &Connection| db.prepare_cached(MEASURE_ALL)?.query_row([], usage);
+        self.readers.scan(measure).await
     }
 
     async fn list_files(
@@ -113,14 +121,16 @@ fn find(db: &Connection, owner: AccountId, name: &str) -> rusqlite::Result<Optio
 }
 
 fn measure(db: &Connection, owner: AccountId) -> rusqlite::Result<Usage> {
-    db.prepare_cached(MEASURE)?.query_row([owner.0], |row| {
-        let bytes: i64 = row.get(1)?;
-        Ok(Usage {
-            files: row.get(0)?,
-            bytes: bytes
-                .try_into()
-                .map_err(|_| broken(1, "the size of all files is negative"))?,
-        })
+    db.prepare_cached(MEASURE)?.query_row([owner.0], usage)
+}
+
+fn usage(row: &Row<'_>) -> rusqlite::Result<Usage> {
+    let bytes: i64 = row.get(1)?;
+    Ok(Usage {
+        files: row.get(0)?,
+        bytes: bytes
+            .try_into()
+            .map_err(|_| broken(1, "the size of all files is negative"))?,
     })
 }
 

@@ -71,6 +71,21 @@ pub(crate) async fn of_fifty_uploads_of_other_names_as_many_finish_as_there_is_r
         .finish_upload(new_file(eve, "a", 100), false, MOST)
         .await;
     assert_eq!(hers.expect("the store"), stored("a", None));
+    let all = rows.measure_all_files().await.expect("the store");
+    assert_eq!(
+        (all.files, all.bytes),
+        (8, usage_of(&rows, [ada, eve]).await)
+    );
+}
+
+/// The bytes of the files of these owners.
+async fn usage_of(rows: &Arc<dyn Rows>, owners: [Owner; 2]) -> u64 {
+    let mut bytes = 0;
+    for owner in owners {
+        let usage = rows.measure_files(owner.account).await;
+        bytes += usage.expect("the store").bytes;
+    }
+    bytes
 }
 
 pub(crate) async fn of_fifty_uploads_at_once_as_many_finish_as_there_are_bytes_for(

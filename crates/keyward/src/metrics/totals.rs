@@ -1,47 +1,70 @@
-//! The number of open sessions, which the database has to count.
+//! How much is in the database: numbers that it has to count.
 //!
-//! Invariant: counting takes at most a hundredth of the time, however many sessions there are, and none where nobody asks.
+//! Invariant: counting takes at most a hundredth of the time, however much there is, and none where nobody asks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyward_core::accounts::Realm;
+use keyward_core::files::Files;
 use keyward_core::metrics::{Kind, Metric};
 use keyward_core::sessions::Sessions;
+use keyward_server::App;
 use metrics::Gauge;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-pub(super) const OPEN: Metric = Metric::new(
+const SESSIONS: Metric = Metric::new(
     "keyward_open_sessions",
     Kind::Gauge,
     &["realm"],
     "Open sessions in the database, counted once a minute at most.",
 );
+const FILES: Metric = Metric::new(
+    "keyward_files",
+    Kind::Gauge,
+    &[],
+    "Stored files, counted once a minute at most.",
+);
+const BYTES: Metric = Metric::new(
+    "keyward_stored_file_bytes",
+    Kind::Gauge,
+    &[],
+    "Bytes of stored files, counted once a minute at most.",
+);
+
+/// What is counted here.
+pub(super) const METRICS: &[&Metric] = &[&SESSIONS, &FILES, &BYTES];
 
 /// How long a number is good at least.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How many times as long as the counting took.
 const SHARE: u32 = 100;
 
-/// Counts the open sessions when that is due.
-pub(super) struct OpenSessions {
+/// Counts when that is due.
+pub(super) struct Totals {
     sessions: Sessions,
+    files: Files,
     open: [Gauge; Realm::ALL.len()],
+    stored: Gauge,
+    bytes: Gauge,
     due: Mutex<Option<Instant>>,
 }
 
-impl OpenSessions {
-    pub(super) fn new(sessions: Sessions) -> Self {
+impl Totals {
+    pub(super) fn new(app: &App) -> Self {
         Self {
-            sessions,
-            open: Realm::ALL.map(|realm| OPEN.gauge([realm.name()])),
+            sessions: app.sessions.clone(),
+            files: app.files.clone(),
+            open: Realm::ALL.map(|realm| SESSIONS.gauge([realm.name()])),
+            stored: FILES.gauge([]),
+            bytes: BYTES.gauge([]),
             due: Mutex::default(),
         }
     }
 
-    /// Counts again if the last number is old, and goes on with it even if the caller stops waiting. Where the database
-    /// fails, the last number stands.
+    /// Counts again if the last numbers are old, and goes on with it even if the caller stops waiting. Where the database
+    /// fails, the last numbers stand.
     pub(super) async fn collect(self: &Arc<Self>, patience: Duration) {
         let this = Arc::clone(self);
         let counting = tokio::spawn(async move { this.count_if_due().await });
@@ -61,6 +84,10 @@ impl OpenSessions {
             for (gauge, count) in self.open.iter().zip(counts) {
                 gauge.set(count as f64);
             }
+        }
+        if let Ok(usage) = self.files.measure_all().await {
+            self.stored.set(usage.files);
+            self.bytes.set(usage.bytes as f64);
         }
         *due = Some(begun + PAUSE.max(begun.elapsed() * SHARE));
     }
