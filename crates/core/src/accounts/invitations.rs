@@ -1,4 +1,4 @@
-//! Who may make an account for themselves: everybody, whoever has an invitation, or nobody.
+//! Sign-up: open to everybody, by invitation, or closed, in each realm.
 //!
 //! Invariant: an invitation makes one account at most, and its code is stored only as a hash.
 
@@ -13,31 +13,31 @@ use crate::clock::Timestamp;
 use crate::page::{Listed, Page};
 use crate::random::Random;
 
-/// Whether people may sign up by themselves.
+/// Who may sign up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignUps {
-    /// Everybody may.
+    /// Everybody.
     #[default]
     Open,
-    /// Whoever has an invitation may.
+    /// People with an invitation.
     Invited,
-    /// Nobody may: an operator of the server adds accounts.
+    /// Nobody: the person who runs the server adds accounts.
     Closed,
 }
 
-/// Whether people may sign up by themselves, in each realm.
+/// Who may sign up, in each realm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignUpPolicy {
-    /// In realm `default`.
+    /// Sign-up in realm `default`.
     pub default: SignUps,
-    /// As operators of the file exchange.
+    /// Sign-up in realm `ops`.
     pub ops: SignUps,
-    /// As clients of the file exchange.
+    /// Sign-up in realm `client`.
     pub client: SignUps,
 }
 
 impl SignUpPolicy {
-    /// What holds in a realm.
+    /// The rule of a realm.
     #[must_use]
     pub const fn of(self, realm: Realm) -> SignUps {
         match realm {
@@ -48,7 +48,7 @@ impl SignUpPolicy {
     }
 }
 
-/// The SHA-256 of an invitation's code. The code is random, so that nothing slower is needed.
+/// The SHA-256 of an invitation's code. The code is random, so a fast hash is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeHash(pub [u8; 32]);
 
@@ -67,34 +67,34 @@ impl CodeHash {
 pub struct NewInvitation {
     /// The hash of its code.
     pub code: CodeHash,
-    /// The realm in which it makes an account.
+    /// The realm of the account.
     pub realm: Realm,
-    /// The prepared name that the account must have, where it is for one person.
+    /// The prepared name of the account, if the invitation is for one name.
     pub name: Option<String>,
-    /// When it was made.
+    /// When the invitation was created.
     pub created_at: Timestamp,
-    /// Until when it is good.
+    /// When the invitation expires.
     pub expires_at: Timestamp,
 }
 
-/// An invitation that was not used yet.
+/// An unused invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
     /// Its id; never reused.
     pub id: i64,
-    /// The realm in which it makes an account.
+    /// The realm of the account.
     pub realm: Realm,
-    /// The prepared name that the account must have, where it is for one person.
+    /// The prepared name of the account, if the invitation is for one name.
     pub name: Option<String>,
-    /// When it was made.
+    /// When the invitation was created.
     pub created_at: Timestamp,
-    /// Until when it is good.
+    /// When the invitation expires.
     pub expires_at: Timestamp,
 }
 
 impl Accounts {
-    /// Makes an invitation that is good for `span`, for whoever will have `name` or for anybody. Gives its code, which is
-    /// kept nowhere.
+    /// Creates an invitation that expires after `span`, for the account `name` or for any account. Returns its code, of
+    /// which only the hash is stored.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -120,7 +120,7 @@ impl Accounts {
         Ok(code)
     }
 
-    /// The invitations that were not used, by id, those that have expired included.
+    /// The unused invitations by id, including expired ones.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -133,7 +133,7 @@ impl Accounts {
         Ok(Listed::from_surplus(items, page.limit, |found| found.id))
     }
 
-    /// Revokes an invitation; `false` when there is none of that id, or it was used.
+    /// Revokes an invitation. Returns `false` if no unused invitation has that id.
     ///
     /// # Errors
     /// [`Error::Store`].

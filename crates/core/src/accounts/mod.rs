@@ -1,4 +1,4 @@
-//! Accounts: who may log in, in which realm, under which names.
+//! Accounts, their realms and their login names.
 //!
 //! Invariant: within a realm every login name, username or e-mail address, belongs to one account at
 //! most, compared in its prepared form ([`names`]).
@@ -52,41 +52,41 @@ impl Realm {
     }
 }
 
-/// Someone who may log in. Carries no password hash.
+/// A person or a machine that can log in, without the password hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
-    /// Where its names are unique.
+    /// The realm within which its names are unique.
     pub realm: Realm,
     /// The username as typed.
     pub username: Option<String>,
     /// The e-mail address as typed.
     pub email: Option<String>,
-    /// What the person is called.
+    /// The display name.
     pub display_name: Option<String>,
-    /// When it was made.
+    /// When the account was created.
     pub created_at: Timestamp,
-    /// When it was disabled, if it is.
+    /// When the account was disabled; `None` if it is enabled.
     pub disabled_at: Option<Timestamp>,
 }
 
 /// A request for a new account.
 #[derive(Clone, Debug)]
 pub struct SignUp {
-    /// The realm it is to live in.
+    /// The realm of the account.
     pub realm: Realm,
     /// Its username, prepared.
     pub username: Option<Name>,
     /// Its e-mail address, prepared.
     pub email: Option<Name>,
-    /// What the person is called.
+    /// The display name.
     pub display_name: Option<String>,
     /// Its password.
     pub password: Password,
 }
 
-/// Why something about accounts cannot be done.
+/// An error of an operation on accounts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The name already belongs to an account of the realm.
@@ -95,13 +95,13 @@ pub enum Error {
     /// Nobody may sign up in the realm.
     #[error("sign-up is closed: ask the operator of this server for an account")]
     SignUpClosed,
-    /// Only an invitation lets one sign up in the realm, and there is none, or none that is good.
-    #[error("sign-up is by invitation: send the code of a good one in the header X-Invitation")]
+    /// Sign-up in the realm needs an invitation, and the request has no valid one.
+    #[error("sign-up needs an invitation: send its code in the header X-Invitation")]
     NotInvited,
-    /// Unknown name, wrong password or disabled account: never told apart.
+    /// The name is unknown, the password is wrong or the account is disabled. The caller cannot tell which.
     #[error("the name or the password is wrong")]
     BadCredentials,
-    /// More logins are waiting than may wait.
+    /// The queue of passwords to hash is full.
     #[error("too many logins are waiting")]
     Busy,
     /// The store failed.
@@ -110,7 +110,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code an edge answers with.
+    /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -146,10 +146,10 @@ impl From<CreateError> for Error {
     }
 }
 
-/// How many hashes are looked at in one question to the store.
+/// How many hashes one query to the store reads.
 const BEGINNINGS: u32 = 10_000;
 
-/// The accounts of this server.
+/// The operations on accounts.
 #[derive(Clone)]
 pub struct Accounts {
     store: Arc<dyn Store>,
@@ -159,7 +159,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Accounts kept in `store`, their passwords hashed by `passwords`.
+    /// Accounts stored in `store`, with passwords hashed by `passwords`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, passwords: Passwords, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -170,13 +170,14 @@ impl Accounts {
         }
     }
 
-    /// The same, where not everybody may sign up.
+    /// Sets who may sign up.
     #[must_use]
     pub fn with_sign_ups(self, sign_ups: SignUpPolicy) -> Self {
         Self { sign_ups, ..self }
     }
 
-    /// Makes an account for somebody who asks for it, with the code of an invitation where one is needed.
+    /// Creates an account for a person who signs up. `code` is that of an invitation; only realms by invitation need
+    /// it.
     ///
     /// # Errors
     /// [`Error::SignUpClosed`], [`Error::NotInvited`], and those of [`add`](Self::add).
@@ -190,10 +191,10 @@ impl Accounts {
         self.make(request, invitation).await
     }
 
-    /// Makes an account, as the operator of the server may whoever may sign up.
+    /// Creates an account whatever the sign-up policy, for the person who runs the server.
     ///
     /// # Errors
-    /// [`Error::Taken`] when one of its names is, [`Error::Busy`], [`Error::Store`].
+    /// [`Error::Taken`], [`Error::Busy`], [`Error::Store`].
     pub async fn add(&self, request: SignUp) -> Result<Account, Error> {
         self.make(request, None).await
     }
@@ -212,7 +213,7 @@ impl Accounts {
         .await
     }
 
-    /// Makes an account whose password is already hashed, as when another service's are taken over.
+    /// Creates an account whose password is already hashed, such as one imported from another service.
     ///
     /// # Errors
     /// [`Error::Taken`], [`Error::Store`].
@@ -220,7 +221,7 @@ impl Accounts {
         Ok(self.store.create_account(account).await?)
     }
 
-    /// What a password is checked against for the account whose username or e-mail address is `name`.
+    /// The account whose username or e-mail address is `name`, with its password hash.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -232,13 +233,14 @@ impl Accounts {
         Ok(self.store.find_credentials(realm, &name.key).await?)
     }
 
-    /// Checks a password against the credentials that were found, and returns them with the hash that is kept now.
+    /// Checks a password against the credentials that were found, and returns them with the hash that is stored now.
     ///
-    /// An unknown name costs what a wrong password does. A hash of another format or of other costs than the policy's
-    /// is replaced once it has been matched.
+    /// An unknown name takes as much work as a wrong password. A hash whose format or costs differ from the policy's is
+    /// replaced after it has matched.
     ///
     /// # Errors
-    /// [`Error::BadCredentials`] for unknown, wrong and disabled alike; [`Error::Busy`], [`Error::Store`].
+    /// [`Error::BadCredentials`] for an unknown name, a wrong password and a disabled account; [`Error::Busy`],
+    /// [`Error::Store`].
     pub(crate) async fn authenticate(
         &self,
         found: Option<Credentials>,
@@ -269,7 +271,7 @@ impl Accounts {
         })
     }
 
-    /// Replaces the hash `old` of a password that it has just matched, and returns the one that is kept then.
+    /// Replaces the hash `old`, which the password has just matched, and returns the hash that is stored afterwards.
     async fn renew(
         &self,
         id: AccountId,
@@ -279,7 +281,7 @@ impl Accounts {
         let renewed = self.passwords.hash(password.clone()).await?;
         let renewing = self.store.renew_password_hash(id, old, renewed.clone());
         let kept = renewing.await?.ok_or(Error::BadCredentials)?;
-        // Another login of the same account may have renewed it first; or the password was changed.
+        // A concurrent login may have replaced the hash first, or the password may have been changed.
         if kept != renewed && self.passwords.verify(password, kept.clone()).await? == Verdict::Wrong
         {
             return Err(Error::BadCredentials);
@@ -287,8 +289,8 @@ impl Accounts {
         Ok(kept)
     }
 
-    /// Learns what stored hashes cost, so that the time of a login tells no name that is there from one that is not. A
-    /// hash that is written later, by another server under another policy, is learnt when it is first checked.
+    /// Reads the costs of the stored hashes, so that the time of a login does not reveal whether a name exists. The
+    /// costs of a hash that another server stores later are learnt when the hash is first checked.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -320,8 +322,7 @@ impl Accounts {
         Ok(self.store.find_password_hash(id).await?)
     }
 
-    /// Checks the password of an account that is already known, as before it is changed. Returns the hash that it
-    /// matched.
+    /// Checks the password of a known account, for example before a password change. Returns the hash that it matched.
     ///
     /// # Errors
     /// [`Error::BadCredentials`], [`Error::Busy`], [`Error::Store`].
@@ -340,7 +341,7 @@ impl Accounts {
         }
     }
 
-    /// Hashes a password that is about to replace another.
+    /// Hashes a new password.
     ///
     /// # Errors
     /// [`Error::Busy`].
@@ -348,7 +349,7 @@ impl Accounts {
         Ok(self.passwords.hash(password).await?)
     }
 
-    /// The account of that id.
+    /// The account with that id.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -356,7 +357,7 @@ impl Accounts {
         Ok(self.store.find_account(id).await?)
     }
 
-    /// The account of that login name.
+    /// The account with that login name.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -389,7 +390,7 @@ impl Accounts {
         }))
     }
 
-    /// Lets a disabled account log in again; its old sessions stay closed. Tells whether it exists.
+    /// Enables a disabled account; its old sessions stay closed. Returns whether the account exists.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -3,7 +3,7 @@
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 
-/// A login name, as typed and in the form in which it is compared.
+/// A login name, as typed and in its prepared form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
     /// As typed. This form is shown.
@@ -51,7 +51,7 @@ fn domain_forms(key: &str) -> Option<(String, String)> {
     (a_labels != u_labels).then(|| (format!("{local}@{a_labels}"), format!("{local}@{u_labels}")))
 }
 
-/// Why a text is not a valid name, in words for the person who typed it.
+/// The rule that an invalid name breaks, in words for the person who typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadName(&'static str);
@@ -62,7 +62,7 @@ pub const MAX: usize = 254;
 /// Prepares a username by PRECIS `UsernameCaseMapped` (RFC 8265 §3.3).
 ///
 /// # Errors
-/// [`BadName`] when it is empty, too long, or contains a character that a username may not.
+/// [`BadName`] when it is empty, too long, or contains a character that a username must not have.
 pub fn username(typed: &str) -> Result<Name, BadName> {
     if typed.is_empty() {
         return Err(BadName("must not be empty"));

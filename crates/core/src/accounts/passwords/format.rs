@@ -1,7 +1,7 @@
 //! The stored form of a password hash: the PHC string of Argon2.
 //!
-//! Invariant: costs are capped before anything is computed or allocated, so a hostile hash in an import is refused at no
-//! cost.
+//! Invariant: costs are capped before anything is computed or allocated, so refusing a hostile hash in an import costs
+//! nothing.
 
 use argon2::{Algorithm, Params};
 use base64_simd::STANDARD_NO_PAD as BASE64;
@@ -57,7 +57,7 @@ pub(super) fn read(stored: &str) -> Option<Stored> {
     })
 }
 
-/// Algorithm, memory, passes and lanes, and what follows them.
+/// Parses algorithm, memory, passes and lanes, and returns the rest.
 fn read_costs(stored: &str) -> Option<(Algorithm, (u32, u32, u32), &str)> {
     let (name, rest) = stored.strip_prefix('$')?.split_once("$v=19$m=")?;
     let algorithm = match name {
@@ -73,7 +73,7 @@ fn read_costs(stored: &str) -> Option<(Algorithm, (u32, u32, u32), &str)> {
     Some((algorithm, costs, rest))
 }
 
-/// The work of the hash that begins so, where it can be read back.
+/// The work of the hash with this beginning, if it can be parsed.
 pub(super) fn read_work(beginning: &str) -> Option<u64> {
     let (_, (memory, passes, lanes), _) = read_costs(beginning)?;
     let params = Params::new(memory, passes, lanes, None).ok()?;
@@ -94,8 +94,8 @@ pub(super) fn is_within_caps(params: &Params) -> bool {
 }
 
 impl Stored {
-    /// Whether this is a hash as [`write`] writes it, at the costs of `policy`: a cheaper one is too weak, and a dearer
-    /// one would take longer than others do.
+    /// Whether this hash has the form of [`write`] and the costs of `policy`. A cheaper hash is too weak, and a more
+    /// costly one would take longer than others.
     pub(super) fn satisfies(&self, policy: &Params) -> bool {
         self.algorithm == Algorithm::Argon2id
             && self.params.p_cost() == policy.p_cost()

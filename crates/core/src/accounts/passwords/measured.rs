@@ -1,4 +1,4 @@
-//! What is measured of hashing.
+//! The metrics of password hashing.
 
 use metrics::{Counter, Gauge, Histogram};
 
@@ -26,10 +26,10 @@ const DURATION: Metric = Metric::new(
     "keyward_password_hash_duration_seconds",
     Kind::Histogram(WAITS),
     &[],
-    "How long a thread took for a hash or for the check of a password.",
+    "How long a thread took to hash or to check a password.",
 );
 
-/// What is measured of hashing.
+/// The metrics of password hashing.
 pub(crate) const METRICS: &[&Metric] = &[&LENGTH, &WAIT, &REFUSED, &DURATION];
 
 /// The handles of these metrics.

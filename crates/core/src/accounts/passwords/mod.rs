@@ -1,11 +1,10 @@
-//! Password hashing on threads of its own: Argon2id, each thread with its own reused memory, a bounded
-//! queue before them. What does not fit into the queue is refused at once, so a flood of logins can
-//! neither exhaust memory nor delay what needs no hash. Hashes of other services are checked too, to be
-//! replaced.
+//! Password hashing with Argon2id on dedicated threads. Each thread reuses its own memory. The queue before them is
+//! bounded, and a job that does not fit is refused at once, so a flood of logins can neither exhaust memory nor delay
+//! requests that need no hash. Hashes of other services can be checked, and are then replaced.
 //!
-//! Invariant: every check takes the same work, counted in blocks of memory that Argon2 fills: that of the policy, or of
-//! the dearest stored Argon2 hash that is known where that is more. A check that took less is topped up, and one for a
-//! name that does not exist is nothing but that. So the time of a login tells nothing about the name.
+//! Invariant: every check takes the same work, counted in blocks of memory that Argon2 fills: the work of the policy's
+//! hash, or of the most costly known stored Argon2 hash if that is more. A check that took less is topped up; the check
+//! of a name that does not exist is all top-up. So the time of a login does not reveal whether the name exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,49 +27,49 @@ mod measured;
 pub(crate) use self::measured::METRICS;
 use self::measured::Measured;
 
-/// The longest stored hash that is looked at, in bytes.
+/// The longest stored hash that is parsed, in bytes.
 const LONGEST: usize = 1_024;
 /// The most memory a stored hash may ask for, KiB: 256 MiB.
 const MOST_MEMORY_KIB: u32 = 256 * 1_024;
 
-/// What Django puts before the PHC string.
+/// Django's prefix of a PHC string.
 const WRAPPER: &str = "argon2";
 /// The fewest blocks that Argon2 fills with one lane (RFC 9106 §3.1).
 const LEAST_BLOCKS: u64 = 8;
 
-/// The cost of a hash and how many may be under way.
+/// The cost of a hash, the number of threads and the length of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Memory, KiB. OWASP's first choice for p=1: 19,456.
     pub memory_kib: u32,
     /// Passes over the memory.
     pub passes: u32,
-    /// Threads that hash; each holds `memory_kib` once it has hashed. While it checks a hash taken over
-    /// from another service it may need up to 256 MiB more, so at worst all of them need that at once.
+    /// The number of hashing threads. A thread keeps `memory_kib` after its first hash. The check of an imported hash
+    /// may need up to 256 MiB more, in the worst case on all threads at once.
     pub threads: usize,
-    /// How many may wait for a thread.
+    /// The length of the queue.
     pub queue: usize,
 }
 
-/// What a check of a password found.
+/// The result of checking a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not the password, or a hash that cannot be read.
+    /// The password does not match, or the hash cannot be parsed.
     Wrong,
-    /// The password, under a hash as the policy asks.
+    /// The password matches, and the hash is as the policy asks.
     Right,
-    /// The password, under a hash that should be replaced: one of other costs, or another service's.
+    /// The password matches, but the hash should be replaced: its costs differ, or another service wrote it.
     Outdated,
 }
 
-/// Whether a stored hash is of a format that can be checked, at costs within the caps, as an import asks
-/// before it takes an account over. Computes nothing.
+/// Whether a stored hash can be checked: its format is supported and its costs are within the caps. An import asks this
+/// for each account. Nothing is hashed.
 #[must_use]
 pub fn is_known_format(stored: &str) -> bool {
     read(stored).is_some()
 }
 
-/// More hashes are waiting than may wait: the caller should answer 503 with `Retry-After`.
+/// The queue is full: the caller should answer 503 with `Retry-After`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many logins are waiting")]
 pub struct Busy;
@@ -84,36 +83,36 @@ pub struct Passwords {
     measured: Measured,
 }
 
-/// How much work checks take, in blocks of 1 KiB that Argon2 fills.
+/// The work of checks, in Argon2 blocks of 1 KiB.
 #[derive(Debug, Default)]
 struct Work {
-    /// What every check takes.
+    /// The work that every check takes.
     of_a_check: AtomicU64,
-    /// What has been done since the start.
+    /// The work done since the start.
     done: AtomicU64,
 }
 
-/// A job, and how long it has waited.
+/// A job and a stopwatch started when it was queued.
 struct Queued(Job, Stopwatch);
 
 enum Job {
     Hash(Password, [u8; format::SALT], oneshot::Sender<SecretText>),
-    /// Without a hash, the check of a name that does not exist.
+    /// The check of a name that does not exist, if there is no hash.
     Verify(Password, Option<SecretText>, oneshot::Sender<Verdict>),
 }
 
 impl Passwords {
-    /// Starts the threads of `policy`.
+    /// Starts the hashing threads.
     ///
     /// # Errors
-    /// When Argon2 refuses the parameters, when they are above what a stored hash may ask for, so that
-    /// nobody could log in again, or when a thread cannot be started.
+    /// If Argon2 refuses the parameters, if they exceed the caps of stored hashes (nobody could log in again), or if a
+    /// thread cannot be started.
     pub fn start(policy: Policy, random: Arc<dyn Random>) -> Result<Self, crate::error::Source> {
         let params = Params::new(policy.memory_kib, policy.passes, 1, Some(format::TAG))
             .map_err(|error| format!("these Argon2id parameters are not usable: {error}"))?;
         if !format::is_within_caps(&params) {
             return Err(
-                "these Argon2id parameters are above the most a stored hash may ask for".into(),
+                "these Argon2id parameters exceed the maximum for a stored hash".into(),
             );
         }
         let (queue, jobs) = sync_channel(policy.queue);
@@ -136,14 +135,13 @@ impl Passwords {
         })
     }
 
-    /// The blocks of memory that have been filled, whatever for.
+    /// The number of Argon2 blocks filled since the start.
     #[must_use]
     pub fn work_done(&self) -> u64 {
         self.work.done.load(Ordering::Relaxed)
     }
 
-    /// Learns that there is a stored hash that begins so, up to its costs at least: from now on every check takes as
-    /// much work as its own would.
+    /// Learns the costs of a stored hash from its beginning. From now on every check takes at least as much work.
     pub(super) fn learn(&self, beginning: &str) {
         let unwrapped = beginning.strip_prefix(WRAPPER).unwrap_or(beginning);
         if let Some(work) = format::read_work(unwrapped) {
@@ -170,7 +168,7 @@ impl Passwords {
             .await
     }
 
-    /// Does the work of a check, for a name that does not exist.
+    /// Does the work of a check without a hash, for a name that does not exist.
     ///
     /// # Errors
     /// [`Busy`].
@@ -182,7 +180,7 @@ impl Passwords {
 
     async fn run<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Busy> {
         let (sender, answer) = oneshot::channel();
-        // Before a thread can take it.
+        // Counted first: a thread may take the job at once.
         self.measured.length.increment(1);
         match self.queue.try_send(Queued(job(sender), Stopwatch::start())) {
             Ok(()) => answer.await.map_err(|_| Busy),
@@ -195,10 +193,10 @@ impl Passwords {
     }
 }
 
-/// Leaves most of the processor to the threads that answer, so that a flood of logins does not delay requests
-/// that need no hash. On Linux alone: elsewhere it would hold for the whole process.
+/// Lowers the priority of a hashing thread, so that a flood of logins does not delay requests that need no hash. Only
+/// on Linux: elsewhere it would affect the whole process.
 fn yield_to_others() {
-    // About a tenth of a thread's usual share. Where it is forbidden, all share alike.
+    // This is about a tenth of a thread's usual share. If the system forbids it, all threads share alike.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, 10);
 }
@@ -232,12 +230,12 @@ impl Worker {
             waited.record(&self.measured.wait);
             let took = Stopwatch::start();
             match job {
-                // Whoever asked may have gone: then nobody pays for the hash.
+                // The caller has gone: the hash is not computed.
                 Job::Hash(_, _, answer) if answer.is_closed() => continue,
                 Job::Verify(_, _, answer) if answer.is_closed() => continue,
                 Job::Hash(password, salt, answer) => {
                     if let Some(hash) = self.hash(&password, &salt) {
-                        // A receiver that has gone has nothing to be told.
+                        // The caller may have gone meanwhile.
                         let _ = answer.send(hash);
                     }
                 }
@@ -257,7 +255,7 @@ impl Worker {
         Some(SecretText::new(format::write(&self.params, salt, &tag)))
     }
 
-    /// Checks a password, or acts as if, with the same work in any case.
+    /// Checks a password, or only does the work of a check if there is no hash.
     fn check(&mut self, password: &Password, stored: Option<&str>) -> Verdict {
         let (verdict, work) = match stored {
             Some(stored) => self.verify(password, stored),
@@ -268,7 +266,7 @@ impl Worker {
         verdict
     }
 
-    /// Fills as many blocks, to within the least that Argon2 can.
+    /// Fills `blocks` blocks, or slightly more: Argon2 has a minimum.
     fn top_up(&mut self, password: &Password, blocks: u64) {
         let usual = u64::try_from(self.params.block_count()).unwrap_or(u64::MAX);
         let (passes, rest) = (blocks / usual, blocks % usual);
@@ -277,7 +275,7 @@ impl Worker {
             let (Ok(memory), Ok(passes)) = (u32::try_from(memory), u32::try_from(passes)) else {
                 continue;
             };
-            // No passes or no memory are no parameters, and nothing is to be done.
+            // Argon2 refuses zero passes and zero memory: then there is nothing to do.
             if let Ok(params) = Params::new(memory, passes, 1, Some(format::TAG)) {
                 let mut tag = [0; format::TAG];
                 self.argon2(
@@ -302,7 +300,7 @@ impl Worker {
             Some(Stored::Argon2 { hash, wrapped }) => {
                 let current = !wrapped && hash.satisfies(&self.params);
                 let work = format::work(&hash.params);
-                // It is one of those that a check for a name that does not exist has to equal.
+                // From now on a check without a hash takes at least as much work.
                 self.work.of_a_check.fetch_max(work, Ordering::Relaxed);
                 (self.matches(password, &hash), current, work)
             }
@@ -342,7 +340,7 @@ impl Worker {
             tag,
             &mut self.memory[..blocks],
         );
-        // What a more costly hash needed is given back.
+        // The memory that only a more costly hash needed is freed.
         if blocks > usual {
             self.memory.truncate(usual);
             self.memory.shrink_to_fit();
@@ -353,7 +351,7 @@ impl Worker {
 
 /// A stored hash that can be checked.
 enum Stored {
-    /// Argon2 as a PHC string, which `wrapped` tells to stand behind another service's prefix.
+    /// An Argon2 hash as a PHC string; `wrapped` if another service's prefix precedes it.
     Argon2 { hash: format::Stored, wrapped: bool },
     /// A hash of another service.
     Foreign(foreign::Stored),

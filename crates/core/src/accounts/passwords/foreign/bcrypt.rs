@@ -1,4 +1,4 @@
-//! bcrypt, over the password itself or over a digest of it.
+//! bcrypt hashes, of the password itself or of a digest of it.
 //!
 //! A password is verified as bcrypt verifies it: by its first 72 bytes. Its owner made the hash with the whole
 //! password and must still be able to log in with it; that login replaces the hash by one of every byte.
@@ -11,19 +11,19 @@ use zeroize::Zeroizing;
 
 use crate::hex;
 
-/// How many bytes of a key bcrypt looks at.
+/// How many bytes of its key bcrypt uses.
 const LONGEST: usize = 72;
-/// Bytes of the whole text: `$2b$10$`, 22 of salt, 31 of digest.
+/// The length of a hash: `$2b$10$`, 22 characters of salt and 31 of digest.
 const LENGTH: usize = 60;
 
-/// A bcrypt hash and what it is made over.
+/// A bcrypt hash and the form of its key.
 pub(super) struct Bcrypt {
     key: Key,
     cost: u32,
     hash: String,
 }
 
-/// What bcrypt is given.
+/// The key that bcrypt hashes.
 pub(super) enum Key {
     /// The password.
     Password,
@@ -43,7 +43,7 @@ pub(super) fn read(text: &str, key: Key) -> Option<Bcrypt> {
     let cost = digits.bytes().all(|byte| byte.is_ascii_digit());
     let cost: u32 = cost.then(|| digits.parse().ok())??;
     let fits = matches!(version, "$2a$" | "$2b$" | "$2y$") && (4..=15).contains(&cost);
-    // Also holds the alphabet and the unused bits of salt and digest to what bcrypt writes.
+    // This also checks the alphabet, and that the unused bits of salt and digest are as bcrypt writes them.
     let readable = fits && text.parse::<::bcrypt::HashParts>().is_ok();
     readable.then(|| Bcrypt {
         key,
@@ -53,7 +53,7 @@ pub(super) fn read(text: &str, key: Key) -> Option<Bcrypt> {
 }
 
 impl Bcrypt {
-    /// As many blocks of Argon2 take about as long.
+    /// The number of Argon2 blocks that take about as long.
     pub(super) fn work(&self) -> u64 {
         64 << self.cost
     }

@@ -76,15 +76,15 @@ impl Derived {
         })
     }
 
-    /// As many blocks of Argon2 take about as long.
+    /// The number of Argon2 blocks that take about as long.
     pub(super) fn work(&self) -> u64 {
         match &self.function {
             Function::Pbkdf2(_, iterations) => {
-                // SHA-512, the longest, works on twice the bits of the others.
+                // SHA-512 processes blocks twice as long as the others do.
                 let per_four = if self.key.len() == 64 { 3 } else { 1 };
                 u64::from(iterations.get()) * per_four / 4
             }
-            // A block of scrypt's has 128 bytes, is written once and read once, and mixed with a cipher of 8 rounds.
+            // A scrypt block has 128 bytes, is written once and read once, and is mixed with a cipher of 8 rounds.
             Function::Scrypt(params) => {
                 let blocks = (u64::from(params.r()) * u64::from(params.p())) << params.log_n();
                 blocks / 2

@@ -1,7 +1,6 @@
-//! Single digests under a salt. Two services write `NAME$SALT$HEX` and mean different things: Werkzeug before
-//! 3.0 an HMAC of the password keyed with the salt, Django (`sha1`, `md5`) the digest of the salt and then the
-//! password. The text does not tell which, so a password that either of them would accept is right. Without a
-//! salt both mean the bare digest.
+//! Salted single digests. Two frameworks write `NAME$SALT$HEX` and mean different things: Werkzeug before 3.0 an HMAC
+//! of the password keyed with the salt, Django (`sha1`, `md5`) the digest of the salt and then the password. The text
+//! does not say which, so a password that matches either way is accepted. Without a salt both mean the bare digest.
 
 use ::hmac::{KeyInit as _, Mac as _};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -22,7 +21,7 @@ enum Algorithm {
 }
 
 impl Digest {
-    /// The digest called `name`, of the length that it has.
+    /// The digest named `name`, if its length is right.
     pub(super) fn new(name: &str, salt: &str, value: Vec<u8>) -> Option<Self> {
         let (algorithm, length) = match name {
             "md5" => (Algorithm::Md5, 16),
@@ -66,7 +65,7 @@ impl Digest {
                 (keyed, prefixed)
             }
         };
-        // Without a salt there is no key: an HMAC under an empty key is nobody's hash.
+        // Without a salt only the bare digest counts: no framework writes an HMAC with an empty key.
         prefixed || keyed && !salt.is_empty()
     }
 }

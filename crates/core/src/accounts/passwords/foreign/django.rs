@@ -1,5 +1,5 @@
-//! What Django's password hashers write: an algorithm, its numbers, the salt as text and padded base64,
-//! separated by `$`. Its Argon2 is read with the other PHC strings.
+//! The formats of Django's password hashers: an algorithm, its parameters, the salt as text and padded base64,
+//! separated by `$`. Django's Argon2 hashes are parsed as PHC strings, elsewhere.
 
 use base64_simd::STANDARD as BASE64;
 

@@ -1,7 +1,7 @@
-//! Password hashes of other services, read and matched so that accounts move over with their old ones.
+//! Password hashes of other services, so that imported accounts keep their passwords.
 //!
-//! Invariants: reading caps every cost, so matching never takes more than the caps allow; derived bytes
-//! are compared in constant time. Whatever matches is to be made anew.
+//! Invariants: parsing caps every cost, so a check never takes more work than the caps allow; derived bytes are
+//! compared in constant time. The caller replaces a hash that matched.
 
 mod bcrypt;
 mod derived;
@@ -16,7 +16,7 @@ use self::derived::Derived;
 use self::digest::Digest;
 use self::sha_crypt::ShaCrypt;
 
-/// A hash of another service, taken apart.
+/// A parsed hash of another service.
 pub(super) struct Stored(Kind);
 
 enum Kind {
@@ -26,8 +26,8 @@ enum Kind {
     ShaCrypt(ShaCrypt),
 }
 
-/// Reads a hash of any format known here; `None` for malformed, unknown and too costly ones. `stored`
-/// must be ASCII.
+/// Parses a hash of any supported format. Returns `None` if it is malformed, unknown or too costly. `stored` must be
+/// ASCII.
 pub(super) fn read(stored: &str) -> Option<Stored> {
     werkzeug::read(stored)
         .or_else(|| passlib::read(stored))
@@ -38,8 +38,8 @@ pub(super) fn read(stored: &str) -> Option<Stored> {
 }
 
 impl Stored {
-    /// The blocks that Argon2 fills in about the time that a check takes, by measurement. It is never more than the
-    /// truth by much, so that a check is not topped up too little.
+    /// The number of blocks that Argon2 fills in about the time of a check, as measured. The number is never much too
+    /// high, because a check with too high a number would be topped up too little.
     pub(super) fn work(&self) -> u64 {
         match &self.0 {
             Kind::Derived(stored) => stored.work(),

@@ -44,7 +44,7 @@ pub(super) fn read(stored: &str) -> Option<ShaCrypt> {
 }
 
 impl ShaCrypt {
-    /// As many blocks of Argon2 take about as long, for a password of usual length.
+    /// The number of Argon2 blocks that take about as long, for a password of usual length.
     pub(super) fn work(&self) -> u64 {
         u64::from(self.rounds)
     }

@@ -1,5 +1,5 @@
-//! What Werkzeug's `generate_password_hash` writes: a method, the salt as text and the digest in hex,
-//! separated by `$`.
+//! The format of Werkzeug's `generate_password_hash`: a method, the salt as text and the digest in hex, separated by
+//! `$`.
 
 use super::super::format::number;
 use super::Kind;
@@ -9,7 +9,7 @@ use crate::hex;
 
 /// Bytes of a scrypt key: the default of Python's `hashlib.scrypt`.
 const SCRYPT_KEY: usize = 64;
-/// What `scrypt` without numbers stands for.
+/// The parameters of `scrypt` without numbers.
 const SCRYPT_COSTS: &str = "32768:8:1";
 
 /// Reads `METHOD$SALT$HEX`. Clear text (`plain`) and PBKDF2 without its number of iterations, whose
