@@ -68,9 +68,9 @@ impl Timestamp {
     /// Reads an RFC 3339 time with any offset. Digits below a microsecond are cut off. A leap second is read as
     /// the last microsecond of its day, so that it sorts after every other moment of that day.
     ///
-    /// Returns `None` for any text that is not an RFC 3339 `date-time`, and for a moment before the year 0 in
-    /// UTC, which could not be shown again. The date library by itself reads more: ISO 8601 forms, annotations,
-    /// times without an offset, offsets of more than 23 hours, and a second 60 at any moment.
+    /// Returns `None` for any text that is not an RFC 3339 `date-time`, and for a moment before the year 0 in UTC,
+    /// which could not be shown again. The date library alone accepts more: ISO 8601 forms, annotations, times without
+    /// an offset, offsets of more than 23 hours, and a second 60 at any moment.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         const YEAR_0: i64 = -62_167_219_200_000_000;
@@ -79,7 +79,7 @@ impl Timestamp {
         }
         let is_leap_second = &text[17..19] == "60";
         let moment: jiff::Timestamp = match is_leap_second {
-            // The shape has made sure that all of it is ASCII.
+            // The check of the shape has ensured that the text is ASCII.
             true => format!("{}59{}", &text[..17], &text[19..]).parse().ok()?,
             false => text.parse().ok()?,
         };
@@ -148,7 +148,7 @@ fn is_rfc3339_shape(text: &[u8]) -> bool {
     }
 }
 
-/// Where the rules read the time.
+/// A source of the time.
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;

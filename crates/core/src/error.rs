@@ -1,8 +1,8 @@
-//! What every capability's error is made of: a [`Code`] that programs match, the [`Kind`] from which an edge derives
-//! its status, and the [`Fault`]s of a store.
+//! The parts of every capability's error: a [`Code`] that programs match, the [`Kind`] from which an edge derives its
+//! status, and the [`Fault`]s of a store.
 //!
 //! Invariant: the public part and the cause are kept apart. An error's text never repeats its source, so [`chain`]
-//! says everything once.
+//! writes each cause once.
 
 use std::error::Error as StdError;
 
@@ -14,19 +14,19 @@ pub type Source = Box<dyn StdError + Send + Sync>;
 pub enum Kind {
     /// The request is not well formed or breaks a rule.
     Invalid,
-    /// No credential, or one that is not good.
+    /// The credential is missing or not valid.
     Unauthenticated,
-    /// A good credential that does not reach this far.
+    /// The credential is valid but does not allow the request.
     Forbidden,
-    /// There is no such thing.
+    /// The thing does not exist.
     NotFound,
-    /// The request contradicts what is there.
+    /// The request conflicts with the current state.
     Conflict,
     /// A precondition of the request does not hold.
     Stale,
     /// The request is larger than allowed.
     TooLarge,
-    /// There is no room left to store it.
+    /// No storage is left.
     Full,
     /// Try again shortly.
     Unavailable,
@@ -36,7 +36,7 @@ pub enum Kind {
 
 macro_rules! codes {
     ($( $(#[doc = $doc:literal])+ $Code:ident = $name:literal: $kind:ident; )+) => {
-        /// What went wrong, as a word that stays the same: programs match the word, people read the message.
+        /// The stable name of an error: programs match the name, people read the message.
         ///
         /// One list for all edges; docs/errors.md explains each code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,10 +45,10 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$Code),+];
 
-            /// The word itself, such as `name_taken`.
+            /// The name, such as `name_taken`.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -56,7 +56,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The word as a URN: the `type` of a problem document (RFC 9457 §3.1.1).
+            /// The name as a URN: the `type` of a problem document (RFC 9457 §3.1.1).
             #[must_use]
             pub const fn urn(self) -> &'static str {
                 match self {
@@ -64,7 +64,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The meaning an edge answers with.
+            /// The meaning of the code.
             #[must_use]
             pub const fn kind(self) -> Kind {
                 match self {
@@ -88,13 +88,13 @@ codes! {
     MissingToken = "missing_token": Unauthenticated;
     /// The token is malformed, forged, expired, revoked or meant for something else (RFC 6750 §3.1).
     InvalidToken = "invalid_token": Unauthenticated;
-    /// A good token of a realm that may not do this.
+    /// The token is valid, but its realm does not allow the request.
     WrongRealm = "wrong_realm": Forbidden;
-    /// A good credential that does not allow this (RFC 6749 §4.1.2.1).
+    /// The credential is valid but does not allow the request (RFC 6749 §4.1.2.1).
     AccessDenied = "access_denied": Forbidden;
     /// Nobody may sign up in this realm.
     SignUpClosed = "sign_up_closed": Forbidden;
-    /// Signing up in this realm needs a good invitation.
+    /// Signing up in this realm needs a valid invitation.
     InvitationRequired = "invitation_required": Forbidden;
     /// Nothing is served at the path.
     NotFound = "not_found": NotFound;
@@ -106,11 +106,11 @@ codes! {
     UnknownCustomer = "unknown_customer": NotFound;
     /// There is no such file.
     UnknownFile = "unknown_file": NotFound;
-    /// The path does not take the method.
+    /// The path does not support the method.
     MethodNotAllowed = "method_not_allowed": Invalid;
     /// The body came too slowly, or the upload took too long.
     RequestTimeout = "request_timeout": Invalid;
-    /// The request contradicts what is there.
+    /// The request conflicts with the current state.
     Conflict = "conflict": Conflict;
     /// The name belongs to an account already.
     NameTaken = "name_taken": Conflict;
@@ -120,9 +120,9 @@ codes! {
     PreconditionFailed = "precondition_failed": Stale;
     /// The request is larger than allowed.
     TooLarge = "too_large": TooLarge;
-    /// The body is of a media type or an encoding that the path does not take.
+    /// The path does not accept the media type or the content coding of the body.
     UnsupportedMediaType = "unsupported_media_type": Invalid;
-    /// No byte of the range is there.
+    /// The range lies beyond the end.
     RangeNotSatisfiable = "range_not_satisfiable": Invalid;
     /// A rate limit is reached.
     RateLimited = "rate_limited": Unavailable;
@@ -130,26 +130,26 @@ codes! {
     TemporarilyUnavailable = "temporarily_unavailable": Unavailable;
     /// The server has no room left.
     StorageFull = "storage_full": Full;
-    /// The operator has as many files as one may have.
+    /// The operator has the maximum number of files.
     TooManyFiles = "too_many_files": Full;
-    /// The files of the operator would have more bytes than they may.
+    /// The files of the operator would exceed the quota of bytes.
     QuotaExceeded = "quota_exceeded": Full;
-    /// The uploads under way have as many bytes as they may.
+    /// The unfinished uploads have used up their space.
     TooManyUploads = "too_many_uploads": Full;
     /// The server failed (RFC 6749 §4.1.2.1).
     ServerError = "server_error": Internal;
 }
 
-/// What a store can fail with besides the outcomes of its domain.
+/// A failure of a store, as opposed to an outcome such as "no such account".
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The store cannot answer now; nothing was done, unless it failed at the moment of its commit.
+    /// The store is unavailable. Nothing was done, unless it failed during the commit.
     #[error("the store cannot answer now")]
     Unavailable(#[source] Source),
-    /// There is no room; nothing was done and reading goes on.
+    /// The store is full. Nothing was done, and reading still works.
     #[error("the store is full")]
     Full(#[source] Source),
-    /// The store failed; whether something was done is not known unless the method says so.
+    /// The store failed. Whether something was done is unknown unless the method says so.
     #[error("the store failed")]
     Internal(#[source] Source),
 }
@@ -172,8 +172,8 @@ impl Fault {
     }
 }
 
-/// An error with all its causes in one line, for the log. A cause whose text the error before it repeats, as some
-/// libraries do, is not said twice.
+/// An error with all its causes in one line, for the log. A cause whose text the error before it already contains, as
+/// with some libraries, is written once.
 #[must_use]
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();

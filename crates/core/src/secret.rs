@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
-/// Why a text cannot be a password.
+/// The rule that an invalid password breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPassword {
     /// It is empty.

@@ -21,13 +21,13 @@ pub struct NewAccount {
     pub username: Option<Name>,
     /// Its e-mail address, likewise.
     pub email: Option<Name>,
-    /// What the person is called.
+    /// The display name.
     pub display_name: Option<String>,
     /// The hash of its password, in a format that [`passwords`](super::passwords) reads.
     pub password_hash: SecretText,
-    /// When it was made.
+    /// When the account was created.
     pub created_at: Timestamp,
-    /// The invitation that it uses up, where it needs one.
+    /// The invitation that it uses up, if sign-up needs one.
     pub invitation: Option<CodeHash>,
 }
 
@@ -64,7 +64,7 @@ pub enum CreateError {
     /// A name is in use. Nothing was stored.
     #[error("{0}")]
     Conflict(Conflict),
-    /// No invitation of that code is good for it; nothing was stored.
+    /// No valid invitation has that code. Nothing was stored.
     #[error("there is no such invitation")]
     NotInvited,
     /// The store failed.
@@ -77,8 +77,8 @@ pub enum CreateError {
 pub trait Store: Send + Sync {
     /// Stores an account under all its names atomically. Of two concurrent calls with one name, one succeeds.
     ///
-    /// A name is in use when any account of the realm has it as username *or* e-mail address. An
-    /// invitation is good until it expires, in its realm, for its name or for any name. The same commit deletes it.
+    /// A name is in use when any account of the realm has it as username *or* e-mail address. An invitation is valid
+    /// until it expires, in its realm, for its name or for any name. The same commit deletes it.
     async fn create_account(&self, account: NewAccount) -> Result<Account, CreateError>;
 
     /// The account of that id.
@@ -92,8 +92,7 @@ pub trait Store: Send + Sync {
     async fn find_credentials(&self, realm: Realm, key: &str)
     -> Result<Option<Credentials>, Fault>;
 
-    /// How password hashes begin, with the accounts they are of, by account after `page.after`: the first 48 characters,
-    /// which hold the costs of every format.
+    /// The first 48 characters of password hashes, which hold the costs in every format, by account id.
     async fn list_hash_beginnings(&self, page: Page) -> Result<Vec<(AccountId, String)>, Fault>;
 
     /// The password hash of that account.
@@ -105,8 +104,8 @@ pub trait Store: Send + Sync {
     /// The accounts of realm `default` that have an e-mail address, by id.
     async fn list_accounts_with_email(&self, page: Page) -> Result<Vec<Account>, Fault>;
 
-    /// Replaces `old` by `new`, the same password hashed again, unless the hash is not `old` any more. Returns the hash
-    /// that is kept then; `None` when there is no such account.
+    /// Replaces the hash `old` by `new`, a new hash of the same password, if the stored hash is still `old`. Returns
+    /// the hash that is stored afterwards, or `None` if there is no such account.
     async fn renew_password_hash(
         &self,
         id: AccountId,
@@ -114,15 +113,15 @@ pub trait Store: Send + Sync {
         new: SecretText,
     ) -> Result<Option<SecretText>, Fault>;
 
-    /// Stores an invitation, and deletes those that have expired when it is made.
+    /// Stores an invitation, and deletes those that have expired at its creation.
     async fn create_invitation(&self, invitation: NewInvitation) -> Result<(), Fault>;
 
-    /// The invitations that were not used, by id.
+    /// The unused invitations, by id.
     async fn list_invitations(&self, page: Page) -> Result<Vec<Invitation>, Fault>;
 
-    /// Deletes an invitation; `false` when there is none of that id.
+    /// Deletes an invitation. Returns `false` if none has that id.
     async fn revoke_invitation(&self, id: i64) -> Result<bool, Fault>;
 
-    /// Removes the mark of a disabled account; `false` when there is no such account.
+    /// Enables a disabled account. Returns `false` if there is no such account.
     async fn enable_account(&self, id: AccountId) -> Result<bool, Fault>;
 }

@@ -1,4 +1,4 @@
-//! What is measured of files.
+//! The metrics of files.
 
 use metrics::Counter;
 
@@ -11,7 +11,7 @@ const BYTES: Metric = Metric::new(
     "Bytes of files that were uploaded, or read for a download.",
 );
 
-/// What is measured of files here.
+/// The metrics of files.
 pub(crate) const METRICS: &[&Metric] = &[&BYTES];
 
 /// The handles of these metrics.

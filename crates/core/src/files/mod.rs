@@ -1,7 +1,7 @@
-//! Files: what an operator uploads and clients fetch.
+//! Files, which operators upload and clients download.
 //!
-//! Invariant: a file is visible only once all its bytes are durable: first the bytes, then the row
-//! that names them. Bytes that no row names are swept.
+//! Invariant: a file becomes visible only after all its bytes are durable: the row is written after the blob. Blobs
+//! that no row names are deleted by a sweep.
 
 mod measured;
 mod name;
@@ -32,38 +32,38 @@ use crate::id::AccountId;
 use crate::page::{BATCH, is_full};
 use crate::random::{self, Random};
 
-/// The id of stored bytes: 32 lower-case hex characters.
+/// The id of a blob: 32 lower-case hex characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobId(String);
 
 impl BlobId {
-    /// Reads an id; `None` for anything but 32 lower-case hex characters, so that it is safe as a path.
+    /// Parses an id. Returns `None` for anything but 32 lower-case hex characters, so that an id is safe as a path.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == 32 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
     }
 
-    /// One that no other bytes have.
+    /// A new random id.
     #[must_use]
     pub fn random(random: &dyn Random) -> Self {
         Self(random::hex::<16>(random))
     }
 
-    /// The text of the id.
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What keeps the bytes of one database apart from those of others where they are in one place: a
-/// database sweeps what it does not name. Its text is 16 lower-case hex characters.
+/// The namespace of a database's blobs in a bucket that several databases share. It is needed because each database
+/// sweeps the blobs that it does not name. Its text is 16 lower-case hex characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Namespace(i64);
 
 impl Namespace {
-    /// One that no other database has.
+    /// A new random namespace.
     #[must_use]
     pub fn random(random: &dyn Random) -> Self {
         let mut bytes = [0; 8];
@@ -71,13 +71,13 @@ impl Namespace {
         Self(i64::from_le_bytes(bytes))
     }
 
-    /// The one that is stored as `number`.
+    /// The namespace that is stored as `number`.
     #[must_use]
     pub const fn from_number(number: i64) -> Self {
         Self(number)
     }
 
-    /// The number that it is stored as.
+    /// The number that is stored for the namespace.
     #[must_use]
     pub const fn number(self) -> i64 {
         self.0
@@ -103,11 +103,11 @@ pub struct File {
     pub content_type: String,
     /// When it became visible, to the millisecond.
     pub uploaded_at: Timestamp,
-    /// Where its bytes are.
+    /// The id of its blob.
     pub blob: BlobId,
 }
 
-/// Why something about files cannot be done.
+/// An error of an operation on files.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The owner has a file of that name.
@@ -119,29 +119,29 @@ pub enum Error {
         /// What is allowed, in bytes.
         limit: u64,
     },
-    /// The owner has as many files as one may have.
-    #[error("there are {limit} files already, which is the most: replace one with overwrite=true")]
+    /// The owner has the maximum number of files.
+    #[error("you have {limit} files, which is the maximum: replace one with overwrite=true")]
     TooMany {
-        /// How many one may have.
+        /// The maximum number of files.
         limit: u32,
     },
-    /// The owner's files would have more bytes than one owner may have.
+    /// The owner's files would exceed the owner's quota of bytes.
     #[error(
-        "your files may have {limit} bytes in all: replace one by a smaller one with overwrite=true"
+        "your files may have {limit} bytes in all: replace one with a smaller one with overwrite=true"
     )]
     QuotaExceeded {
-        /// How many bytes one may have.
+        /// The quota, in bytes.
         limit: u64,
     },
-    /// The unfinished uploads of all owners have as many bytes as they may have.
+    /// The unfinished uploads of all owners have used up the space for unfinished uploads.
     #[error(
-        "the uploads under way take all the room there is for them: try again when some have ended"
+        "other uploads under way take all the space for unfinished uploads: try again when some have ended"
     )]
     Crowded,
-    /// It took longer than an upload may.
+    /// The upload exceeded its time limit.
     #[error("the upload took longer than {} seconds", limit.as_secs())]
     TookTooLong {
-        /// How long an upload may take.
+        /// The time limit.
         limit: Duration,
     },
     /// Since the upload began, its session was closed or its account disabled.
@@ -179,20 +179,20 @@ impl Error {
     }
 }
 
-/// How much there may be.
+/// The limits of files and uploads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The largest file, in bytes.
     pub largest: u64,
-    /// What the files of one owner may take; the bytes count at least as one largest file.
+    /// The quota of one owner. Its bytes are raised to the size of one largest file if they are fewer.
     pub room: Room,
-    /// How many bytes all unfinished uploads together may have; at least one largest file.
+    /// The maximum bytes of all unfinished uploads together, raised to the size of one largest file if they are fewer.
     pub unfinished: u64,
-    /// How long an upload may take from its beginning to its end.
+    /// The time limit of an upload from its beginning to its end.
     pub upload_timeout: Duration,
 }
 
-/// The files of this server.
+/// The operations on files.
 #[derive(Clone)]
 pub struct Files {
     store: Arc<dyn Store>,
@@ -205,7 +205,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Files within `policy`, named in `store`, their bytes in `blobs`.
+    /// Files within the limits of `policy`, with their rows in `store` and their bytes in `blobs`.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -234,13 +234,13 @@ impl Files {
         }
     }
 
-    /// The present moment, by the clock that dates the files.
+    /// The current time, by the clock that dates the files.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The file of that owner and name, in whichever Unicode normalization form the name is given.
+    /// The owner's file with that name, in any Unicode normalization form.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Store`].
@@ -250,7 +250,7 @@ impl Files {
             .ok_or(Error::Unknown)
     }
 
-    /// The first of the files of those names that there is.
+    /// The first existing file among those names.
     async fn find_spelled(
         &self,
         owner: AccountId,
@@ -264,8 +264,8 @@ impl Files {
         Ok(None)
     }
 
-    /// An owner's files, by the UTF-8 bytes of their names, a batch at a time. Each batch is of the moment in which it
-    /// is read: a file that is there from the list's beginning to its end is in it once.
+    /// An owner's files, ordered by the UTF-8 bytes of their names, read in batches. Each batch shows the files at the
+    /// time it is read: a file that exists from the first batch to the last is listed exactly once.
     ///
     /// # Errors
     /// [`Error::Store`], which ends the list.
@@ -291,7 +291,7 @@ impl Files {
     /// The bytes of `range` of a file, which must lie within its size.
     ///
     /// # Errors
-    /// [`Error::Unknown`] when the file was replaced since it was found, [`Error::Store`].
+    /// [`Error::Unknown`] if the file was replaced since it was found, [`Error::Store`].
     pub async fn open(
         &self,
         file: &File,
@@ -319,16 +319,16 @@ impl Files {
         self.unfinished.bytes()
     }
 
-    /// The most that is in memory of a file that is read and not taken yet, in bytes.
+    /// The maximum bytes in memory of a file that is being read for a client.
     #[must_use]
     pub fn read_ahead(&self) -> u64 {
         self.blobs.read_ahead()
     }
 
-    /// Deletes what a crash left: old bytes that no file names; tells how many.
+    /// Deletes the blobs that a crash left: old ones that no file names. Returns their number.
     ///
     /// # Errors
-    /// [`Error::Store`]; what was not reached is left for the next sweep.
+    /// [`Error::Store`]; the next sweep finds the blobs that remain.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let mut swept = 0;
         let mut batches = self.blobs.list_old();
@@ -343,13 +343,13 @@ impl Files {
 }
 
 impl Files {
-    /// Deletes bytes that nothing names; what fails here is found by the next sweep.
+    /// Deletes blobs that no file names. If that fails, the next sweep deletes them.
     async fn discard(&self, blob: &BlobId) {
         if let Err(error) = self.blobs.delete(blob).await {
             tracing::warn!(
                 blob = blob.as_str(),
                 error = chain(&error),
-                "unnamed bytes stay until a later sweep"
+                "a blob that no file names could not be deleted: a later sweep deletes it"
             );
         }
     }

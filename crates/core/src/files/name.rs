@@ -5,15 +5,15 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 /// A name that can be stored and offered for download: 1 to 255 bytes of UTF-8 in Unicode normalization form C, no
 /// path separator, no control character, not `.` or `..`.
 ///
-/// macOS sends names in form D, so that what looks like one name came as two. Names that an earlier version
-/// stored in form D are kept; a name finds them in any form.
+/// macOS sends names in form D, so names that look alike may differ in their bytes. Names that an earlier version
+/// stored in form D are kept, and are found by a name in any form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName {
     name: String,
     spellings: Vec<String>,
 }
 
-/// Why a text is no file name.
+/// The rule that an invalid file name breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadFileName(&'static str);
@@ -26,7 +26,7 @@ impl FileName {
     /// before it.
     ///
     /// # Errors
-    /// [`BadFileName`] with the rule that is broken.
+    /// [`BadFileName`] with the broken rule.
     pub fn parse(given: &str) -> Result<Self, BadFileName> {
         let given = given.strip_prefix(r"C:\fakepath\").unwrap_or(given);
         let name = composed(given);

@@ -1,4 +1,4 @@
-//! What files need of a store: rows that say what exists, and the bytes beside them.
+//! The stores of files: rows in the database, and blobs beside them.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,67 +13,67 @@ use crate::memory::Account;
 /// A file about to become visible.
 #[derive(Clone, Debug)]
 pub struct NewFile {
-    /// Whose it is.
+    /// The owner.
     pub owner: AccountId,
     /// The session of the owner that uploaded it.
     pub session: SessionId,
     /// The names under which the file that it replaces may be stored, most likely first; its own is among them.
     pub spellings: Vec<String>,
-    /// What it is.
+    /// The file.
     pub file: File,
 }
 
-/// What became of a finished upload's row.
+/// The outcome of finishing an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finished {
-    /// The file is there; the bytes of the one it replaced, if any, are no longer named.
+    /// The file is visible. If it replaced a file, the replaced blob is no longer named.
     Stored {
         /// The name it is stored under: its own, or that of the file it replaced.
         name: String,
-        /// The replaced file's bytes.
+        /// The blob of the replaced file.
         replaced: Option<BlobId>,
     },
-    /// The owner already has a file of that name; nothing was changed.
+    /// The owner already has a file with that name; nothing was changed.
     NameTaken,
-    /// The owner's files take as much as they may; nothing was changed.
+    /// The owner's quota is used up; nothing was changed.
     NoRoom(NoRoom),
     /// The session is not open, or the account is gone or disabled; nothing was changed.
     Unauthorized,
 }
 
-/// What the files of one owner may take.
+/// The quota of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// How many there may be.
+    /// The maximum number of files.
     pub files: u32,
-    /// How many bytes they may have together.
+    /// The maximum bytes of all files together.
     pub bytes: u64,
 }
 
-/// What files take.
+/// The number and bytes of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// How many there are.
+    /// The number of files.
     pub files: u32,
-    /// How many bytes they have together.
+    /// The bytes of all files together.
     pub bytes: u64,
 }
 
-/// What there is no room for.
+/// The part of the quota that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoRoom {
-    /// Another file.
+    /// The number of files.
     Files,
-    /// So many bytes.
+    /// The bytes; this is the quota.
     Bytes,
 }
 
 impl Room {
-    /// How large a file may be that comes beside those of `usage`, or in the place of the one of them that has
-    /// `replaced` bytes. One that is no larger than what it replaces always fits.
+    /// The maximum size of a file that is added to those of `usage`, or that replaces one of them of `replaced` bytes.
+    /// A file no larger than the one it replaces always fits.
     ///
     /// # Errors
-    /// [`NoRoom::Files`] where there is no room for another file.
+    /// [`NoRoom::Files`] if the owner has the maximum number of files.
     pub fn left(&self, usage: Usage, replaced: Option<u64>) -> Result<u64, NoRoom> {
         if replaced.is_none() && usage.files >= self.files {
             return Err(NoRoom::Files);
@@ -83,10 +83,10 @@ impl Room {
         Ok(self.bytes.saturating_sub(others).max(replaced))
     }
 
-    /// Whether a file of `size` bytes fits: [`left`](Self::left), for the store to ask in its commit.
+    /// Whether a file of `size` bytes fits: [`left`](Self::left), called by the store in its commit.
     ///
     /// # Errors
-    /// What there is no room for.
+    /// The part of the quota that is used up.
     pub fn check(&self, usage: Usage, replaced: Option<u64>, size: u64) -> Result<(), NoRoom> {
         match size <= self.left(usage, replaced)? {
             true => Ok(()),
@@ -95,15 +95,15 @@ impl Room {
     }
 }
 
-/// Files at rest: what exists. Each method is one atomic fact, on disk when it returns.
+/// Stored files. Each method is atomic, and its effect is on disk when it returns.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Makes a file visible, if its session is still open and its account enabled. It takes the place of the first
-    /// file that is stored under one of its spellings, which must be allowed by `overwrite`; what the owner's files
-    /// take stays within `room`, whatever finishes at once.
+    /// Makes a file visible, if its session is still open and its account enabled. If `overwrite` allows it, the file
+    /// replaces the first file that is stored under one of its spellings. The owner's files stay within the quota
+    /// `room`, also when several uploads finish at once.
     ///
-    /// The times of a file and of the one that it replaces lie in different seconds, if need be ahead of the clock, so
-    /// that a date in seconds names one of them (RFC 9110 §8.8.2.2).
+    /// The times of a file and of the file that it replaces differ in their second, if necessary by setting the time
+    /// ahead of the clock, so that a date in seconds is a strong validator (RFC 9110 §8.8.2.2).
     async fn finish_upload(
         &self,
         file: NewFile,
@@ -111,13 +111,13 @@ pub trait Store: Send + Sync {
         room: Room,
     ) -> Result<Finished, Fault>;
 
-    /// The file of that owner and name.
+    /// The owner's file with that name.
     async fn find_file(&self, owner: AccountId, name: &str) -> Result<Option<File>, Fault>;
 
-    /// What an owner's files take.
+    /// The number and bytes of an owner's files.
     async fn measure_files(&self, owner: AccountId) -> Result<Usage, Fault>;
 
-    /// What the files of all owners take. Reads every file's row.
+    /// The number and bytes of all owners' files. Reads the row of every file.
     async fn measure_all_files(&self) -> Result<Usage, Fault>;
 
     /// At most `limit` of an owner's files whose names come after `after`, by the UTF-8 bytes of their names. No name
@@ -129,45 +129,44 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<File>, Fault>;
 
-    /// Those of `blobs` that no file names.
+    /// The `blobs` that no file names.
     async fn list_unnamed_blobs(&self, blobs: Vec<BlobId>) -> Result<Vec<BlobId>, Fault>;
 
-    /// The namespace of the bytes of this database: `fresh` where it has none, and the same ever after.
+    /// The namespace of this database's blobs. If the database has none, `fresh` is stored and never changes.
     async fn find_or_create_namespace(&self, fresh: Namespace) -> Result<Namespace, Fault>;
 }
 
-/// Bytes at rest, under ids of our own; names that people give never reach it.
+/// Stored blobs, under ids that Keyward draws; file names never reach this trait.
 #[async_trait]
 pub trait Blobs: Send + Sync {
-    /// Begins to write the bytes of `id`, invisible until they are finished. `account` pays for what is in memory of
-    /// them.
+    /// Begins to write a blob, which is invisible until it is finished. Its bytes in memory are charged to `account`.
     async fn create(&self, id: &BlobId, account: Account) -> Result<Box<dyn BlobWriter>, Fault>;
 
-    /// Opens finished bytes; they stay readable to their end even if they are deleted meanwhile.
+    /// Opens a finished blob. It stays readable to its end even if it is deleted meanwhile.
     async fn open(&self, id: &BlobId) -> Result<Option<Box<dyn BlobReader>>, Fault>;
 
-    /// The most that a reader has in memory of what is not taken yet, in bytes.
+    /// The maximum bytes that a reader holds in memory.
     fn read_ahead(&self) -> u64;
 
-    /// Deletes finished bytes; nothing where there are none.
+    /// Deletes a finished blob; does nothing if there is none.
     async fn delete(&self, id: &BlobId) -> Result<(), Fault>;
 
-    /// The finished bytes that no upload under way can be about to name, a batch at a time, for the
-    /// sweep of what a crash left unnamed.
+    /// The finished blobs that no upload under way may still name, in batches, for the sweep of blobs that a crash
+    /// left.
     fn list_old(&self) -> BoxStream<'static, Result<Vec<BlobId>, Fault>>;
 }
 
-/// Bytes on their way in. Dropped unfinished, they leave nothing.
+/// A blob that is being written. If it is dropped unfinished, it leaves nothing.
 #[async_trait]
 pub trait BlobWriter: Send {
-    /// Appends `chunk`; waits while the disk is behind, and for memory. [`Fault::Unavailable`] where there is none.
+    /// Appends `chunk`. Waits for the disk and for memory; fails with [`Fault::Unavailable`] if there is no memory.
     async fn write(&mut self, chunk: Bytes) -> Result<(), Fault>;
 
-    /// Makes the bytes durable under their id.
+    /// Makes the blob durable under its id.
     async fn finish(self: Box<Self>) -> Result<(), Fault>;
 }
 
-/// Bytes on their way out.
+/// A blob that is being read.
 pub trait BlobReader: Send {
     /// The bytes of `range`, in chunks of bounded size.
     fn read(self: Box<Self>, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Fault>>;

@@ -1,7 +1,7 @@
 //! The bytes of unfinished uploads, counted while they arrive.
 //!
-//! Invariant: all unfinished uploads together never have more bytes than they may, nor has an owner more
-//! bytes on the way than its room for files; what an upload has taken is given back when it ends.
+//! Invariants: the unfinished uploads of all owners stay within their limit, and those of one owner within the owner's
+//! quota. When an upload ends, its bytes are released.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,12 +27,12 @@ struct Owner {
     bytes: u64,
 }
 
-/// Why no more bytes may arrive.
+/// The limit that an upload has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// All uploads together have as many as they may.
+    /// The limit of all unfinished uploads.
     All,
-    /// The uploads of the owner have as many as its files have room for.
+    /// The owner's quota.
     Owner,
 }
 
@@ -44,7 +44,7 @@ impl Unfinished {
         }
     }
 
-    /// Begins to count an upload of `owner`.
+    /// Starts to count an upload of `owner`.
     pub(super) fn begin(self: &Arc<Self>, owner: AccountId) -> Taken {
         self.counts().owners.entry(owner).or_default().uploads += 1;
         Taken {
@@ -54,7 +54,7 @@ impl Unfinished {
         }
     }
 
-    /// The bytes of all of them.
+    /// The bytes of all unfinished uploads.
     pub(super) fn bytes(&self) -> u64 {
         self.counts().all
     }
@@ -64,7 +64,7 @@ impl Unfinished {
     }
 }
 
-/// What one upload has taken.
+/// The bytes that one upload has reserved.
 #[derive(Debug)]
 pub(super) struct Taken {
     unfinished: Arc<Unfinished>,
@@ -73,7 +73,7 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Takes `more` bytes, where the files of the owner have room for `room` bytes beside those that are stored.
+    /// Reserves `more` bytes. `room` is the part of the owner's quota that stored files leave.
     pub(super) fn grow(&mut self, more: u64, room: u64) -> Result<(), Refused> {
         let mut counts = self.unfinished.counts();
         let all = counts.all.saturating_add(more);

@@ -1,7 +1,7 @@
-//! An upload, from its first byte to the file that everybody sees.
+//! An upload, from its first byte until the file is visible.
 //!
-//! Invariant: whoever uploads is authorized again in the commit that makes the file visible. An upload that
-//! ends otherwise, or whose caller leaves before its last byte, leaves nothing.
+//! Invariant: authorization is checked again in the commit that makes the file visible. An upload that fails, or whose
+//! caller leaves before its last byte, leaves nothing.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use crate::error::Fault;
 use crate::id::{AccountId, SessionId};
 use crate::memory::Account;
 
-/// What an upload is to become.
+/// The file that an upload is to become.
 #[derive(Clone, Debug)]
 pub struct UploadRequest {
-    /// Whose file it will be.
+    /// The owner.
     pub owner: AccountId,
     /// The session of the owner that uploads it.
     pub session: SessionId,
-    /// Under which name.
+    /// The name of the file.
     pub name: FileName,
-    /// Of which media type.
+    /// Its media type.
     pub content_type: String,
-    /// Whether a file of that name is replaced.
+    /// Whether it may replace a file with that name.
     pub overwrite: bool,
-    /// Who pays for what is in memory of it.
+    /// The memory account to which its bytes in memory are charged.
     pub memory: Account,
 }
 
@@ -35,7 +35,7 @@ impl Files {
     /// Begins an upload; nothing is visible until [`Upload::finish`].
     ///
     /// # Errors
-    /// [`Error::NameTaken`] and [`Error::TooMany`] already here, so that the bytes need not be sent; [`Error::Store`].
+    /// [`Error::NameTaken`] and [`Error::TooMany`], before any bytes are sent; [`Error::Store`].
     pub async fn begin_upload(&self, request: UploadRequest) -> Result<Upload, Error> {
         let begun = self.clock.monotonic();
         let owner = request.owner;
@@ -71,28 +71,28 @@ impl Files {
     }
 }
 
-/// An upload under way. Dropped unfinished, it leaves nothing.
+/// An upload under way. If it is dropped unfinished, it leaves nothing.
 pub struct Upload {
     files: Files,
     request: UploadRequest,
     blob: BlobId,
-    /// By the clock that does not go back.
+    /// The start, on the monotonic clock.
     begun: Duration,
     writer: Box<dyn BlobWriter>,
     size: u64,
-    /// How large it may be beside what its owner had stored when it began.
+    /// Its maximum size, given what its owner had stored when it began.
     room: u64,
     digest: Context,
-    /// Given back after the bytes are gone or are counted as a file: fields are dropped in this order.
+    /// Dropped last, after the bytes are deleted or are counted as a file: fields are dropped in this order.
     taken: Taken,
 }
 
 impl Upload {
-    /// Takes the next bytes.
+    /// Appends the next bytes.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::QuotaExceeded`], [`Error::Crowded`] and [`Error::TookTooLong`] as soon as the
-    /// limit is passed, [`Error::Store`].
+    /// [`Error::TooLarge`], [`Error::QuotaExceeded`], [`Error::Crowded`] and [`Error::TookTooLong`] as soon as a limit
+    /// is exceeded, [`Error::Store`].
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
         self.check_time()?;
         let length = chunk.len() as u64;
@@ -112,12 +112,12 @@ impl Upload {
         Ok(self.writer.write(chunk).await?)
     }
 
-    /// Makes the bytes durable, then the file visible. It goes on to its end in a task of its own even if the
-    /// caller stops waiting, so that no bytes are left without a name.
+    /// Makes the bytes durable, then the file visible. This runs in its own task and completes even if the caller stops
+    /// waiting, so that no blob is left without a row.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] when another upload of that name came first, [`Error::TooMany`] and
-    /// [`Error::QuotaExceeded`] when others took the room, [`Error::Unauthorized`], [`Error::TookTooLong`],
+    /// [`Error::NameTaken`] if another upload of that name finished first, [`Error::TooMany`] and
+    /// [`Error::QuotaExceeded`] if other uploads used up the quota, [`Error::Unauthorized`], [`Error::TookTooLong`],
     /// [`Error::Store`].
     pub async fn finish(self) -> Result<File, Error> {
         let finished = tokio::spawn(self.complete()).await;
@@ -165,9 +165,9 @@ impl Upload {
             Ok(Finished::NameTaken) => Error::NameTaken,
             Ok(Finished::NoRoom(no_room)) => files.no_room(no_room),
             Ok(Finished::Unauthorized) => Error::Unauthorized,
-            // Nothing was done, and these bytes are in the way of whatever could be done.
+            // Nothing was stored, and the blob takes space that the disk needs.
             Err(full @ Fault::Full(_)) => full.into(),
-            // The row may be there all the same.
+            // The row may have been stored nevertheless.
             Err(fault) => return Err(fault.into()),
         };
         files.discard(&blob).await;

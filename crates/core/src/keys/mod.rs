@@ -1,7 +1,7 @@
-//! The keys that sign: random at the first start, the notary's apart from the login's.
+//! The signing keys: random at the first start, and separate for the notary and for access tokens.
 //!
-//! Invariant: a key is bound to one purpose. Refresh tokens are signed under a key derived from the
-//! login key, so whoever shares the login key to check access tokens cannot take one for the other.
+//! Invariant: a key is bound to one purpose. Refresh tokens are signed under a key derived from the login key, so a
+//! service that has the login key to check access tokens cannot accept a refresh token by mistake.
 
 mod store;
 
@@ -12,17 +12,17 @@ use crate::error::Fault;
 use crate::random::{self, Random};
 use crate::secret::SecretText;
 
-/// What a stored key is for.
+/// The purpose of a stored key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Signs the login tokens of every contract but the notary's.
+    /// Signs the access tokens of every contract but the notary's.
     Login,
-    /// Signs what the notary mints.
+    /// Signs the tokens of the notary.
     Notary,
 }
 
 impl Purpose {
-    /// The name it is stored under.
+    /// The name in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -32,14 +32,14 @@ impl Purpose {
     }
 }
 
-/// Why the keys cannot be used.
+/// An error of loading the keys.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The login key is shorter than its algorithm's hash (RFC 7518 §3.2).
     #[error("the {0} key is too short")]
     Weak(&'static str, #[source] keyward_jose::hmac::Error),
-    /// The two keys are the same, so that one purpose could be taken for the other.
-    #[error("the login key and the notary's key are the same: give each its own")]
+    /// Both keys are the same, so a token of one purpose would verify as one of the other.
+    #[error("the login key and the notary's key are the same: set two different keys")]
     Same,
     /// The store failed.
     #[error(transparent)]
@@ -53,19 +53,19 @@ pub struct Keys {
     notary: HmacKey,
 }
 
-/// What the operator fixes about the keys.
+/// The settings of the keys.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The algorithm of login tokens: HS256, HS384 or HS512.
+    /// The algorithm of access tokens: HS256, HS384 or HS512.
     pub algorithm: Algorithm,
-    /// The login key, where it is given; its UTF-8 bytes are the HMAC key. Else it is made and kept.
+    /// The login key, if it is set; its UTF-8 bytes are the HMAC key. Otherwise a random key is made and stored.
     pub login: Option<SecretText>,
     /// The notary's key, likewise.
     pub notary: Option<SecretText>,
 }
 
 impl Keys {
-    /// Takes the keys that are given, and makes and stores those that are not.
+    /// Takes the keys that are set, and reads those that are not from the store, which makes missing ones.
     ///
     /// # Errors
     /// [`Error::Weak`] and [`Error::Same`] for keys that must not be used, [`Error::Store`].
@@ -118,7 +118,7 @@ impl Keys {
     }
 }
 
-/// A key is kept as text of 128 hex characters; its ASCII bytes are the HMAC key, as in the notary contract.
+/// A key is stored as a text of 128 hex characters. Its ASCII bytes are the HMAC key, as in the notary contract.
 async fn given_or_kept(
     given: Option<SecretText>,
     purpose: Purpose,

@@ -1,4 +1,4 @@
-//! What keys need of a store.
+//! The store of keys.
 
 use async_trait::async_trait;
 
@@ -6,10 +6,10 @@ use super::Purpose;
 use crate::error::Fault;
 use crate::secret::SecretText;
 
-/// Keys at rest.
+/// Stored keys.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// The key of that purpose; where there is none, `fresh` is kept durably and becomes it.
+    /// The key of that purpose. If there is none, `fresh` is stored durably and returned.
     async fn find_or_create_key(
         &self,
         purpose: Purpose,

@@ -1,8 +1,8 @@
-//! A budget of bytes for everything that waits for a client: parts of requests that are still on their way, and
-//! answers that are not taken yet.
+//! A budget of memory for bytes that wait for a client: incomplete requests, and responses that the client has not
+//! read.
 //!
-//! Invariant: all reservations together never exceed the budget, nor those of one address half of it. A reservation is
-//! given back when it is dropped, so that no way out of a request can keep one.
+//! Invariant: all reservations together never exceed the budget, and those of one address never exceed half of it. A
+//! reservation is released when it is dropped, so a request cannot end without releasing it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::error::Fault;
 use crate::metrics::{Kind, Metric};
 
-/// What a request or an answer may take without a reservation, in bytes. The number of connections bounds it.
+/// The bytes that a request or a response may use without a reservation. The number of connections bounds their sum.
 pub const FREE: usize = 16 << 10;
 /// How long [`Account::reserve_soon`] waits for room.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,15 +30,15 @@ const REFUSED: Metric = Metric::new(
     "Requests and responses refused because the memory budget, or the share of their address, was used up.",
 );
 
-/// What is measured of the budget here.
+/// The metrics of the budget.
 pub(crate) const METRICS: &[&Metric] = &[&REFUSED];
 
-/// The bytes that may wait for clients, in this process.
+/// The budget of this process.
 #[derive(Debug)]
 pub struct Budget {
     total: u64,
     taken: Mutex<Taken>,
-    /// Woken whenever something is given back.
+    /// Notified whenever bytes are released.
     returned: Notify,
     waiting: AtomicU32,
     refused: Counter,
@@ -48,13 +48,13 @@ pub struct Budget {
 struct Taken {
     all: u64,
     by_address: HashMap<IpAddr, u64>,
-    /// Whether the log says that the budget is used up.
+    /// Whether the log already says that the budget is used up.
     is_logged: bool,
 }
 
-/// There is no room in the budget.
+/// The budget, or an address's share of it, is used up.
 #[derive(Debug, thiserror::Error)]
-#[error("what waits for clients has used up the memory budget")]
+#[error("the memory for slow clients is used up")]
 pub struct Exhausted;
 
 impl From<Exhausted> for Fault {
@@ -64,7 +64,7 @@ impl From<Exhausted> for Fault {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Creates a budget of `bytes`.
     #[must_use]
     pub fn new(total: u64) -> Arc<Self> {
         Arc::new(Self {
@@ -76,7 +76,7 @@ impl Budget {
         })
     }
 
-    /// The account of a client's address; of no address where the client is trusted to send for many others.
+    /// The account of a client's address. A client that is trusted to forward requests of others has no address.
     #[must_use]
     pub fn account(self: &Arc<Self>, address: Option<IpAddr>) -> Account {
         Account {
@@ -85,13 +85,13 @@ impl Budget {
         }
     }
 
-    /// How many bytes there may be.
+    /// The size of the budget, in bytes.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many bytes are reserved at present.
+    /// The bytes that are reserved now.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.taken().all
@@ -108,7 +108,7 @@ impl Budget {
             if !std::mem::replace(&mut taken.is_logged, true) {
                 tracing::warn!(
                     budget = self.total,
-                    "slow clients have used up http.memory_budget: what needs more is answered 503"
+                    "slow clients have used up http.memory_budget: requests that need more memory get 503"
                 );
             }
             return Err(Exhausted);
@@ -145,7 +145,7 @@ impl Budget {
     }
 }
 
-/// From whose share of a [`Budget`] is taken.
+/// An account of a [`Budget`]: reservations are charged to its address's share.
 #[derive(Clone, Debug)]
 pub struct Account {
     budget: Arc<Budget>,
@@ -159,10 +159,10 @@ impl Account {
         Budget::new(u64::MAX).account(None)
     }
 
-    /// Reserves so many bytes.
+    /// Reserves `bytes`.
     ///
     /// # Errors
-    /// [`Exhausted`] where there is no room for them now.
+    /// [`Exhausted`] if there is no room now.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation, Exhausted> {
         let mut reservation = self.nothing();
         reservation.grow_to(bytes)?;
@@ -176,7 +176,7 @@ impl Account {
         Ok(reservation)
     }
 
-    /// A reservation that holds nothing yet.
+    /// An empty reservation.
     #[must_use]
     pub fn nothing(&self) -> Reservation {
         Reservation {
@@ -185,10 +185,10 @@ impl Account {
         }
     }
 
-    /// Reserves so many bytes as soon as there is room for them. Whoever waits should hold little.
+    /// Reserves `bytes` as soon as there is room. A caller that waits should hold few other bytes.
     ///
     /// # Errors
-    /// [`Exhausted`] where there is none for ten seconds.
+    /// [`Exhausted`] if there is no room for ten seconds.
     pub async fn reserve_soon(&self, bytes: u64) -> Result<Reservation, Exhausted> {
         if let Ok(reservation) = self.try_reserve(bytes) {
             return Ok(reservation);
@@ -210,8 +210,8 @@ impl Account {
         })
     }
 
-    /// Whether somebody waits for room that this account has a part in using up, so that whoever is slow should not
-    /// hold any. Those who have used up their own share alone do not count for others.
+    /// Whether a reservation waits while more than three quarters of the budget, or of this account's share, are used.
+    /// Slow work of this account should then release its memory.
     #[must_use]
     pub fn is_contended(&self) -> bool {
         let Self { budget, address } = self;
@@ -225,7 +225,7 @@ impl Account {
     }
 }
 
-/// One who waits for room, counted for as long as that lasts.
+/// A wait for room, counted while it lasts.
 struct Waiting<'a>(&'a AtomicU32);
 
 impl<'a> Waiting<'a> {
@@ -241,7 +241,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Bytes of a [`Budget`], given back when dropped.
+/// Reserved bytes of a [`Budget`], released when dropped.
 #[derive(Debug)]
 pub struct Reservation {
     account: Account,
@@ -249,10 +249,10 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Makes it one of at least `bytes`.
+    /// Raises the reservation to at least `bytes`.
     ///
     /// # Errors
-    /// [`Exhausted`] where there is no room now; it then holds what it held.
+    /// [`Exhausted`] if there is no room now; the reservation is then unchanged.
     pub fn grow_to(&mut self, bytes: u64) -> Result<(), Exhausted> {
         let taken = self.take_to(bytes);
         if taken.is_err() {
@@ -269,7 +269,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// How many bytes it holds.
+    /// The number of reserved bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes

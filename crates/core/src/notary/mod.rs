@@ -1,6 +1,6 @@
 //! The notary: signs a text into a JWT, and verifies any JWT with a key that the caller supplies.
 //!
-//! Invariant: it signs with a key of its own, and no token it signs is accepted as a login.
+//! Invariant: the notary has its own key, and no token that it signs is accepted as an access token.
 
 mod supplied_keys;
 
@@ -18,13 +18,13 @@ use crate::random::{self, Random};
 /// The longest text that is signed, in bytes.
 pub const LONGEST_DATA: usize = 64 * 1024;
 
-/// The bounds of a token that is verified: room for the longest one that is signed, escaped and encoded.
+/// The limits of a token to verify: enough for the longest text that the notary signs, escaped and encoded.
 const LIMITS: Limits = Limits {
     token: 1024 * 1024,
     depth: 64,
 };
 
-/// Why a text is not signed, or a token not verified.
+/// An error of signing a text or verifying a token.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text to sign is longer than [`LONGEST_DATA`].
@@ -46,7 +46,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code an edge answers with.
+    /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -64,7 +64,7 @@ impl Error {
     }
 }
 
-/// A token that was taken apart: its header and claims, untouched, and whether its signature is the key's.
+/// A parsed token: its header and claims, unchanged, and whether its signature verifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The header's JSON text.
@@ -75,7 +75,7 @@ pub struct Verdict {
     pub verified: bool,
 }
 
-/// The notary of this server.
+/// The operations of the notary.
 pub struct Notary {
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
@@ -98,10 +98,10 @@ struct Payload<'a> {
 }
 
 impl Notary {
-    /// A notary that signs with the notary's key.
+    /// Creates a notary that signs with the notary's key.
     ///
     /// # Errors
-    /// When its header could not be prepared, which is a defect.
+    /// If its header cannot be prepared, which is a defect.
     pub fn new(
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
@@ -117,7 +117,7 @@ impl Notary {
         })
     }
 
-    /// Signs `data` with the time and a random id.
+    /// Signs a token with `data`, the time and a random id.
     ///
     /// # Errors
     /// [`Error::TooLarge`].
@@ -138,8 +138,7 @@ impl Notary {
         Ok(jws::sign(self.keys.notary(), &self.header, &claims))
     }
 
-    /// Verifies the signature of any well-formed JWT with the key whose text is given: a secret, a PEM or a
-    /// JWK.
+    /// Verifies the signature of any well-formed JWT with a supplied key: a secret, a PEM or a JWK.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::PrivateKey`].

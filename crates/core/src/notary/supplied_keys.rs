@@ -1,8 +1,7 @@
-//! The keys that callers of the notary supplied lately, prepared, so that a key supplied again is neither
-//! parsed nor prepared again.
+//! A cache of supplied keys, so that a key that is supplied again is neither parsed nor prepared again.
 //!
-//! Invariant: the time of a look-up shows only whether a key is kept. Entries are found by a hash under a
-//! secret of the process and compared in constant time. The text of a dropped entry is wiped from memory.
+//! Invariant: the time of a look-up shows only whether a key is cached. Entries are found by a hash keyed with a secret
+//! of the process and compared in constant time. The text of a dropped entry is wiped from memory.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -12,9 +11,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use keyward_jose::{KeyError, SuppliedKey};
 use zeroize::Zeroizing;
 
-/// How many keys are kept. The oldest is dropped first.
+/// The maximum number of keys. The oldest is dropped first.
 const KEPT: usize = 16;
-/// The longest text that is kept, in bytes.
+/// The longest text that is cached, in bytes.
 const LONGEST: usize = 8 * 1024;
 
 #[derive(Default)]
@@ -30,7 +29,7 @@ struct Kept {
 }
 
 impl SuppliedKeys {
-    /// The key that `text` is.
+    /// The key with this text.
     pub(super) fn key(&self, text: &str) -> Result<Arc<SuppliedKey>, KeyError> {
         let hash = self.secret.hash_one(text);
         let is_it = |kept: &&Kept| {

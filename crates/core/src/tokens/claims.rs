@@ -34,7 +34,8 @@ pub(super) struct ExchangeClaims<'a> {
     pub(super) jti: &'a str,
 }
 
-/// A refresh token: a session and the counter it stood at, in the database of that tag.
+/// The claims of a refresh token: the tag of the database, the session, and the session's counter when the token was
+/// issued.
 #[derive(Serialize)]
 pub(super) struct RefreshClaims {
     pub(super) jti: Tag,
@@ -44,7 +45,7 @@ pub(super) struct RefreshClaims {
     pub(super) exp: i64,
 }
 
-/// The claims that are ours alone.
+/// The private claims (RFC 7519 §4.3).
 pub(super) struct Private {
     pub(super) sid: i64,
     pub(super) ctr: Option<i64>,

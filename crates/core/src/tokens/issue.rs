@@ -11,7 +11,7 @@ use crate::hex;
 use crate::sessions::{Lifetime, Session};
 
 impl Tokens {
-    /// How long a session lives that is opened in `realm` to be given these tokens.
+    /// The lifetime of a session in `realm` that is issued these tokens.
     #[must_use]
     pub fn lifetime(&self, realm: Realm, tokens: TokenSet) -> Lifetime {
         let policy = &self.0.policy;
@@ -27,7 +27,7 @@ impl Tokens {
     /// Issues the tokens of an open session of `account`.
     ///
     /// # Errors
-    /// When the claims could not be written, which is a defect.
+    /// If the claims cannot be serialized, which is a defect.
     pub fn issue(
         &self,
         account: Account,
@@ -75,7 +75,7 @@ impl Tokens {
         })
     }
 
-    /// The current refresh token of a session: a function of its row, so that a retry gets the same one.
+    /// The current refresh token of a session. It depends only on the session's row, so a retry gets the same token.
     fn issue_refresh(&self, session: &Session) -> Result<String, Error> {
         let claims = claims::write(&RefreshClaims {
             jti: self.0.sessions.closed().tag(),

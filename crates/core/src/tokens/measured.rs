@@ -1,4 +1,4 @@
-//! What is measured of tokens.
+//! The metrics of tokens.
 
 use metrics::{Counter, Histogram};
 
@@ -19,11 +19,11 @@ const REFRESHES: Metric = Metric::new(
     "Refresh tokens presented.",
 );
 
-/// What is measured of tokens.
+/// The metrics of tokens.
 pub(crate) const METRICS: &[&Metric] = &[&CHECKS, &REFRESHES];
 
-/// What comes of a refresh token: it is traded, is repeated within its grace, is reused, which closes its session, is
-/// not valid, or could not be traded.
+/// The results of presenting a refresh token: exchanged, repeated within the grace period, reused (its session is
+/// closed), invalid, or failed.
 const RESULTS: [&str; 5] = ["rotated", "repeated", "reused", "refused", "failed"];
 
 /// The handles of these metrics.

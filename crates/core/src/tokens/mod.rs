@@ -1,7 +1,7 @@
 //! Tokens: issued for a session, verified, refreshed and revoked.
 //!
-//! Invariant: a token is good only for the realm and purpose it was issued for, while its session
-//! stands; checking an access token touches no database while the closed sessions are known.
+//! Invariant: a token is valid only for the realm and purpose it was issued for, and only while its session is open.
+//! Checking an access token reads no database while the list of closed sessions is fresh.
 
 mod claims;
 mod issue;
@@ -26,28 +26,28 @@ use crate::keys::Keys;
 use crate::random::Random;
 use crate::sessions::{self, Sessions};
 
-/// How long tokens live and whom they name.
+/// The lifetimes of tokens, and their issuer.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The life of an access token that comes with a refresh token (customers).
+    /// The lifetime of an access token that comes with a refresh token (customers).
     pub access_ttl: Duration,
-    /// The life of a refresh token, renewed at each rotation.
+    /// The lifetime of a refresh token, renewed at each rotation.
     pub refresh_ttl: Duration,
-    /// The life of a session however often it is refreshed.
+    /// The maximum lifetime of a session, however often it is refreshed.
     pub session_max_lifetime: Duration,
-    /// The life of an access token without a refresh token (directory, vectors).
+    /// The lifetime of an access token without a refresh token (directory, vectors).
     pub standalone_access_ttl: Duration,
-    /// The life of an access token of the file exchange.
+    /// The lifetime of an access token of the file exchange.
     pub exchange_access_ttl: Duration,
-    /// How long a refresh token's successor is handed out again; zero is never.
+    /// How long after a rotation the used refresh token still returns its successor; zero turns this off.
     pub refresh_grace: Duration,
-    /// How far clocks may be apart.
+    /// The leeway for clock differences.
     pub leeway: Duration,
     /// The `iss` of file exchange tokens.
     pub issuer: String,
 }
 
-/// Which tokens a session is given.
+/// The tokens that a session is issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenSet {
     /// One access token that lives as long as its session.
@@ -56,23 +56,24 @@ pub enum TokenSet {
     AccessAndRefresh,
 }
 
-/// What was issued.
+/// The tokens that were issued.
 #[derive(Clone)]
 pub struct Issued {
     /// The access token.
     pub access_token: String,
-    /// How long it lives.
+    /// The lifetime of the access token.
     pub expires_in: Duration,
     /// The refresh token, with [`TokenSet::AccessAndRefresh`].
     pub refresh_token: Option<String>,
-    /// Whose they are.
+    /// The account they belong to.
     pub account: Account,
 }
 
-/// Why a token is refused or not issued.
+/// An error of checking or issuing a token.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Malformed, forged, expired, closed, replayed or meant for something else: never told apart.
+    /// The token is malformed, forged, expired, replayed, meant for another purpose, or its session is closed. The
+    /// caller cannot tell which.
     #[error("the token is not valid")]
     Invalid,
     /// The account could not be read.
@@ -84,7 +85,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code an edge answers with.
+    /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -113,7 +114,7 @@ impl From<jws::Error> for Error {
     }
 }
 
-/// The `typ` of login tokens, as the services had it.
+/// The `typ` of access tokens, as in the services that Keyward replaces.
 const ACCESS_TYPE: &str = "JWT";
 /// The `typ` of refresh tokens, so that neither passes for the other (RFC 8725 §3.11).
 const REFRESH_TYPE: &str = "rt+jwt";
@@ -138,7 +139,7 @@ impl Tokens {
     /// Tokens signed by `keys` under `policy`.
     ///
     /// # Errors
-    /// When a header of ours could not be prepared, which is a defect.
+    /// If a header cannot be prepared, which is a defect.
     pub fn new(
         keys: Arc<Keys>,
         policy: Policy,

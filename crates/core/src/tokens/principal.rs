@@ -1,7 +1,7 @@
-//! Who presents a token.
+//! The principal of a verified access token.
 //!
-//! Invariant: a [`Subject`] is one that some account may have. What a token claims is parsed once, when its signature
-//! has been verified, so nothing behind the check ever meets an empty or malformed `sub`.
+//! Invariant: a [`Subject`] is one that an account can have. The `sub` claim is parsed once, after the signature was
+//! verified, so no later code meets an empty or malformed `sub`.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
 use crate::sessions::Tag;
 
-/// Who presents a token.
+/// The principal of a verified access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The account.
@@ -68,7 +68,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A positive number in its one spelling: without sign, blanks and leading zeros.
+/// Parses a positive number without sign, blanks and leading zeros.
 fn parse_id(sub: &str) -> Option<AccountId> {
     let canonical = sub.bytes().all(|byte| byte.is_ascii_digit()) && !sub.starts_with('0');
     let id = canonical.then(|| sub.parse().ok())??;

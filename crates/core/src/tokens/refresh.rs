@@ -1,15 +1,15 @@
-//! Trading a refresh token for new tokens.
+//! Exchanging a refresh token for new tokens.
 
 use super::verify::enabled;
 use super::{Error, Issued, TokenSet, Tokens};
 use crate::sessions::{Rotate, Rotation};
 
 impl Tokens {
-    /// Trades a refresh token for a new pair; presented again, it is a replay and ends its session
-    /// (RFC 9700 §4.14.2).
+    /// Exchanges a refresh token for a new access token and a new refresh token. Presenting a used refresh token is a
+    /// replay and closes its session (RFC 9700 §4.14.2).
     ///
     /// # Errors
-    /// [`Error::Invalid`]; the store's.
+    /// [`Error::Invalid`], and errors of the store.
     pub async fn refresh(&self, token: &str) -> Result<Issued, Error> {
         let rotated = self.rotate(token).await;
         self.0.measured.refreshed(&rotated);

@@ -1,4 +1,4 @@
-//! Logging out: the session is closed, and with it every token that was issued for it.
+//! Logging out: closing a session revokes every token that was issued for it.
 
 use super::{Error, Principal, Tokens};
 use crate::id::SessionId;
@@ -8,7 +8,7 @@ impl Tokens {
     /// Closes the session of a principal.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is closed already; the store's.
+    /// [`Error::Invalid`] if the session is already closed, and errors of the store.
     pub async fn log_out(&self, principal: &Principal) -> Result<(), Error> {
         self.close(principal.session).await
     }
@@ -16,7 +16,7 @@ impl Tokens {
     /// Closes the session of an access or a refresh token.
     ///
     /// # Errors
-    /// [`Error::Invalid`]; the store's.
+    /// [`Error::Invalid`], and errors of the store.
     pub async fn log_out_by_either(&self, token: &str) -> Result<(), Error> {
         let session = match self.check(token) {
             Ok(principal) => principal.session,
@@ -25,7 +25,7 @@ impl Tokens {
         self.close(session).await
     }
 
-    /// Closes a session that was open when its token was checked; of two calls at once, the later finds it closed.
+    /// Closes a session that was open when its token was checked. The later of two concurrent calls finds it closed.
     async fn close(&self, session: SessionId) -> Result<(), Error> {
         match self.0.sessions.close(session, Reason::Logout).await? {
             true => Ok(()),

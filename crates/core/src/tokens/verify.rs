@@ -1,5 +1,5 @@
-//! Verifying tokens: the signature, the claims, and that the session is open. No database is asked while the feed of
-//! closed sessions is read within its bound.
+//! Verifying tokens: the signature, the claims, and that the session is open. The database is read only if the list of
+//! closed sessions is older than its bound.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::id::SessionId;
 use crate::metrics::Stopwatch;
 use crate::sessions::{Reading, Tag};
 
-/// What a token of ours never exceeds.
+/// The limits of the tokens that Keyward issues.
 const LIMITS: Limits = Limits {
     token: 8192,
     depth: 16,
 };
 
 impl Tokens {
-    /// Checks an access token of whichever realm.
+    /// Checks an access token of any realm.
     ///
     /// # Errors
-    /// [`Error::Invalid`]; the store's where it had to be asked.
+    /// [`Error::Invalid`], and errors of the store if the database was read.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let took = Stopwatch::start();
         let reading = self.0.sessions.reading();
@@ -35,11 +35,11 @@ impl Tokens {
         checked
     }
 
-    /// Checks once more, without the token, that a principal may act: after a wait for the client, in which the token
-    /// may have expired and its session may have been closed.
+    /// Checks a principal again without its token, after a wait for the client: meanwhile the token may have expired
+    /// and its session may have been closed.
     ///
     /// # Errors
-    /// [`Error::Invalid`]; the store's where it had to be asked.
+    /// [`Error::Invalid`], and errors of the store if the database was read.
     pub async fn verify_again(&self, principal: Principal) -> Result<Principal, Error> {
         let sessions = &self.0.sessions;
         let reading = sessions.reading();
@@ -70,7 +70,7 @@ impl Tokens {
         }
     }
 
-    /// Checks an access token against the closed sessions that this process knows of.
+    /// Checks an access token, and its session against this process's list of closed sessions.
     pub(super) fn check(&self, token: &str) -> Result<Principal, Error> {
         let inner = &*self.0;
         let key = inner.keys.access_token_key();
@@ -96,7 +96,7 @@ impl Tokens {
             subject: subject.ok_or(Error::Invalid)?,
             session,
             tag: tag_of(&claims),
-            // A token that does not say when it was issued is as old as any.
+            // A token without `iat` counts as the oldest.
             issued_at: Timestamp::from_seconds(claims.registered.iat.unwrap_or(i64::MIN)),
             expires_at,
         })
@@ -105,7 +105,7 @@ impl Tokens {
     /// The account behind a principal.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is gone or disabled; the store's.
+    /// [`Error::Invalid`] if the account is gone or disabled, and errors of the store.
     pub async fn account(&self, principal: &Principal) -> Result<Account, Error> {
         let accounts = &self.0.accounts;
         let realm = principal.subject.realm();
@@ -128,14 +128,15 @@ impl Tokens {
             leeway: leeway_seconds(inner.policy.leeway),
         };
         let (session, _) = self.standing(&claims, &expected)?;
-        // A refresh token of ours names no subject.
+        // Keyward's refresh tokens have no `sub`.
         if claims.registered.sub.is_some() {
             return Err(Error::Invalid);
         }
         Ok((session, claims.private.ctr.ok_or(Error::Invalid)?))
     }
 
-    /// Checks the registered claims, that the session is not known as closed, and that this database issued the token.
+    /// Checks the registered claims, that the session is not in the list of closed sessions, and that this database
+    /// issued the token.
     fn standing(
         &self,
         claims: &claims::Read<'_>,
@@ -159,7 +160,7 @@ fn tag_of(claims: &claims::Read<'_>) -> Option<Tag> {
     claims.registered.jti.as_deref().and_then(Tag::of_jti)
 }
 
-/// The account that was looked for, while it may be used.
+/// The account, unless it is missing or disabled.
 pub(super) fn enabled(found: Option<Account>) -> Result<Account, Error> {
     found
         .filter(|account| account.disabled_at.is_none())
