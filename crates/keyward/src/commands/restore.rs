@@ -65,7 +65,7 @@ impl Arguments {
         let place = options.map_or(String::new(), |options| format!(" in {}", options.url));
         output::line(&format!(
             "restored {shown}: the database and {files} files of {bytes} bytes{place}; every session has \
-             ended, everybody logs in anew"
+             ended, everybody has to log in again"
         ))?;
         for file in broken {
             output::remark(&format!(

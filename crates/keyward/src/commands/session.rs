@@ -146,7 +146,7 @@ async fn close_all(opened: &Opened) -> anyhow::Result<()> {
     opened.base.sessions.close_all().await?;
     let counts = opened.when_it_counts();
     Ok(output::line(&format!(
-        "closed every session; everybody logs in anew{counts}"
+        "closed every session; everybody has to log in again{counts}"
     ))?)
 }
 

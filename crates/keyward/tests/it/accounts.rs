@@ -237,5 +237,5 @@ async fn an_old_hash_is_taken_over_and_made_anew_at_the_next_login() {
     server.log_in("bob", "secret").await;
     let database = std::fs::read(folder.join("keyward-data/keyward.db-wal")).unwrap();
     let renewed = database.windows(10).any(|bytes| bytes == b"$argon2id$");
-    assert!(renewed, "the hash was not made anew");
+    assert!(renewed, "the hash was not replaced");
 }

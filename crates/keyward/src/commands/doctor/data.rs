@@ -17,7 +17,7 @@ use crate::settings::{Database, Settings, Storage};
 
 /// How far the newest row may be ahead of the clock.
 const SKEW: Duration = Duration::from_secs(60);
-/// The age at which a key that was made should be made anew.
+/// The age at which a generated key should be replaced.
 const OLD_KEY: Duration = Duration::from_secs(365 * 86_400);
 
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {

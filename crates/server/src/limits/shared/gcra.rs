@@ -86,13 +86,13 @@ impl Gcra {
         command
     }
 
-    /// Says once that Redis has begun anew. An answer that was overtaken by another changes nothing.
+    /// Logs once that Redis lost its data. A response that arrives after a later one changes nothing.
     fn note(&self, epoch: u64) {
         let before = self.epoch.fetch_max(epoch, Ordering::Relaxed);
         if before != 0 && epoch > before {
             self.flushes.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
-                "Redis has lost the shared rate limits and counts anew; this node's own still hold"
+                "Redis lost the shared rate limits and counts from zero; this node's own limits still hold"
             );
         }
     }

@@ -142,7 +142,7 @@ impl Link {
         self.outages.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
             error = chain(trouble),
-            "Redis is away; rate limits count on this node alone"
+            "Redis is unreachable; each node counts rate limits alone"
         );
     }
 }

@@ -65,7 +65,7 @@ impl fmt::Debug for Settings<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The URL is none of a Redis.
-    #[error("not the URL of a Redis")]
+    #[error("not the URL of a Redis server")]
     Url(#[from] redis::RedisError),
     /// The secret is too short.
     #[error("the secret of the shared limits cannot be used")]
