@@ -1,4 +1,4 @@
-//! Hexadecimal text, in lower case alone.
+//! Hexadecimal text, in lower case only.
 
 /// `bytes` as lower-case hex.
 #[must_use]

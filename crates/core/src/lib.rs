@@ -1,7 +1,8 @@
-//! The rules of Keyward, a folder a capability: no HTTP, no SQL, no environment, no file system.
+//! The rules of Keyward, one folder for each capability. This crate has no HTTP, no SQL, no environment and no file
+//! system.
 //!
-//! Capabilities form a line and import leftwards only:
-//! `keys ← accounts ← sessions ← tokens ← notary, files, customers, vectors`.
+//! A capability imports only those to its left: `keys ← accounts ← sessions ← tokens ← notary, files, customers,
+//! vectors`.
 
 pub mod accounts;
 pub mod clock;
@@ -25,7 +26,7 @@ pub mod vectors;
 
 use crate::metrics::Metric;
 
-/// Everything that this crate measures.
+/// The metrics of this crate.
 pub const METRICS: &[&[&Metric]] = &[
     memory::METRICS,
     accounts::passwords::METRICS,

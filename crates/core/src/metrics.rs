@@ -1,8 +1,8 @@
-//! The vocabulary of measurements: each is a [`Metric`], and its handles go through the `metrics` facade, as log lines
-//! go through `tracing`. Without a recorder, which the program installs first of all, a handle does nothing.
+//! The types of metrics. Each metric is a [`Metric`], and its handles use the `metrics` facade, as log lines use
+//! `tracing`. A handle does nothing unless the program has installed a recorder before.
 //!
-//! Invariant: the values of labels are texts of the program, never of a request. So the number of series has a bound
-//! that no client can raise.
+//! Invariant: the values of labels are texts of the program, never of a request, so no client can raise the number of
+//! series.
 
 use std::time::Instant;
 
@@ -29,7 +29,7 @@ pub const COMPUTATIONS: &[f64] = &[
     0.1,
     1.0,
 ];
-/// Bounds of histograms of numbers of things.
+/// Bounds of histograms of counts.
 pub const NUMBERS: &[f64] = &[
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
 ];
@@ -54,7 +54,7 @@ pub struct Metric {
     pub kind: Kind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it says, in one sentence.
+    /// Its help text, one sentence.
     pub help: &'static str,
 }
 
@@ -89,7 +89,7 @@ impl Metric {
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA))
     }
 
-    /// The histogram with these values of its labels. They may be the texts of a table that the program assembles once,
+    /// The histogram with these values of its labels. The values may come from a table that the program builds once,
     /// such as that of its routes.
     pub fn histogram<const N: usize>(&self, values: [SharedString; N]) -> Histogram {
         let key = self.key(values);
@@ -111,7 +111,7 @@ impl Metric {
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Begins to measure.
+    /// Starts the stopwatch.
     #[must_use]
     pub fn start() -> Self {
         Self(Instant::now())

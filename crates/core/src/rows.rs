@@ -1,4 +1,4 @@
-//! Everything that a database stores, as one trait, for whoever puts the services together.
+//! One trait for everything that a database stores, for the code that assembles the services.
 
 use crate::{accounts, customers, files, health, sessions};
 

@@ -17,7 +17,7 @@ use crate::page::{BATCH, Listed, Page, is_full};
 
 /// The longest name, in characters.
 pub const LONGEST_NAME: usize = 255;
-/// The most that [`Customers::list_youngest`] gives.
+/// The maximum number of customers that [`Customers::list_youngest`] returns.
 pub const MOST_YOUNGEST: u32 = 10_000;
 
 /// A row of the table.
@@ -110,7 +110,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code an edge answers with.
+    /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -138,7 +138,7 @@ impl<T> Change<T> {
     }
 }
 
-/// The customers of this server.
+/// The operations on customers.
 #[derive(Clone)]
 pub struct Customers {
     store: Arc<dyn Store>,
@@ -146,7 +146,7 @@ pub struct Customers {
 }
 
 impl Customers {
-    /// Customers kept in `store`.
+    /// Customers stored in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
@@ -160,7 +160,7 @@ impl Customers {
         Ok(self.store.create_customer(self.parse(submitted)?).await?)
     }
 
-    /// The customer of that id.
+    /// The customer with that id.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Store`].
@@ -179,8 +179,8 @@ impl Customers {
         }))
     }
 
-    /// The `count` youngest, at most [`MOST_YOUNGEST`], a batch at a time. Each batch is of the moment in which it is
-    /// read: a customer whose date of birth is changed meanwhile may be in two of them or in none.
+    /// The `count` youngest customers, at most [`MOST_YOUNGEST`], read in batches. Each batch shows the table at the
+    /// time it is read, so a customer whose date of birth is changed meanwhile may be in two batches or in none.
     ///
     /// # Errors
     /// [`Error::Store`], which ends the list.

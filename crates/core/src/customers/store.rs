@@ -14,14 +14,14 @@ pub trait Store: Send + Sync {
     /// Stores a customer under a new id, at version 1.
     async fn create_customer(&self, details: Details) -> Result<Customer, Fault>;
 
-    /// The customer of that id.
+    /// The customer with that id.
     async fn find_customer(&self, id: CustomerId) -> Result<Option<Customer>, Fault>;
 
     /// The customers, by id.
     async fn list_customers(&self, page: Page) -> Result<Vec<Customer>, Fault>;
 
-    /// The `count` latest dates of birth, latest first, equal ones by id; where `after` is given, those that follow a
-    /// customer of that date and id.
+    /// The `count` customers with the latest dates of birth, latest first, equal dates by id. With `after`, those that
+    /// follow a customer with that date and id.
     async fn list_youngest_customers(
         &self,
         after: Option<(Date, CustomerId)>,

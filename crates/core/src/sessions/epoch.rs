@@ -1,7 +1,7 @@
-//! Epochs of a database: a number that is raised whenever all its sessions end.
+//! The epoch of a database: a number that is raised whenever all its sessions end.
 //!
-//! Invariant: an epoch is above every id that a database counted up by itself before it began, as databases did before
-//! ids were drawn at random.
+//! Invariant: an epoch is above every session id that the database assigned by counting, as it did before ids were
+//! drawn at random.
 
 use crate::clock::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 /// the year 2109.
 const A_MILLISECOND: i64 = 1 << 10;
 
-/// The least epoch that may begin at `now`.
+/// The smallest epoch that may begin at `now`.
 #[must_use]
 pub fn epoch_at(now: Timestamp) -> i64 {
     (now.micros() / 1_000).saturating_mul(A_MILLISECOND)

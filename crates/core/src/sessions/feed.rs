@@ -1,5 +1,4 @@
-//! What a server needs of a store to follow the closed sessions. Each method is one atomic fact, on disk when it
-//! returns.
+//! The store of the revocation feed. Each method is atomic, and its effect is on disk when it returns.
 
 use async_trait::async_trait;
 
@@ -8,62 +7,62 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::id::SessionId;
 
-/// A row of the feed of closed sessions, from which a reader goes on.
+/// The row of the feed after which a reader continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Its sequence number; 0 before the first row.
     pub seq: i64,
     /// The session that was closed.
     pub session: SessionId,
-    /// When it was closed: a number that was given twice has two moments.
+    /// When it was closed. If a number was given twice, this time tells the two closures apart.
     pub closed_at: Timestamp,
 }
 
-/// What a database says about itself.
+/// The identity of a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// A number that is raised whenever all sessions end. Sessions with ids up to it are not good.
+    /// The epoch, which is raised whenever all sessions end. Sessions with ids up to it are refused.
     pub epoch: i64,
-    /// What the tokens of this database carry; `None` where it was never given one.
+    /// The tag that the tokens of this database carry; `None` if it has none yet.
     pub tag: Option<Tag>,
-    /// The id up to which a session's tokens may be without the tag, since they were issued before there was one.
+    /// The largest session id whose tokens may lack the tag, because they were issued before the database had one.
     pub untagged: i64,
-    /// Tokens issued until then may be of sessions that the database has lost.
+    /// Tokens issued up to this time may belong to sessions that the database has lost.
     pub doubtful_until: Option<Timestamp>,
 }
 
-/// Sessions closed, in the order of their sequence numbers.
+/// Closures read from the feed, in the order of their sequence numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closures {
     /// The closed sessions.
     pub sessions: Vec<SessionId>,
-    /// Where to go on from: the last row read.
+    /// The last row read, after which the next reading continues.
     pub place: Place,
-    /// Whether the row from which the reader went on is still there. It is while nothing has gone back, and no epoch
-    /// has begun.
+    /// Whether the row after which the reader continued still exists. It does unless the database went back or a new
+    /// epoch began.
     pub follows: bool,
     /// The database, read after the rows.
     pub identity: Identity,
 }
 
-/// What was deleted of sessions that had ended.
+/// The bounds of the ended sessions that were deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forgotten {
-    /// Their tokens end before it.
+    /// Their tokens expired before this time.
     pub horizon: Timestamp,
-    /// The greatest id among them.
+    /// The largest id among them.
     pub last: SessionId,
 }
 
-/// The feed of closed sessions at rest.
+/// The stored revocation feed.
 #[async_trait]
 pub trait Feed: Send + Sync {
     /// Up to `limit` closures after `place`.
     ///
-    /// Whatever is committed later has a greater number than all that this returned: none is missed.
+    /// Closures that are committed later have larger numbers than all returned ones, so none is missed.
     async fn list_closures(&self, place: Place, limit: u32) -> Result<Closures, Fault>;
 
-    /// Closes those of the sessions that are open, in one commit. Returns which.
+    /// Closes the open ones among the sessions, in one commit, and returns them.
     async fn close_sessions(
         &self,
         ids: Vec<SessionId>,
@@ -71,19 +70,19 @@ pub trait Feed: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<SessionId>, Fault>;
 
-    /// Keeps `fresh` as the database's tag where it has none; of any number at once, one is kept.
+    /// Stores `fresh` as the database's tag if it has none. Of concurrent calls, one succeeds.
     async fn keep_tag(&self, fresh: Tag) -> Result<(), Fault>;
 
-    /// Begins another epoch, at `floor` or above the last one, under another tag, and deletes all sessions with their
-    /// closures, in one commit. Returns the epoch.
+    /// Begins a new epoch with a new tag, and deletes all sessions and closures, in one commit. The epoch is at least
+    /// `floor` and above the last one. Returns it.
     async fn begin_epoch(&self, floor: i64, tag: Tag) -> Result<i64, Fault>;
 
-    /// Remembers that tokens issued until then may be of sessions that the database has lost.
+    /// Records that tokens issued up to this time may belong to sessions that the database has lost.
     async fn remember_doubt(&self, until: Timestamp) -> Result<(), Fault>;
 
-    /// Deletes up to `limit` sessions that ended before `horizon` with their closures, and remembers durably what
-    /// they were, in one commit. Returns which it deleted. Of the closures, the last one made before `settled` and all
-    /// after it stay, with their sessions: those are what readers go on from.
+    /// Deletes up to `limit` sessions that ended before `horizon`, with their closures, and records their bounds, in
+    /// one commit. Returns the deleted sessions. The last closure made before `settled` and all later ones stay, with
+    /// their sessions, because readers continue after them.
     async fn forget_ended_sessions(
         &self,
         horizon: Timestamp,

@@ -1,29 +1,30 @@
-//! The ids of new sessions, which a process takes from blocks that it draws at random.
+//! The ids of new sessions. A process takes them from blocks that it draws at random.
 //!
-//! Invariant: no id comes from a number in the database, which can go back when a standby takes over or a dump is put
-//! back. So no id is given twice: docs/decisions/2026-11-session-ids.md.
+//! Invariant: no id comes from a counter in the database, because a counter can go back when a standby takes over or a
+//! dump is restored. So no id is given twice: docs/decisions/2026-11-session-ids.md.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::id::SessionId;
 use crate::random::Random;
 
-/// Ids begin here, above those that databases counted up by themselves, and end below 2^53, which JSON readers need.
+/// The first id, above all ids that databases assigned by counting. Ids end below 2^53, because JSON readers represent
+/// larger numbers inexactly.
 const FIRST: i64 = 1 << 52;
-/// How many ids a block has: as many as share one container of the bitmap of closed sessions.
+/// The number of ids in a block, which is that of a container of the bitmap of closed sessions.
 const BLOCK: i64 = 1 << 16;
-/// How many bits number the blocks.
+/// The number of bits of a block's number.
 const BLOCK_BITS: u32 = 36;
 
-/// The ids that this process gives.
+/// The generator of this process's session ids.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    /// The next id; a multiple of [`BLOCK`] where the block is used up or there is none.
+    /// The next id. It is a multiple of [`BLOCK`] if the block is used up or none was drawn.
     next: AtomicI64,
 }
 
 impl Ids {
-    /// An id that was never given.
+    /// Returns a new id.
     pub(super) fn next(&self, random: &dyn Random) -> SessionId {
         loop {
             let next = self.next.load(Ordering::Relaxed);
@@ -40,7 +41,7 @@ impl Ids {
         }
     }
 
-    /// Leaves the block: the next id is of another one.
+    /// Abandons the block: the next id comes from a new one.
     pub(super) fn leave_block(&self) {
         self.next.store(0, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
 //! Logging in: from credentials and a password to an open session.
 //!
-//! Invariant: a session is opened only while its account stands and still has the password hash that the password was
-//! checked against. The store decides that in the statement that opens the session, so a login under way gets nothing
-//! once the password was changed or the account disabled.
+//! Invariant: a session is opened only if its account is enabled and still has the password hash that the password was
+//! checked against. The statement that opens the session checks this, so a login under way fails once the password was
+//! changed or the account disabled.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::accounts::{self, Account, Credentials};
 use crate::id::AccountId;
 use crate::secret::{Password, SecretText};
 
-/// How often a password is checked for one login, where its hash is replaced meanwhile.
+/// How often one login checks a password if its hash is replaced meanwhile.
 const TRIES: usize = 3;
 
-/// How long a session lives.
+/// The lifetime of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Until its first tokens have expired.
+    /// The lifetime until the first refresh.
     pub first: Duration,
-    /// However often it is refreshed.
+    /// The maximum lifetime, however often it is refreshed.
     pub max: Duration,
 }
 
 impl Lifetime {
-    /// The life of a session that is never refreshed.
+    /// The lifetime of a session that is never refreshed.
     #[must_use]
     pub const fn fixed(lifetime: Duration) -> Self {
         Self {
@@ -37,22 +37,23 @@ impl Lifetime {
 /// An attempt to log in.
 #[derive(Clone, Debug)]
 pub struct LogIn {
-    /// What was found under the name; `None` for an unknown name, which costs a hash all the same.
+    /// The credentials found under the name; `None` for an unknown name, for which the work of a check is done all the
+    /// same.
     pub found: Option<Credentials>,
     /// The password.
     pub password: Password,
-    /// How long the session is to live.
+    /// The lifetime of the session.
     pub lifetime: Lifetime,
-    /// What the client calls itself.
+    /// The client's `User-Agent`.
     pub user_agent: Option<String>,
 }
 
 impl Sessions {
-    /// Checks a password and opens a session of the account it belongs to.
+    /// Checks a password and opens a session of its account.
     ///
     /// # Errors
-    /// [`Error::Account`] with bad credentials, for an unknown name, a wrong password and a disabled account alike, or
-    /// when busy; [`Error::Store`].
+    /// [`Error::Account`] with bad credentials (an unknown name, a wrong password or a disabled account) or when busy;
+    /// [`Error::Store`].
     pub async fn log_in(&self, attempt: LogIn) -> Result<(Account, Session), Error> {
         let LogIn {
             found,
@@ -73,8 +74,8 @@ impl Sessions {
                 self.measured.opened(account.realm);
                 return Ok((account, session));
             }
-            // The account was disabled, or its hash is another one now: the same password's, where another login
-            // renewed it.
+            // The account was disabled, or its hash was replaced. The new hash is of the same password if another login
+            // replaced it.
             let current = self.accounts.find_password_hash(account.id).await?;
             found = current
                 .filter(|current| *current != password_hash)
@@ -89,7 +90,7 @@ impl Sessions {
         Err(accounts::Error::BadCredentials.into())
     }
 
-    /// Opens a session without a password, as an operator's `token mint` does.
+    /// Opens a session without a password, for the command `token mint`.
     ///
     /// # Errors
     /// [`Error::AccountUnavailable`], [`Error::Store`].

@@ -1,4 +1,4 @@
-//! What is measured of sessions.
+//! The metrics of sessions.
 
 use metrics::Counter;
 
@@ -19,7 +19,7 @@ const CLOSED: Metric = Metric::new(
     "Sessions closed by this server before their end.",
 );
 
-/// What is measured of sessions.
+/// The metrics of sessions.
 pub(crate) const METRICS: &[&Metric] = &[&OPENED, &CLOSED];
 
 /// The handles of these metrics.

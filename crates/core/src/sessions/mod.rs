@@ -1,7 +1,7 @@
-//! Sessions: one login and everything that descends from it, and which of them are closed.
+//! Sessions: a session is one login and all tokens that descend from it.
 //!
-//! Invariant: a session is in the set of closed ones before whoever closed it is answered, so its
-//! tokens are refused from that answer on; and the set is filled before the first request is served.
+//! Invariants: a session is in the set of closed sessions before the request that closed it is answered, so its tokens
+//! are refused from then on. The set is loaded before the first request is served.
 
 mod closed;
 mod closing;
@@ -48,26 +48,26 @@ use crate::page::{Listed, Page};
 use crate::random::Random;
 use crate::secret::SecretText;
 
-/// A login and what it leads to.
+/// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its id, the `sid` of its tokens.
     pub id: SessionId,
-    /// Whose it is.
+    /// The account.
     pub account: AccountId,
-    /// When the login was.
+    /// The time of the login.
     pub created_at: Timestamp,
-    /// When the last token that it issued ends.
+    /// When its last token expires.
     pub expires_at: Timestamp,
-    /// When it ends for good, however often it is refreshed.
+    /// When it ends, however often it is refreshed.
     pub ends_at: Timestamp,
-    /// How often its refresh token was rotated: the counter of the current one.
+    /// How often its refresh token was rotated. The current refresh token carries this counter.
     pub refresh_counter: i64,
     /// When the current refresh token was issued.
     pub refreshed_at: Timestamp,
-    /// When it was closed, if it is.
+    /// When it was closed; `None` if it is open.
     pub closed_at: Option<Timestamp>,
-    /// What the client called itself at login.
+    /// The client's `User-Agent` at login.
     pub user_agent: Option<String>,
 }
 
@@ -76,37 +76,37 @@ pub struct Session {
 pub struct NewSession {
     /// Its id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The account.
     pub account: AccountId,
-    /// The hash that the password was checked against, which must still be the account's; `None` where no password
-    /// was asked for.
+    /// The hash that the password was checked against, which must still be the account's; `None` if no password was
+    /// checked.
     pub password_hash: Option<SecretText>,
     /// The time of the login.
     pub created_at: Timestamp,
-    /// When the first tokens end.
+    /// When the first tokens expire.
     pub expires_at: Timestamp,
-    /// When it ends for good.
+    /// When it ends, however often it is refreshed.
     pub ends_at: Timestamp,
-    /// What the client called itself.
+    /// The client's `User-Agent`.
     pub user_agent: Option<String>,
 }
 
-/// Why something about sessions cannot be done.
+/// An error of an operation on sessions.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The account is gone or disabled.
     #[error("the account cannot log in")]
     AccountUnavailable,
-    /// There is no such open session, or it is another account's.
+    /// There is no such open session, or it belongs to another account.
     #[error("there is no such session")]
     Unknown,
     /// The session was closed while it was in use.
     #[error("the session has ended")]
     Ended,
-    /// What accounts refuse.
+    /// An error of the operations on accounts.
     #[error(transparent)]
     Account(#[from] accounts::Error),
-    /// The store could not close the session, which this server refuses all the same.
+    /// The store could not close the session. This server refuses it nevertheless.
     #[error(
         "the database cannot be written: this server refuses the session from now on, and the others will when it can"
     )]
@@ -127,7 +127,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            // Never told apart from a wrong password.
+            // The caller cannot tell this from a wrong password.
             Self::AccountUnavailable => Code::BadCredentials,
             Self::Unknown => Code::UnknownSession,
             Self::Ended => Code::InvalidToken,
@@ -143,10 +143,10 @@ impl Error {
     }
 }
 
-/// How many closures are read at once.
+/// How many closures are read in one query.
 const BATCH: u32 = 10_000;
 
-/// The sessions of this server.
+/// The operations on sessions.
 #[derive(Clone)]
 pub struct Sessions {
     store: Arc<dyn Store>,
@@ -158,17 +158,18 @@ pub struct Sessions {
     follower: Arc<Mutex<Follower>>,
     freshness: Arc<Freshness>,
     ids: Arc<Ids>,
-    /// The last session that this process opened; 0 where there is none whose loss would be noticed by it.
+    /// The last session that this process opened, whose absence from the database shows that the database went back; 0
+    /// if there is none.
     opened: Arc<AtomicI64>,
     measured: Arc<Measured>,
 }
 
 impl Sessions {
-    /// Sessions kept in `store`, with the set of closed ones filled from it. A store that has no tag is given one, so
-    /// that it does not take the tokens of another under the same key for its own.
+    /// Loads the set of closed sessions from `store`. A store without a tag gets one, so that it does not accept the
+    /// tokens of another database with the same key.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub async fn load(
         store: Arc<dyn Store>,
         accounts: Accounts,
@@ -198,8 +199,8 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// The same sessions where other servers close some too: what this one knows of them is not relied on once
-    /// it is older than `bound`.
+    /// Sets how old the set of closed sessions may be, for a store that other servers share: an older set is not relied
+    /// on.
     #[must_use]
     pub fn with_max_revocation_lag(self, bound: Duration) -> Self {
         Self {
@@ -208,7 +209,7 @@ impl Sessions {
         }
     }
 
-    /// How recent the set of closed ones is: to be asked before the set is.
+    /// The age of the set of closed sessions. It must be read before the set is consulted.
     pub(crate) fn reading(&self) -> Reading {
         self.freshness.reading()
     }
@@ -253,7 +254,7 @@ impl Sessions {
         self.freshness.age(&*self.clock)
     }
 
-    /// How many sessions this process refuses alone, because their closures could not be written yet.
+    /// How many sessions only this process refuses, because their closures could not be written yet.
     #[must_use]
     pub fn unwritten_closures(&self) -> usize {
         self.pending.unwritten()
@@ -265,7 +266,7 @@ impl Sessions {
         match &opened {
             Ok(Some(session)) => self.opened.store(session.id.0, Ordering::Release),
             Ok(None) => {}
-            // Where another process has drawn the same block, which is next to impossible, another is drawn.
+            // If another process has drawn the same block, which is very unlikely, a new block is drawn.
             Err(_) => self.ids.leave_block(),
         }
         opened
@@ -274,7 +275,7 @@ impl Sessions {
     /// How many sessions of each realm are open, in the order of [`Realm::ALL`]. Reads every one of them.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub async fn count_open(&self) -> Result<[u64; Realm::ALL.len()], Fault> {
         self.store.count_open_sessions(self.clock.now()).await
     }

@@ -1,42 +1,42 @@
-//! Changing passwords, which ends sessions.
+//! Changing passwords and disabling accounts, which closes sessions.
 //!
-//! Invariant: an owner's change is made only while the hash is still the one that the present password was checked
-//! against, the account stands, and the session that is kept is open; all of it in the commit. Of two changes of one
-//! hash at once, one is made, and an operator's change is never undone by one under way.
+//! Invariant: the commit of an owner's change checks that the hash is still the one that the current password was
+//! checked against, that the account is enabled, and that the session that is kept is open. So of two concurrent
+//! changes one succeeds, and a change under way never undoes an operator's.
 
 use super::{Error, Reason, Sessions};
 use crate::accounts::{self, Account};
 use crate::id::{AccountId, SessionId};
 use crate::secret::{Password, SecretText};
 
-/// How often the present password is checked for one change, where its hash is replaced meanwhile.
+/// How often one change checks the current password if its hash is replaced meanwhile.
 const TRIES: usize = 3;
 
-/// A password hash about to replace another, and its account's sessions about to be closed.
+/// A new password hash of an account, whose sessions are to be closed.
 #[derive(Clone, Debug)]
 pub struct PasswordChange {
     /// The account.
     pub account: AccountId,
     /// The new hash.
     pub hash: SecretText,
-    /// What must still hold in the commit; `None` for an operator's change, which is made in any case.
+    /// The conditions that the commit checks; `None` for an operator's change, which is unconditional.
     pub by_owner: Option<Confirmed>,
 }
 
-/// What an owner's change rests on.
+/// The conditions of an owner's change.
 #[derive(Clone, Debug)]
 pub struct Confirmed {
-    /// The hash that the present password was checked against.
+    /// The hash that the current password was checked against.
     pub old_hash: SecretText,
-    /// The session that asks for the change. It is kept, and must be an open one of the account.
+    /// The session that requests the change. It must be an open session of the account, and is kept.
     pub session: SessionId,
 }
 
 impl Sessions {
-    /// Changes a password after checking the present one, and closes every other session of the account.
+    /// Changes a password after checking the current one, and closes every other session of the account.
     ///
     /// # Errors
-    /// [`Error::Account`] with bad credentials or when busy, [`Error::Ended`] when the session `keep` was closed
+    /// [`Error::Account`] with bad credentials or when busy, [`Error::Ended`] if the session `keep` was closed
     /// meanwhile, [`Error::NotChanged`], [`Error::Store`].
     pub async fn change_password(
         &self,
@@ -73,16 +73,16 @@ impl Sessions {
             if session.is_none_or(|session| session.closed_at.is_some()) {
                 return Err(Error::Ended);
             }
-            // The hash is another one now: of another password, or of the same one, where a login renewed it.
+            // The hash was replaced: by one of another password, or of the same password if a login renewed it.
             old_hash = self.accounts.confirm(account, current.clone()).await?;
         }
         Err(accounts::Error::BadCredentials.into())
     }
 
-    /// Sets a password without asking for the present one, and closes every session of the account.
+    /// Sets a password without checking the current one, and closes every session of the account.
     ///
     /// # Errors
-    /// [`Error::Unknown`] when there is no such account, [`Error::Account`] when busy, [`Error::Store`].
+    /// [`Error::Unknown`] if there is no such account, [`Error::Account`] when busy, [`Error::Store`].
     pub async fn set_password(&self, account: AccountId, new: Password) -> Result<(), Error> {
         let change = PasswordChange {
             account,
@@ -93,10 +93,10 @@ impl Sessions {
         self.ended(closed, Reason::PasswordChanged).map(drop)
     }
 
-    /// Disables an account and closes its sessions; returns how many were open.
+    /// Disables an account and closes its sessions. Returns how many were open.
     ///
     /// # Errors
-    /// [`Error::Unknown`] when there is no such account, [`Error::Store`].
+    /// [`Error::Unknown`] if there is no such account, [`Error::Store`].
     pub async fn disable_account(&self, account: &Account) -> Result<usize, Error> {
         let now = self.clock.now();
         let closed = self.store.disable_account(account.id, now).await?;

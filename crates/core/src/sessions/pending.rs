@@ -1,7 +1,7 @@
 //! The sessions that this process closed and has not yet read back from the feed.
 //!
-//! Invariant: a closure stays pending until the feed shows it. So one that could not be written, and one that the
-//! database lost after it was acknowledged, is written again.
+//! Invariant: a closure stays pending until the feed contains it. So a closure is written again if it could not be
+//! written or if the database lost it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,20 +10,21 @@ use std::time::Duration;
 use super::{ClosedSessions, Reason};
 use crate::id::SessionId;
 
-/// A closure that the feed has not shown yet.
+/// A closure that was not yet read from the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Closure {
     pub(super) reason: Reason,
-    /// When the store acknowledged it, on the monotonic clock; `None` where it has not.
+    /// When the store acknowledged it, on the monotonic clock; `None` if it has not.
     pub(super) written_at: Option<Duration>,
 }
 
-/// They are bounded by the sessions that exist: a session is opened only where there is room to write.
+/// The pending closures. Their number is bounded by the sessions that exist, because a session can only be opened while
+/// the store can be written.
 #[derive(Debug, Default)]
 pub(super) struct Pending(Mutex<BTreeMap<SessionId, Closure>>);
 
 impl Pending {
-    /// Puts a session into the set of closed ones before the store is asked to close it.
+    /// Adds a session before the store is asked to close it.
     pub(super) fn close(&self, closed: &ClosedSessions, id: SessionId, reason: Reason) {
         let mut pending = self.lock();
         closed.insert(&[id]);
@@ -33,7 +34,7 @@ impl Pending {
         });
     }
 
-    /// The store has closed these at `moment`: those that the feed has not shown yet stay pending.
+    /// Records that the store closed these sessions at `moment`. Those not yet read from the feed stay pending.
     pub(super) fn written(
         &self,
         closed: &ClosedSessions,
@@ -54,7 +55,7 @@ impl Pending {
         closed.insert(ids);
     }
 
-    /// The feed shows these.
+    /// Removes closures that were read from the feed.
     pub(super) fn read(&self, closed: &ClosedSessions, ids: &[SessionId]) {
         let mut pending = self.lock();
         closed.insert(ids);
@@ -63,13 +64,13 @@ impl Pending {
         }
     }
 
-    /// There is nothing to be written of it.
+    /// Removes a session of which nothing needs to be written.
     pub(super) fn settle(&self, id: SessionId) {
         self.lock().remove(&id);
     }
 
-    /// Those that a reading of the feed to its end, begun at `moment`, should have shown, or that were never written;
-    /// up to `limit`.
+    /// Up to `limit` closures that were never written, or that a reading of the whole feed, begun at `moment`, should
+    /// have contained.
     pub(super) fn overdue(&self, moment: Duration, limit: usize) -> Vec<(SessionId, Closure)> {
         let pending = self.lock();
         let overdue = pending
@@ -81,12 +82,12 @@ impl Pending {
             .collect()
     }
 
-    /// Whether a session is among them.
+    /// Whether a session is pending.
     pub(super) fn contains(&self, id: SessionId) -> bool {
         self.lock().contains_key(&id)
     }
 
-    /// None of them matters any more.
+    /// Removes all.
     pub(super) fn clear(&self) {
         self.lock().clear();
     }

@@ -1,11 +1,11 @@
-//! Why sessions are closed, as it is stored and logged: a name never changes.
+//! The reasons for closing sessions. Their names are stored and logged, and never change.
 
 /// Why a session was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Its owner logged out.
     Logout,
-    /// A refresh token of it was presented twice (RFC 9700 §4.14.2).
+    /// A used refresh token of the session was presented (RFC 9700 §4.14.2).
     Replay,
     /// The password of its account was changed.
     PasswordChanged,
@@ -13,7 +13,7 @@ pub enum Reason {
     AccountDisabled,
     /// An operator closed it.
     Operator,
-    /// It had been closed for one of the other reasons, which the database lost.
+    /// It was closed for one of the other reasons, and the database lost the closure.
     Recovered,
 }
 
@@ -28,7 +28,7 @@ impl Reason {
         Self::Recovered,
     ];
 
-    /// The name stored and logged.
+    /// The name that is stored and logged.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

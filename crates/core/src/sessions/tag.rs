@@ -1,4 +1,4 @@
-//! The tag of a database, which its tokens carry: two databases under one key do not take each other's tokens.
+//! The tag of a database, which its tokens carry, so that two databases with one key refuse each other's tokens.
 //!
 //! Invariant: a tag is 64 random bits, drawn when the database is first opened and whenever all its sessions end.
 
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::random::Random;
 
-/// How many characters a tag has as text.
+/// The length of a tag as text.
 const LENGTH: usize = 16;
 
 /// The tag of a database.
@@ -14,7 +14,7 @@ const LENGTH: usize = 16;
 pub struct Tag(u64);
 
 impl Tag {
-    /// A new one.
+    /// Draws a new tag.
     #[must_use]
     pub fn random(random: &dyn Random) -> Self {
         let mut bytes = [0; 8];
@@ -22,13 +22,13 @@ impl Tag {
         Self(u64::from_be_bytes(bytes))
     }
 
-    /// The tag that a store keeps as `number`.
+    /// The tag that is stored as `number`.
     #[must_use]
     pub const fn from_number(number: i64) -> Self {
         Self(number.cast_unsigned())
     }
 
-    /// The number that a store keeps.
+    /// The number that is stored for the tag.
     #[must_use]
     pub const fn number(self) -> i64 {
         self.0.cast_signed()
@@ -51,7 +51,7 @@ impl Tag {
 }
 
 impl Serialize for Tag {
-    /// As text: 16 hexadecimal digits.
+    /// The tag as text: 16 hexadecimal digits.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:016x}", self.0))
     }

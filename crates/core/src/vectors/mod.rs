@@ -1,7 +1,7 @@
 //! Vectors: arrays of random numbers in [0, 1), for the vectors contract.
 //!
-//! Invariant: a number is a decimal fraction of exactly 16 digits, so its text reads back to the
-//! same double wherever it is parsed, and is below 1 there as well.
+//! Invariant: a number is a decimal fraction of exactly 16 digits, so every parser reads its text as the same double,
+//! which is below 1.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rand::{Rng, SeedableRng};
@@ -16,7 +16,7 @@ pub const MOST_DIMENSIONS: usize = 10_000;
 
 /// `10^16`: the number of different values.
 const STEPS: u64 = 10_000_000_000_000_000;
-/// `10^8`: what half of a number's digits can hold.
+/// `10^8`: the number of values of half of a number's digits.
 const HALF: u64 = 100_000_000;
 /// The text of a number and the comma before it, with zeros for digits.
 const BLANK: [u8; 19] = *b",0.0000000000000000";
@@ -70,9 +70,9 @@ fn below_steps(rng: &mut ChaCha12Rng) -> u64 {
     }
 }
 
-/// The decimal digits of a number below [`HALF`], split in halves within one word until each digit has a byte:
-/// division by 100 and 10 as multiplication, for all parts at once. Of the time of an array, it halves what
-/// digits took in pairs from a table.
+/// The decimal digits of a number below [`HALF`]. The number is split in halves within one word until each digit has a
+/// byte; all parts are divided by 100 and 10 at once, by multiplication. This takes half the time of a table of pairs
+/// of digits.
 fn eight_digits(number: u64) -> [u8; 8] {
     const PER_TWO: u64 = 0x0000_007F_0000_007F;
     const PER_FOUR: u64 = 0x000F_000F_000F_000F;

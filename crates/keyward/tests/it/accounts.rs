@@ -222,7 +222,7 @@ async fn an_account_that_a_command_disables_is_out_of_the_running_server() {
 const WERKZEUG: &str = "pbkdf2:sha256:1$saltsaltsaltsalt$95ca9bbfc7982e80683121220485cd4d081122cfd78a9fb792eb819b78c7cb47";
 
 #[tokio::test]
-async fn an_old_hash_is_taken_over_and_made_anew_at_the_next_login() {
+async fn an_imported_hash_is_replaced_at_the_next_login() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let add = "account add --username bob --password-hash-stdin";

@@ -111,9 +111,7 @@ impl Passwords {
         let params = Params::new(policy.memory_kib, policy.passes, 1, Some(format::TAG))
             .map_err(|error| format!("these Argon2id parameters are not usable: {error}"))?;
         if !format::is_within_caps(&params) {
-            return Err(
-                "these Argon2id parameters exceed the maximum for a stored hash".into(),
-            );
+            return Err("these Argon2id parameters exceed the maximum for a stored hash".into());
         }
         let (queue, jobs) = sync_channel(policy.queue);
         let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::<Work>::default());

@@ -61,10 +61,10 @@ impl fmt::Debug for Settings<'_> {
     }
 }
 
-/// Why limits cannot be shared. No message repeats the URL, which may hold a password.
+/// An error of the settings of shared limits. No message repeats the URL, which may contain a password.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL is none of a Redis.
+    /// The text is not the URL of a Redis server.
     #[error("not the URL of a Redis server")]
     Url(#[from] redis::RedisError),
     /// The secret is too short.
