@@ -29,6 +29,7 @@ mod metrics;
 mod nodes;
 mod on_postgres;
 mod outages;
+mod pooler;
 mod postgres;
 mod power_cut;
 mod prometheus;

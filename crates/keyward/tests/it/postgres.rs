@@ -19,7 +19,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Database {
     server: Config,
-    name: String,
+    pub(crate) name: String,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -43,6 +43,20 @@ impl Database {
     pub(crate) fn url(&self) -> String {
         let (host, port) = self.address();
         self.url_at(&host, port)
+    }
+
+    /// How PgBouncer is told where it is, except for its name.
+    pub(crate) fn keywords(&self) -> String {
+        let (host, port) = self.address();
+        let user = self.server.get_user().unwrap_or("postgres");
+        let place = format!("host={host} port={port} user={user}");
+        match self.server.get_password() {
+            None => place,
+            Some(password) => {
+                let password = str::from_utf8(password).expect("a password");
+                format!("{place} password='{password}'")
+            }
+        }
     }
 
     /// A plain connection to it.

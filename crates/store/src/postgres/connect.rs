@@ -85,6 +85,24 @@ impl Connector {
         opened.map_err(|error| describe(&error).into())
     }
 
+    /// Makes a connection with no settings but the server's own, which ends when the result is dropped.
+    pub(super) async fn plain(&self) -> Result<ClientWrapper, Source> {
+        let opened = timeout(self.patience, self.open()).await;
+        let (client, connection) = opened.unwrap_or_else(|_| Err("it does not answer".into()))?;
+        Ok(ClientWrapper::new(
+            client,
+            tokio::spawn(async move {
+                // Whoever uses the connection sees the error as well.
+                let _ = connection.await;
+            }),
+        ))
+    }
+
+    /// How long making a connection may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Fails at once while the database is known to be away.
     pub(super) fn check(&self) -> Result<(), Source> {
         self.gate.check()

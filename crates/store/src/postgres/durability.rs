@@ -4,7 +4,7 @@ use keyward_core::error::Source;
 
 use super::address::Address;
 use super::connect::Connector;
-use super::{OpenError, Options};
+use super::{OpenError, Options, pooler};
 
 /// None of them may be `off`: without `fsync` the log is not synced, without `full_page_writes` a power cut leaves torn
 /// pages, and without `synchronous_commit` a commit is acknowledged before its log is synced.
@@ -32,6 +32,9 @@ pub async fn durability(url: &str) -> Result<Vec<Durability>, OpenError> {
     };
     let connector = Connector::new(address, Options::default()).map_err(failed)?;
     let db = connector.connect().await.map_err(failed)?;
+    if pooler::shares_sessions(&connector).await.map_err(failed)? {
+        return Err(OpenError::Pooled { name });
+    }
     let mut found = Vec::new();
     for setting in SETTINGS {
         // An engine that does not know the setting answers with an error.

@@ -49,9 +49,9 @@ impl Error {
         match self {
             Self::Broken(_) => false,
             Self::Standby => true,
-            Self::Database(error) => error
-                .code()
-                .is_none_or(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION),
+            Self::Database(error) => error.code().is_none_or(|code| {
+                *code == SqlState::READ_ONLY_SQL_TRANSACTION || is_of_others(code)
+            }),
         }
     }
 
@@ -89,6 +89,12 @@ impl Error {
             };
         };
         // Class 08: connection, 53: resources, 57: operator intervention, 40: rolled back.
+        if is_of_others(code) {
+            let cause = format!(
+                "{source}: a pooler gives each transaction another session, set pool_mode=session"
+            );
+            return Fault::Unavailable(cause.into());
+        }
         match (code.code(), code.code().get(..2)) {
             ("53100", _) => Fault::Full(source),
             ("25006" | "25P03" | "55P03", _) | (_, Some("08" | "28" | "40" | "53" | "57")) => {
@@ -97,6 +103,16 @@ impl Error {
             _ => Fault::Internal(source),
         }
     }
+}
+
+/// Whether a statement that this connection prepared is unknown, or known before it was prepared: its session is now
+/// another one. A pooler was set to that while servers ran.
+fn is_of_others(code: &SqlState) -> bool {
+    [
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+    ]
+    .contains(code)
 }
 
 /// Whether the connection failed, as opposed to the conversion of a value.

@@ -18,6 +18,7 @@ mod keys;
 mod measured;
 mod migrate;
 mod pool;
+mod pooler;
 mod sessions;
 mod tls;
 
@@ -127,6 +128,16 @@ pub enum OpenError {
         /// Its encoding.
         encoding: String,
     },
+    /// A pooler gives each transaction another session.
+    #[error(
+        "the database {name} is reached through a pooler that gives each transaction another session, so that settings \
+         of a session, such as the one that keeps acknowledged commits on disk, do not hold: use pool_mode=session \
+         for this database in PgBouncer, with room for all connections of all servers, or name PostgreSQL itself"
+    )]
+    Pooled {
+        /// The database.
+        name: String,
+    },
     /// It could not be reached or migrated.
     #[error("the database {name} cannot be opened")]
     Failed {
@@ -171,6 +182,9 @@ impl Postgres {
         };
         let connector = Connector::new(address, options).map_err(failed)?;
         let mut db = connector.connect().await.map_err(failed)?;
+        if pooler::shares_sessions(&connector).await.map_err(failed)? {
+            return Err(OpenError::Pooled { name });
+        }
         if !options.migrate {
             migrate::refuse_older(&db, &name).await?;
         }

@@ -1,0 +1,65 @@
+//! Finds out whether the database is reached through a pooler that gives each transaction another session of the
+//! server, as PgBouncer does with `pool_mode = transaction`.
+//!
+//! Such a database is refused, because what Keyward sets on its sessions would hold for other clients and not for
+//! itself: that a commit is on disk before it is answered (`synchronous_commit`), that reads see what is committed, and
+//! that no statement runs for ever.
+
+use keyward_core::error::Source;
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use super::connect::Connector;
+use super::error::describe;
+
+/// Whether two connections of Keyward can get each other's sessions. Nothing is set on either.
+///
+/// Each begins a transaction, which takes a session for itself. After that the sessions are idle, and a pooler that
+/// shares them gives them to whichever connection begins first: it takes either the one that was used last or the one
+/// that was idle longest. So both orders are tried.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub(super) async fn shares_sessions(connector: &Connector) -> Result<bool, Source> {
+    let (a, b) = (connector.plain().await?, connector.plain().await?);
+    let asked = timeout(connector.patience(), compare(&a, &b)).await;
+    match asked {
+        Ok(Ok(shares)) => Ok(shares),
+        Ok(Err(error)) => match error.code() {
+            // A pooler that gives each statement another session refuses transactions.
+            Some(&SqlState::PROTOCOL_VIOLATION) => Ok(true),
+            // An engine of another kind.
+            Some(&SqlState::UNDEFINED_FUNCTION) => Ok(false),
+            _ => Err(describe(&error).into()),
+        },
+        // A pool with room for one session alone keeps the second transaction waiting.
+        Err(_) => Ok(true),
+    }
+}
+
+async fn compare(a: &Client, b: &Client) -> Result<bool, Error> {
+    let first = (begin(a).await?, begin(b).await?);
+    end(a, b).await?;
+    let in_order = (begin(a).await?, begin(b).await?);
+    end(a, b).await?;
+    let reversed = (begin(b).await?, begin(a).await?);
+    end(a, b).await?;
+    Ok(in_order != first || reversed != (first.1, first.0))
+}
+
+/// Begins a transaction, and returns the session that it has.
+async fn begin(client: &Client) -> Result<Option<String>, Error> {
+    let answer = client
+        .simple_query("BEGIN; SELECT pg_backend_pid()")
+        .await?;
+    Ok(answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
+}
+
+async fn end(a: &Client, b: &Client) -> Result<(), Error> {
+    a.batch_execute("COMMIT").await?;
+    b.batch_execute("COMMIT").await
+}
