@@ -1,5 +1,5 @@
-//! What the instruction count of the codec is taken of: `hot-paths PATH TIMES` walks one path so many
-//! times. `bench/guard` counts two numbers of times and subtracts, so that starting up does not count.
+//! The program in which `bench/guard` counts the codec's instructions: `hot-paths PATH TIMES` runs one path that many
+//! times. The guard counts two runs of different lengths and subtracts them, so that start-up does not count.
 
 use std::hint::black_box;
 

@@ -1,6 +1,6 @@
 //! The signature algorithms of RFC 7518 §3, RFC 8037 and RFC 9864 that Keyward knows.
 //!
-//! A name is matched byte for byte; `none` and everything else unlisted has no value of this type.
+//! A name is matched byte for byte. `none` and every other unlisted name is rejected.
 
 /// A JWS signature algorithm, as named by the `alg` header parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every algorithm, in the order of RFC 7518 §3.1, those of EdDSA last.
+    /// Every algorithm, in the order of RFC 7518 §3.1, followed by the EdDSA ones.
     pub const ALL: [Self; 14] = [
         Self::HS256,
         Self::HS384,
@@ -54,7 +54,7 @@ impl Algorithm {
         Self::Ed25519,
     ];
 
-    /// The registered name, as it stands in a header.
+    /// The registered name, as it appears in a header.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HS256 => "HS256",
@@ -74,14 +74,14 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of exactly this name; case counts (RFC 7515 §4.1.1).
+    /// The algorithm with exactly this name, which is case-sensitive (RFC 7515 §4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
     }
 
-    /// Whether it signs and verifies with one shared secret.
+    /// Whether the algorithm signs and verifies with one shared secret.
     pub const fn is_hmac(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
     }

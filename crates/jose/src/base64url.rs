@@ -1,11 +1,11 @@
-//! Base64url as JOSE spells it (RFC 7515 §2): the URL alphabet, no padding, no line breaks.
+//! Base64url as JOSE uses it (RFC 7515 §2): the URL alphabet, no padding, no line breaks.
 //!
-//! Bytes have exactly one spelling: what would encode to another text is refused, so no two
-//! tokens differ and mean the same.
+//! Each byte string has exactly one accepted encoding. Text that decodes but would be encoded differently is refused,
+//! so two different tokens never mean the same.
 
 use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 
-/// The text is not the one canonical base64url spelling of any bytes.
+/// The text is not the canonical base64url encoding of any bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not canonical base64url")]
 pub struct NotCanonical;
@@ -20,21 +20,21 @@ pub(crate) fn encode_onto(text: &mut String, bytes: &[u8]) {
     URL_SAFE_NO_PAD.encode_append(bytes, text);
 }
 
-/// Decodes the canonical spelling of some bytes; the empty text is the empty bytes.
+/// Decodes canonical base64url. The empty text decodes to no bytes.
 pub fn decode(text: impl AsRef<[u8]>) -> Result<Vec<u8>, NotCanonical> {
     let mut bytes = Vec::new();
     decode_onto(&mut bytes, text.as_ref())?;
     Ok(bytes)
 }
 
-/// Appends what `text` decodes to; `bytes` is unchanged when it is refused.
+/// Appends the bytes that `text` encodes. If `text` is refused, `bytes` is unchanged.
 pub(crate) fn decode_onto(bytes: &mut Vec<u8>, text: &[u8]) -> Result<(), NotCanonical> {
     URL_SAFE_NO_PAD
         .decode_append(text, bytes)
         .map_err(|_| NotCanonical)
 }
 
-/// Decodes into `buffer` and gives the part it filled; text too long for it is refused.
+/// Decodes into `buffer` and returns the part it filled. Text that decodes to more bytes than `buffer` has is refused.
 pub(crate) fn decode_into<'b>(buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], NotCanonical> {
     let length = URL_SAFE_NO_PAD
         .decoded_length(text)

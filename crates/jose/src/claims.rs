@@ -1,12 +1,12 @@
-//! The registered claims of RFC 7519 §4.1, and the rules a login token must meet.
+//! The registered claims of RFC 7519 §4.1, and the rules that an access or refresh token must meet.
 //!
-//! A claim of the wrong type is an error, never the same as a claim that is absent.
+//! A claim of the wrong type is an error. It is never treated as absent.
 
 use std::borrow::Cow;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-/// The largest time accepted, in seconds: what every JSON reader holds exactly (RFC 8259 §6).
+/// The largest time accepted, in seconds: a number that every JSON parser represents exactly (RFC 8259 §6).
 const LATEST: u64 = 1 << 53;
 
 /// The registered claims of a token, borrowed from its payload.
@@ -14,67 +14,67 @@ const LATEST: u64 = 1 << 53;
 /// An `aud` that is an array is refused while reading: Keyward never issues one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 pub struct Registered<'a> {
-    /// Who issued the token.
+    /// The issuer of the token.
     #[serde(borrow, default, deserialize_with = "text")]
     pub iss: Option<Cow<'a, str>>,
-    /// Whom the token speaks of.
+    /// The subject of the token.
     #[serde(borrow, default, deserialize_with = "text")]
     pub sub: Option<Cow<'a, str>>,
-    /// Whom the token is for.
+    /// The audience of the token.
     #[serde(borrow, default, deserialize_with = "text")]
     pub aud: Option<Cow<'a, str>>,
-    /// From when on the token is no longer good, in seconds since 1970.
+    /// The time at which the token expires, in seconds since 1970.
     #[serde(default, deserialize_with = "seconds")]
     pub exp: Option<i64>,
-    /// Before when the token is not yet good, in seconds since 1970.
+    /// The time before which the token is not valid, in seconds since 1970.
     #[serde(default, deserialize_with = "seconds")]
     pub nbf: Option<i64>,
-    /// When the token was issued, in seconds since 1970.
+    /// The time at which the token was issued, in seconds since 1970.
     #[serde(default, deserialize_with = "seconds")]
     pub iat: Option<i64>,
-    /// The token's own name.
+    /// The id of the token.
     #[serde(borrow, default, deserialize_with = "text")]
     pub jti: Option<Cow<'a, str>>,
 }
 
-/// Why good claims are not good here and now.
+/// The reason why the claims of a token are not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
-    /// There is no `exp`.
-    #[error("token does not say when it expires")]
+    /// `exp` is missing.
+    #[error("token has no expiry time")]
     NoExpiry,
-    /// `exp` has come.
+    /// `exp` is not in the future.
     #[error("token has expired")]
     Expired,
-    /// `nbf` has not come.
+    /// `nbf` is in the future.
     #[error("token is not valid yet")]
     NotYetValid,
-    /// `iat` has not come.
+    /// `iat` is in the future.
     #[error("token was issued in the future")]
     IssuedInFuture,
-    /// `iss` is missing or another.
+    /// `iss` is missing or is not the expected issuer.
     #[error("token is from another issuer")]
     Issuer,
-    /// `aud` is missing or another, or present where none should be.
+    /// `aud` is missing or is not the expected audience, or is present although none is expected.
     #[error("token is for another audience")]
     Audience,
 }
 
-/// What the claims of a token are held against.
+/// The values against which the claims of a token are checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// The one issuer accepted; with `None`, any or none.
+    /// The only issuer accepted. With `None`, any `iss` is accepted, and so is its absence.
     pub issuer: Option<&'a str>,
-    /// The one audience accepted; with `None`, there must be no `aud`.
+    /// The only audience accepted. With `None`, there must be no `aud`.
     pub audience: Option<&'a str>,
     /// The present time, in seconds since 1970.
     pub now: i64,
-    /// How far clocks may be apart, in seconds.
+    /// The clock skew that is tolerated, in seconds.
     pub leeway: i64,
 }
 
 impl Expected<'_> {
-    /// Checks the claims; strings are compared byte for byte, `exp` must be there.
+    /// Checks the claims. Strings are compared byte for byte, and `exp` is required.
     pub fn check(&self, claims: &Registered<'_>) -> Result<(), ClaimError> {
         let earliest = self.now.saturating_sub(self.leeway);
         let latest = self.now.saturating_add(self.leeway);
@@ -97,7 +97,7 @@ impl Expected<'_> {
     }
 }
 
-/// Reads a claim that is a string when it is present, borrowed where it has no escapes.
+/// Deserializes a claim that, if present, must be a string. A string without escapes is borrowed.
 ///
 /// For `#[serde(borrow, default, deserialize_with = "keyward_jose::claims::text")]`.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
@@ -107,7 +107,7 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de
     Text::deserialize(deserializer).map(|text| Some(text.0))
 }
 
-/// Reads a time that, when it is present, is a whole number of seconds from 0 to 2^53.
+/// Deserializes a time that, if present, must be a whole number of seconds from 0 to 2^53.
 ///
 /// For `#[serde(default, deserialize_with = "keyward_jose::claims::seconds")]`.
 pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {

@@ -1,7 +1,7 @@
-//! Compact JSON Web Signatures (RFC 7515), strictly read.
+//! Compact JSON Web Signatures (RFC 7515), parsed strictly.
 //!
-//! No I/O, no clock, no environment. A key is bound to its algorithms when it is made; nothing in
-//! a token ever chooses how that token is verified. Each token has exactly one accepted spelling.
+//! No I/O, no clock, no environment. A key is bound to its algorithms when it is made; nothing in a token chooses how
+//! the token is verified. Each token has exactly one accepted spelling.
 
 mod algorithm;
 pub mod base64url;

@@ -1,7 +1,7 @@
-//! A strict look at JSON (RFC 8259) without building anything from it.
+//! Checks JSON (RFC 8259) strictly, without building a value from it.
 //!
-//! Accepts exactly the grammar, in UTF-8, and refuses what readers disagree about: duplicate
-//! member names at any level, lone surrogates, nesting beyond a bound. Numbers are only text here.
+//! Accepts exactly the grammar, in UTF-8, and refuses texts on which parsers disagree: duplicate member names at any
+//! level, lone surrogates, nesting beyond a limit. Numbers are not converted.
 
 mod scanner;
 #[cfg(test)]
@@ -9,7 +9,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-/// What a JSON text is at its top.
+/// The kind of a JSON text's outermost value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `{…}`
@@ -20,55 +20,55 @@ pub enum Shape {
     Other,
 }
 
-/// Why a text is refused, and at which byte of it.
+/// The reason why a text is refused, and the offset of the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bytes are not UTF-8.
     #[error("not UTF-8 at byte {offset}")]
     Utf8 {
-        /// Where the first wrong sequence begins.
+        /// The start of the first invalid sequence.
         offset: usize,
     },
     /// The text is not JSON.
     #[error("not JSON at byte {offset}")]
     Syntax {
-        /// The first byte that cannot stand there, or the length of a text that ends too early.
+        /// The first unexpected byte, or the length of a text that ends too early.
         offset: usize,
     },
-    /// Arrays and objects are nested deeper than allowed.
-    #[error("nested too deep at byte {offset}")]
+    /// Arrays and objects are nested too deeply.
+    #[error("nested too deeply at byte {offset}")]
     TooDeep {
-        /// Where the value one too deep begins.
+        /// The start of the value that exceeds the limit.
         offset: usize,
     },
-    /// An object names a member twice, possibly spelled with other escapes.
+    /// An object has two members of one name, possibly written with different escapes.
     #[error("duplicate member name at byte {offset}")]
     DuplicateMember {
-        /// Where the second name begins.
+        /// The start of the second name.
         offset: usize,
     },
     /// A `\u` escape is half of a surrogate pair.
     #[error("lone surrogate at byte {offset}")]
     LoneSurrogate {
-        /// Where the escape begins.
+        /// The start of the escape.
         offset: usize,
     },
 }
 
-/// Checks one JSON text; `max_depth` counts nested arrays and objects, a flat object being 1.
+/// Checks one JSON text. `max_depth` limits nested arrays and objects; a flat object counts as 1.
 pub fn check(bytes: &[u8], max_depth: usize) -> Result<Shape, Error> {
     check_text(utf8(bytes)?, max_depth)
 }
 
-/// As [`check`], for text already known to be UTF-8.
+/// Like [`check`], for a text that is known to be UTF-8.
 pub fn check_text(text: &str, max_depth: usize) -> Result<Shape, Error> {
     scanner::scan(text, max_depth, |_, _| {})
 }
 
-/// Checks one JSON text and, when it is an object, visits each of its own members: the name
-/// unescaped, the value as it is spelled.
+/// Checks one JSON text and, if it is an object, calls `visit` with each direct member: its unescaped name and the JSON
+/// text of its value.
 ///
-/// Members are visited as they are read: on an error, some may have been visited before it.
+/// Members are visited as they are read, so some may have been visited before an error.
 pub fn visit_members<'t>(
     text: &'t str,
     max_depth: usize,
@@ -87,9 +87,9 @@ pub fn utf8(bytes: &[u8]) -> Result<&str, Error> {
     })
 }
 
-/// The value of a JSON string, borrowed where it has no escapes; none for anything else.
+/// The value of a JSON string, borrowed if it has no escapes. `None` if `value` is no string.
 ///
-/// `value` is one whole, checked JSON value, as [`visit_members`] gives it.
+/// `value` must be one complete, checked JSON value, as [`visit_members`] passes it.
 pub fn string(value: &str) -> Option<Cow<'_, str>> {
     let spelled = value.strip_prefix('"')?.strip_suffix('"')?;
     if spelled.contains('\\') {

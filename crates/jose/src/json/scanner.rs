@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{Error, Shape};
 
-/// Up to this many names an object is searched through; beyond, a randomly keyed set is kept, so
+/// Up to this many names of an object are searched one by one. Beyond that, a hash set with a random key is used, so
 /// that no choice of names makes the check quadratic.
 const SEARCHED_NAMES: usize = 16;
 
@@ -31,7 +31,7 @@ pub(super) fn scan<'t>(
 /// An array or object that is still open.
 struct Frame<'t> {
     is_object: bool,
-    /// Where the names of this object begin in `Scanner::names`.
+    /// The index in `Scanner::names` of this object's first name.
     first_name: usize,
     many_names: Option<HashSet<Cow<'t, str>>>,
 }
@@ -43,7 +43,7 @@ struct Scanner<'t, V> {
     frames: Vec<Frame<'t>>,
     /// The names of all open objects, outermost first.
     names: Vec<Cow<'t, str>>,
-    /// Where the value of the outermost object's last member begins.
+    /// The offset of the value of the outermost object's last member.
     member_value: usize,
     visit: V,
 }
@@ -66,7 +66,7 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
         }
     }
 
-    /// Reads a scalar, an empty array or object, or the opening of one that has content.
+    /// Reads a scalar, an empty array or object, or the start of a non-empty one. Returns true for the last.
     fn opens_with_content(&mut self) -> Result<bool, Error> {
         match self.peek() {
             Some(b'"') => self.string().map(drop)?,
@@ -94,7 +94,7 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
         Ok(false)
     }
 
-    /// Reads on from the end of a value to the next one; true at the end of the text.
+    /// Reads from the end of a value to the next one. Returns true at the end of the text.
     fn nothing_follows(&mut self) -> Result<bool, Error> {
         loop {
             if let [
@@ -150,7 +150,7 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
         }
     }
 
-    /// Reads a name, its colon and the space up to the value.
+    /// Reads a member's name, the colon and the white space before the value.
     fn member_name(&mut self) -> Result<(), Error> {
         let offset = self.at;
         if self.peek() != Some(b'"') {
@@ -177,7 +177,7 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
         Ok(())
     }
 
-    /// Remembers a name of the innermost object; false when it has that name already.
+    /// Records a name of the innermost object. Returns false if the object already has that name.
     fn note(&mut self, name: Cow<'t, str>) -> bool {
         let Some(frame) = self.frames.last_mut() else {
             return true;
@@ -195,7 +195,7 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
         is_first
     }
 
-    /// Reads a string: what stands between its quotes, and whether that has escapes.
+    /// Reads a string. Returns the text between the quotes and whether it contains escapes.
     fn string(&mut self) -> Result<(&'t str, bool), Error> {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
@@ -322,8 +322,8 @@ impl<'t, V: FnMut(&str, &'t str)> Scanner<'t, V> {
     }
 }
 
-/// How many bytes of a string need no look: up to the first quote, backslash or control character. Eight
-/// are looked at in one word, as most of a token or a body is such a stretch.
+/// The number of bytes before the first quote, backslash or control character. Eight bytes are compared at once, since
+/// most of a token or a body consists of such bytes.
 fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGHS: u64 = ONES << 7;
@@ -343,7 +343,7 @@ fn plain_length(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + end.unwrap_or(rest.len())
 }
 
-/// Resolves the escapes of a string that was checked.
+/// Resolves the escapes of a checked string.
 fn unescape(spelled: &str) -> String {
     let quoted = format!("\"{spelled}\"");
     serde_json::from_str(&quoted).unwrap_or(quoted)

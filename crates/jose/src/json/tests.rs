@@ -145,7 +145,7 @@ fn the_depth_bound_is_exact() {
         check("{\"a\":".repeat(1_000_000).as_bytes(), DEPTH)
             .unwrap_err()
             .to_string(),
-        "nested too deep at byte 80"
+        "nested too deeply at byte 80"
     );
     assert_eq!(check(b"1", 0), Ok(Shape::Other));
     assert_eq!(check(b"{}", 0), Err(Error::TooDeep { offset: 0 }));

@@ -1,4 +1,4 @@
-//! Tokens as they stand: taken apart and checked for form, not yet believed.
+//! Tokens that are parsed and well formed, but whose signature has not been verified.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,12 +7,12 @@ use super::{Error, Header, Limits, Segments};
 use crate::json::{self, Shape};
 use crate::{Algorithm, base64url};
 
-/// A compact JWS of any payload: three canonical segments, the first a strict JSON object.
+/// A compact JWS with any payload: three canonical segments, of which the first is a strict JSON object.
 ///
-/// Its algorithm may be `none` or unknown; whether anything signed it is for a key to say.
+/// Its algorithm may be `none` or unknown.
 pub struct Envelope<'t> {
     signing_input: &'t str,
-    /// Header, payload and signature, decoded, one behind the other.
+    /// The decoded header, payload and signature, one after the other.
     decoded: Vec<u8>,
     payload_at: usize,
     signature_at: usize,
@@ -21,7 +21,7 @@ pub struct Envelope<'t> {
 }
 
 impl<'t> Envelope<'t> {
-    /// Takes a token apart; nothing is decoded of one that is too long.
+    /// Parses a token. A token that is too long is refused before anything is decoded.
     pub fn parse(token: &'t str, limits: &Limits) -> Result<Self, Error> {
         let segments = Segments::split(token, limits)?;
         let mut decoded = Vec::with_capacity(token.len());
@@ -45,33 +45,33 @@ impl<'t> Envelope<'t> {
         })
     }
 
-    /// What Keyward reads of the header; it is scanned for each time.
+    /// The header parameters that Keyward reads. Each call scans the header again.
     pub fn header(&self) -> Header<'_> {
         Header::scan(self.header_json(), self.depth).unwrap_or_default()
     }
 
-    /// The header's JSON text, untouched.
+    /// The JSON text of the header, unchanged.
     pub fn header_json(&self) -> &str {
         json::utf8(&self.decoded[..self.payload_at]).unwrap_or_default()
     }
 
-    /// The payload's bytes.
+    /// The bytes of the payload.
     pub fn payload(&self) -> &[u8] {
         &self.decoded[self.payload_at..self.signature_at]
     }
 
-    /// The signature's bytes; there may be none.
+    /// The bytes of the signature, which may be empty.
     pub fn signature(&self) -> &[u8] {
         &self.decoded[self.signature_at..]
     }
 
-    /// The text that is signed (RFC 7515 §5.1).
+    /// The JWS Signing Input (RFC 7515 §5.1).
     pub fn signing_input(&self) -> &'t str {
         self.signing_input
     }
 
-    /// The one algorithm this token may be verified with: none when `alg` is missing or unknown,
-    /// a header parameter has the wrong type, or `crit` or `b64` is present.
+    /// The only algorithm that may verify this token. `None` if `alg` is missing or unknown, if a header parameter has
+    /// the wrong type, or if `crit` or `b64` is present.
     pub fn acceptable_algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
@@ -86,12 +86,12 @@ impl fmt::Debug for Envelope<'_> {
     }
 }
 
-/// A compact JWS whose payload is a strict JSON object too: a JWT as RFC 7519 §7.2 has it.
+/// A compact JWS whose payload is also a strict JSON object: a JWT (RFC 7519 §7.2).
 #[derive(Debug)]
 pub struct Compact<'t>(Envelope<'t>);
 
 impl<'t> Compact<'t> {
-    /// Takes a token apart; nothing is decoded of one that is too long.
+    /// Parses a token. A token that is too long is refused before anything is decoded.
     pub fn parse(token: &'t str, limits: &Limits) -> Result<Self, Error> {
         let envelope = Envelope::parse(token, limits)?;
         match json::check(envelope.payload(), limits.depth) {
@@ -101,7 +101,7 @@ impl<'t> Compact<'t> {
         }
     }
 
-    /// The payload's JSON text, untouched.
+    /// The JSON text of the payload, unchanged.
     pub fn payload_json(&self) -> &str {
         json::utf8(self.payload()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The protected header: what Keyward reads of it, and headers prepared for signing.
+//! The protected header: the parameters that Keyward reads, and headers encoded for signing.
 
 use std::borrow::Cow;
 
@@ -6,22 +6,21 @@ use super::Error;
 use crate::json::{self, Shape};
 use crate::{Algorithm, base64url};
 
-/// What Keyward reads of a token's header (RFC 7515 §4.1). Keys and addresses in it are never
-/// followed.
+/// The parameters that Keyward reads from a token's header (RFC 7515 §4.1). A key or a URL in the header is never used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header<'h> {
-    /// `alg` as it stands, when it is a string.
+    /// `alg`, if it is a string.
     pub alg: Option<Cow<'h, str>>,
-    /// The algorithm that `alg` names, when it is one Keyward knows.
+    /// The algorithm that `alg` names, if Keyward knows it.
     pub algorithm: Option<Algorithm>,
-    /// `typ`, when it is a string.
+    /// `typ`, if it is a string.
     pub typ: Option<Cow<'h, str>>,
-    /// `kid`, when it is a string.
+    /// `kid`, if it is a string.
     pub kid: Option<Cow<'h, str>>,
-    /// Whether `crit` or `b64` is present (RFC 7515 §4.1.11, RFC 7797): Keyward understands no
-    /// extension, so such a token never verifies.
+    /// Whether `crit` or `b64` is present (RFC 7515 §4.1.11, RFC 7797). Keyward supports no extension, so such a token
+    /// never verifies.
     pub critical: bool,
-    /// Whether `alg`, `typ` or `kid` is present and not a string: such a token never verifies.
+    /// Whether `alg`, `typ` or `kid` is present but not a string. Such a token never verifies.
     pub mistyped: bool,
 }
 
@@ -36,7 +35,7 @@ impl<'h> Header<'h> {
         }
     }
 
-    /// The algorithm it may be verified with, if any.
+    /// The algorithm that may verify the token, if any.
     pub fn acceptable_algorithm(&self) -> Option<Algorithm> {
         if self.critical || self.mistyped {
             None
@@ -64,7 +63,7 @@ impl<'h> Header<'h> {
     }
 }
 
-/// A header prepared once, to sign with and to recognise tokens by.
+/// A header that is encoded once, for signing tokens and for recognising them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedHeader {
     segment: String,
@@ -74,9 +73,9 @@ pub struct EncodedHeader {
 }
 
 impl EncodedHeader {
-    /// Prepares a header from its JSON text, which is signed byte for byte as it stands.
+    /// Encodes a header from its JSON text, which is signed byte for byte as given.
     ///
-    /// The text must be a strict JSON object whose `alg` Keyward knows, without `crit` and `b64`.
+    /// The text must be a strict JSON object with an `alg` that Keyward knows, and without `crit` and `b64`.
     pub fn new(json_text: &str) -> Result<Self, Error> {
         let header = Header::scan(json_text, super::Limits::default().depth)?;
         Ok(Self {
@@ -109,7 +108,7 @@ impl EncodedHeader {
         self.kid.as_deref()
     }
 
-    /// Whether a token begins with exactly this header: the cheapest way to find its key.
+    /// Whether a token begins with exactly this header. This is the cheapest way to find the key of a token.
     pub fn heads(&self, token: &str) -> bool {
         token
             .strip_prefix(self.segment())

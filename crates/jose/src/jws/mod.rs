@@ -1,5 +1,5 @@
-//! Compact JWS (RFC 7515 §7.1): the structure that shows any well-formed token, and the strict
-//! verification that login tokens go through.
+//! Compact JWS (RFC 7515 §7.1): parsing any well-formed token, and the strict verification of access and refresh
+//! tokens.
 
 mod compact;
 mod header;
@@ -17,12 +17,12 @@ use crate::{Algorithm, json};
 /// The longest HMAC tag, in bytes: that of HS512.
 const LONGEST_TAG: usize = 64;
 
-/// What a token may cost before it is known to be genuine.
+/// Limits on a token, enforced before its signature is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest token looked at, in bytes.
+    /// The longest token accepted, in bytes.
     pub token: usize,
-    /// How deep arrays and objects may nest in header and payload, a flat object being 1.
+    /// How deeply arrays and objects may be nested in header and payload. A flat object counts as 1.
     pub depth: usize,
 }
 
@@ -36,17 +36,17 @@ impl Default for Limits {
     }
 }
 
-/// Why a token is refused. No variant carries any of its text.
+/// The reason why a token is refused. No variant contains text of the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The token is longer than [`Limits::token`]; it was not looked at.
+    /// The token is longer than [`Limits::token`] and was not parsed.
     #[error("the token is longer than {limit} bytes")]
     TooLong {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The token is not three segments with two dots between.
-    #[error("the token is not three segments with dots between")]
+    /// The token is not three segments separated by dots.
+    #[error("the token is not three segments separated by dots")]
     Segments,
     /// A segment is not canonical base64url.
     #[error("a segment cannot be decoded")]
@@ -63,16 +63,16 @@ pub enum Error {
     /// The payload is JSON, but not an object.
     #[error("the payload is not a JSON object")]
     PayloadShape,
-    /// A header parameter has a type it cannot have, or `crit` or `b64` is present.
-    #[error("the header has a parameter that is not accepted")]
+    /// A header parameter has the wrong type, or `crit` or `b64` is present.
+    #[error("the header has an unsupported parameter")]
     HeaderParameter,
-    /// The `alg` is not that of the key.
+    /// `alg` is not the algorithm of the key.
     #[error("the token is not signed with {}", .0.name())]
     Algorithm(Algorithm),
-    /// The `typ` is not the one expected.
+    /// `typ` is not the expected one.
     #[error("the token is of another type")]
     Type,
-    /// The signature is not that of the key.
+    /// The signature does not verify with the key.
     #[error("the signature does not verify")]
     Signature,
 }
@@ -83,7 +83,7 @@ struct Segments<'t> {
     header: &'t str,
     payload: &'t str,
     signature: &'t str,
-    /// Header, dot and payload: what is signed (RFC 7515 §5.1).
+    /// Header, dot and payload: the JWS Signing Input (RFC 7515 §5.1).
     signing_input: &'t str,
 }
 

@@ -3,9 +3,9 @@
 use super::{EncodedHeader, LONGEST_TAG};
 use crate::{HmacKey, base64url};
 
-/// Signs claims, byte for byte as they stand, under a prepared header.
+/// Signs claims, byte for byte as given, with an encoded header.
 ///
-/// The header's algorithm must be the key's: under another, the token verifies nowhere.
+/// The algorithm of the header must be that of the key, or the token never verifies.
 pub fn sign(key: &HmacKey, header: &EncodedHeader, claims_json: &[u8]) -> String {
     debug_assert_eq!(
         key.algorithm(),

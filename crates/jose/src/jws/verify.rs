@@ -14,7 +14,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The claims, a strict JSON object, as they were signed.
+    /// The claims as they were signed, a strict JSON object.
     pub fn json(&self) -> &str {
         &self.payload
     }
@@ -26,11 +26,10 @@ impl fmt::Debug for Verified {
     }
 }
 
-/// Verifies a token that `key` should have signed under a header like `expected`.
+/// Verifies that `key` signed the token with a header equivalent to `expected`.
 ///
-/// A header spelled otherwise than `expected` must have the key's `alg` and the same `typ`,
-/// byte for byte, and neither `crit` nor `b64`. The payload is decoded only after the signature
-/// has verified. What the claims say is for [`crate::claims`].
+/// A header with another JSON text than `expected` must have the `alg` of the key, the same `typ` byte for byte, and
+/// neither `crit` nor `b64`. The claims are not checked: see [`crate::claims`].
 pub fn verify(
     token: &str,
     key: &HmacKey,
@@ -61,7 +60,7 @@ pub fn verify(
     }
 }
 
-/// Reads the header of a token alone, to find the key it names; nothing of it is believed yet.
+/// Reads only the header of a token, to find the key it names. Nothing is verified.
 pub fn peek<T>(
     token: &str,
     limits: &Limits,

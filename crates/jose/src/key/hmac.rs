@@ -1,4 +1,4 @@
-//! HMAC keys. A key is prepared once, knows the one algorithm it serves, and never shows itself.
+//! HMAC keys. A key is prepared once, is bound to one algorithm, and never appears in `Debug` output.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use crate::Algorithm;
 
 pub use aws_lc_rs::hmac::Tag;
 
-/// Why a secret is no key.
+/// The reason why a secret cannot be used as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The secret is shorter than the algorithm's hash (RFC 7518 §3.2).
     #[error("{} needs a secret of at least {needed} bytes, this one has {got}", algorithm.name())]
     WeakKey {
-        /// The algorithm it was meant for.
+        /// The algorithm of the key.
         algorithm: Algorithm,
-        /// The least length, in bytes: 32, 48 or 64.
+        /// The minimum length, in bytes: 32, 48 or 64.
         needed: usize,
         /// The length of the secret, in bytes.
         got: usize,
     },
-    /// The algorithm does not work with a shared secret.
+    /// The algorithm does not use a shared secret.
     #[error("{} is not an HMAC algorithm", .0.name())]
     NotHmac(Algorithm),
 }
@@ -33,7 +33,7 @@ pub struct HmacKey {
 }
 
 impl HmacKey {
-    /// Prepares a key to sign with; the secret must be at least as long as the hash.
+    /// Prepares a signing key. The secret must be at least as long as the output of the hash.
     pub fn new(algorithm: Algorithm, secret: &[u8]) -> Result<Self, Error> {
         let key = Self::of_any_length(algorithm, secret)?;
         let needed = key.key.algorithm().tag_len();
@@ -47,7 +47,7 @@ impl HmacKey {
         Ok(key)
     }
 
-    /// Prepares a key of any length, only to judge what others have signed with it.
+    /// Prepares a key of any length, only for verifying what others have signed with it.
     pub fn of_any_length(algorithm: Algorithm, secret: &[u8]) -> Result<Self, Error> {
         let hash = match algorithm {
             Algorithm::HS256 => hmac::HMAC_SHA256,
@@ -61,7 +61,7 @@ impl HmacKey {
         })
     }
 
-    /// The one algorithm this key serves.
+    /// The algorithm of this key.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -71,7 +71,7 @@ impl HmacKey {
         hmac::sign(&self.key, message)
     }
 
-    /// Whether `tag` is the whole tag of `message`; takes the same time wherever they differ.
+    /// Whether `tag` is the complete tag of `message`, compared in constant time.
     pub fn verifies(&self, message: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.key, message, tag).is_ok()
     }

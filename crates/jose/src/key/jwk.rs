@@ -1,6 +1,6 @@
-//! JSON Web Keys (RFC 7517): members read strictly, and the uses a key limits itself to.
+//! JSON Web Keys (RFC 7517), parsed strictly, with the restrictions that `use`, `key_ops` and `alg` put on a key.
 //!
-//! Invariant: of however many members, only those named here are kept.
+//! Invariant: however many members a text has, only those in [`MEMBERS`] are stored.
 
 use std::borrow::Cow;
 
@@ -13,13 +13,13 @@ use crate::{Algorithm, base64url};
 /// How deep a JWK may nest.
 const DEPTH: usize = 16;
 
-/// The members that are read.
+/// The members that are stored.
 const MEMBERS: [&str; 18] = [
     "kty", "use", "key_ops", "alg", "crv", "x", "y", "n", "e", "k", "keys", "d", "p", "q", "dp",
     "dq", "qi", "oth",
 ];
 
-/// The members that hold private numbers of RSA, EC and OKP keys (RFC 7518 §6.2.2, §6.3.2).
+/// The members of private RSA, EC and OKP keys (RFC 7518 §6.2.2, §6.3.2).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// The operations that RFC 7517 §4.3 registers.
@@ -34,14 +34,14 @@ const OPERATIONS: [&str; 8] = [
     "deriveBits",
 ];
 
-/// One key, still as JSON.
+/// A JWK whose members have not been decoded.
 pub(crate) struct Jwk<'t> {
-    /// The values of [`MEMBERS`], as they are spelled.
+    /// The JSON texts of the values of [`MEMBERS`].
     values: [Option<&'t str>; MEMBERS.len()],
 }
 
 impl<'t> Jwk<'t> {
-    /// Reads one JSON object with unique members.
+    /// Parses a JSON object with unique member names.
     pub(crate) fn parse(text: &'t str) -> Result<Self, KeyError> {
         let mut values = [None; MEMBERS.len()];
         let shape = json::visit_members(text, DEPTH, |name, value| {
@@ -55,18 +55,18 @@ impl<'t> Jwk<'t> {
         }
     }
 
-    /// Whether its members are those of a key or a set of keys, complete or not.
+    /// Whether the members are those of a key or a key set, complete or not.
     pub(crate) fn is_key(&self) -> bool {
         let has = |name| self.has(name);
         has("kty") || has("keys") || has("crv") || has("n") && has("e")
     }
 
-    /// Whether this is anything but a secret and holds private numbers.
+    /// Whether this is a private key, which a key of type `oct` is not.
     pub(crate) fn is_private(&self) -> bool {
         !self.is("kty", "oct") && PRIVATE_MEMBERS.iter().any(|name| self.has(name))
     }
 
-    /// Whether this is a key set in which some key holds private numbers.
+    /// Whether this is a key set that contains a private key.
     pub(crate) fn has_private_key_in_set(&self) -> bool {
         let keys = self.value("keys");
         let keys = keys.and_then(|keys| serde_json::from_str(keys).ok());
@@ -88,13 +88,13 @@ impl<'t> Jwk<'t> {
         json::string(value).ok_or(KeyError::Malformed)
     }
 
-    /// The bytes that a member spells in base64url.
+    /// The bytes of a base64url member.
     pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>, KeyError> {
         base64url::decode(self.text(name)?.as_bytes()).map_err(|_| KeyError::Malformed)
     }
 
-    /// The one algorithm the key names, if it names any, after making sure that the key is for
-    /// verifying signatures (RFC 7517 §4.2–§4.4). What is not known refuses.
+    /// The algorithm in `alg`, if present, after checking that the key may verify signatures (RFC 7517 §4.2–§4.4). An
+    /// unknown value is refused.
     pub(crate) fn bound_algorithm(&self) -> Result<Option<Algorithm>, KeyError> {
         if self.has("use") && !self.is("use", "sig") {
             return Err(KeyError::OtherUse);

@@ -1,28 +1,28 @@
-//! PEM (RFC 7468), read as laxly as its section 2 asks of parsers: white space anywhere in a block, text
-//! before and after it. A line break may also be spelled `\n`, as it is where a PEM is kept in one line.
+//! PEM (RFC 7468), parsed as leniently as section 2 requires: white space is allowed anywhere in a block, and text
+//! before and after it. A line break may also be written `\n`, as in a PEM that is stored in one line.
 //!
-//! Invariant: reading takes time linear in the text. Of each label a bounded number of bytes is looked at,
-//! however many blocks a text begins.
+//! Invariant: parsing takes time linear in the text. A bounded number of bytes is searched for each label, however many
+//! blocks begin in the text.
 
 use super::KeyError;
 
-/// What every PEM block begins with.
+/// The beginning of every PEM block.
 pub(crate) const BEGIN: &str = "-----BEGIN";
 const DASHES: &str = "-----";
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
 
-/// How many bytes after [`BEGIN`] are searched for the end of a label. The longest label in use has 30.
+/// How many bytes after [`BEGIN`] are searched for the end of a label. The longest label in use has 30 bytes.
 const LONGEST_LABEL: usize = 64;
 
 /// One block of a text.
 pub(crate) struct Block<'t> {
-    /// What the block says it holds, such as `PUBLIC KEY`.
+    /// The label, such as `PUBLIC KEY`.
     pub(crate) label: &'t str,
-    /// The bytes it holds.
+    /// The decoded content.
     pub(crate) der: Vec<u8>,
 }
 
-/// Whether the text begins a block that is labelled as a private key, however malformed the block is.
+/// Whether a block labelled as a private key begins in the text, even a malformed one.
 pub(crate) fn has_private_key(text: &str) -> bool {
     text.match_indices(BEGIN).any(|(at, _)| {
         let label = bounded(&text.as_bytes()[at + BEGIN.len()..]);
@@ -31,7 +31,7 @@ pub(crate) fn has_private_key(text: &str) -> bool {
     })
 }
 
-/// Reads the first block.
+/// Parses the first block.
 pub(crate) fn first_block(text: &str) -> Result<Block<'_>, KeyError> {
     block(text).ok_or(KeyError::Malformed)
 }

@@ -1,4 +1,4 @@
-//! Public keys, for verification only. Which algorithms a key serves is settled when it is read.
+//! Public keys, for verification only. A key is bound to its algorithms when it is parsed.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -29,7 +29,7 @@ const RSA_ALGORITHMS: [Algorithm; 6] = [
     Algorithm::PS512,
 ];
 
-/// The name of RFC 8037, and the one that RFC 9864 puts in its place.
+/// The name of RFC 8037, and the one of RFC 9864 that replaces it.
 const ED25519_ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDSA, Algorithm::Ed25519];
 
 /// The length of an Ed25519 public key, in bytes.
@@ -38,19 +38,19 @@ const ED25519_LENGTH: usize = 32;
 /// A public key and the algorithms it may verify.
 pub struct PublicKey {
     numbers: Numbers,
-    /// Parsed at the first use under each algorithm: most keys are ever used under one.
+    /// Parsed at the first use with each algorithm, since most keys are used with one only.
     allowed: Vec<(Algorithm, OnceLock<Option<ParsedPublicKey>>)>,
 }
 
 enum Numbers {
     Rsa(RsaKey),
-    /// A curve point or an Ed25519 key, as aws-lc reads it.
+    /// A curve point or an Ed25519 key, in the encoding of aws-lc.
     Point(Vec<u8>),
 }
 
 impl PublicKey {
-    /// Reads the first block of a PEM text (RFC 7468): `PUBLIC KEY`, `RSA PUBLIC KEY`, or a
-    /// `CERTIFICATE`, of which only the key counts.
+    /// Parses the first block of a PEM text (RFC 7468): `PUBLIC KEY`, `RSA PUBLIC KEY`, or `CERTIFICATE`. Of a
+    /// certificate, only the key is used.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         if pem::has_private_key(text) {
             return Err(KeyError::Private);
@@ -66,7 +66,7 @@ impl PublicKey {
         }
     }
 
-    /// Reads a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7).
+    /// Parses a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7).
     pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| KeyError::Malformed)?;
         Self::of_info(&info)
@@ -91,8 +91,7 @@ impl PublicKey {
         Self::new(Numbers::Point(key.to_vec()), &[algorithm], None)
     }
 
-    /// Reads a JWK (RFC 7517) of the kinds `RSA`, `EC` and `OKP`; its `use`, `key_ops` and `alg`
-    /// bind it.
+    /// Parses a JWK (RFC 7517) of type `RSA`, `EC` or `OKP`, and applies its `use`, `key_ops` and `alg`.
     pub fn from_jwk(text: &str) -> Result<Self, KeyError> {
         Self::of_jwk(&Jwk::parse(text)?)
     }
@@ -129,7 +128,7 @@ impl PublicKey {
         self.allowed.iter().map(|(algorithm, _)| *algorithm)
     }
 
-    /// Whether `signature` is this key's for `message`, under an algorithm the key may verify.
+    /// Whether `signature` is this key's signature of `message`. False for an algorithm that the key may not verify.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         self.parsed(algorithm)
             .is_some_and(|key| key.verify_sig(message, signature).is_ok())
@@ -184,8 +183,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// The key of a certificate (RFC 5280 §4.1). Names and extensions are skipped unread, so that their number
-/// costs nothing.
+/// The key of a certificate (RFC 5280 §4.1). Names and extensions are skipped without being parsed, so that their
+/// number costs nothing.
 fn certified_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfoRef<'_>, der::Error> {
     /// Serial number, signature algorithm, issuer, validity, subject.
     const BEFORE_KEY: [Tag; 5] = [

@@ -1,4 +1,4 @@
-//! RSA public keys, and which of them are strong enough to verify with.
+//! RSA public keys. Keys that are too weak are refused.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{ParsedPublicKey, RsaParameters};
@@ -7,19 +7,19 @@ use spki::der::{Decode as _, Reader as _, SliceReader};
 
 use super::KeyError;
 
-/// The least length of a modulus, in bits (RFC 7518 §3.3).
+/// The minimum length of a modulus, in bits (RFC 7518 §3.3).
 const LEAST_BITS: u32 = 2048;
-/// The longest modulus, in bits: aws-lc verifies with no longer one.
+/// The maximum length of a modulus, in bits, which is that of aws-lc.
 const MOST_BITS: u32 = 8_192;
 
-/// The least public exponent: the smaller ones have made forgeries easy.
+/// The minimum public exponent: smaller ones have made forgeries easy.
 const LEAST_EXPONENT: u32 = 65_537;
 
 /// Modulus and exponent, big-endian, without leading zeros.
 pub(crate) struct RsaKey(PublicKeyComponents<Vec<u8>>);
 
 impl RsaKey {
-    /// Reads an `RSAPublicKey` (RFC 8017 §A.1.1): a sequence of modulus and exponent.
+    /// Parses an `RSAPublicKey` (RFC 8017 §A.1.1): a sequence of modulus and exponent.
     pub(crate) fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
         let (n, e) = numbers(der).map_err(|_| KeyError::Malformed)?;
         Self::new(n.as_bytes().to_vec(), e.as_bytes().to_vec())
@@ -60,7 +60,7 @@ fn bits(big_endian: &[u8]) -> u32 {
     u32::try_from(big_endian.len() * 8).unwrap_or(u32::MAX) - leading
 }
 
-/// The exponent as a number; aws-lc takes none beyond 33 bits, and none beyond 32 is in use.
+/// The exponent as a number. aws-lc accepts up to 33 bits, but no exponent above 32 bits is in use.
 fn exponent(big_endian: &[u8]) -> Option<u32> {
     let mut bytes = [0; 4];
     let start = bytes.len().checked_sub(big_endian.len())?;
@@ -68,8 +68,8 @@ fn exponent(big_endian: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(bytes))
 }
 
-/// Whether the modulus comes from the flawed generator of CVE-2017-15361 ("ROCA"), whose primes
-/// are powers of 65537 modulo every small prime; of other moduli one in 2^27 looks so too.
+/// Whether the modulus comes from the flawed generator of CVE-2017-15361 ("ROCA"), whose moduli are powers of 65537
+/// modulo every small prime. One in 2^27 of all other moduli has this property too.
 fn has_roca_fingerprint(n: &[u8]) -> bool {
     const SMALL_PRIMES: [u32; 38] = [
         3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,

@@ -1,6 +1,6 @@
-//! A key that a caller supplies as one text: a secret, a PEM or a JWK.
+//! Supplied keys: a secret, a PEM or a JWK, as one text.
 //!
-//! Invariant: a public key is never taken for a secret, however it is spelled.
+//! Invariant: a public key is never used as a secret, however it is written.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -17,15 +17,15 @@ use crate::jws::Envelope;
 
 const HMAC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// A key that verifies the tokens of others.
+/// A key that a caller supplies for verifying a token.
 #[derive(Debug)]
 pub enum SuppliedKey {
-    /// A shared secret: verifies HS256, HS384 and HS512.
+    /// A shared secret, for HS256, HS384 and HS512.
     Secret(Secret),
-    /// A public key: verifies the asymmetric algorithms it is made for.
+    /// A public key, for the asymmetric algorithms of its type.
     Public(PublicKey),
-    /// A public key that is malformed, unsupported, too weak or spelled otherwise than as a PEM or a JWK:
-    /// verifies nothing.
+    /// A key that verifies nothing: a public key that is malformed, unsupported, too weak or neither a PEM nor a JWK, a
+    /// key set, or an `oct` key that cannot be used.
     Unusable,
 }
 
@@ -33,16 +33,16 @@ pub enum SuppliedKey {
 pub struct Secret {
     bytes: Zeroizing<Vec<u8>>,
     bound: Option<Algorithm>,
-    /// Prepared at the first use, in the order of [`HMAC`].
+    /// The keys prepared at the first use, in the order of [`HMAC`].
     prepared: [OnceLock<Option<Box<HmacKey>>>; HMAC.len()],
 }
 
 impl SuppliedKey {
-    /// Reads a key; the only error is [`KeyError::Private`].
+    /// Parses a key. The only error is [`KeyError::Private`].
     ///
-    /// A text with `-----BEGIN` is a PEM; a JSON object with the members of a key is a JWK, of which
-    /// `oct` is the secret in its `k`; of any other text the UTF-8 bytes are the secret, unless they spell a
-    /// public key. Key sets are not used.
+    /// A text that contains `-----BEGIN` is a PEM. A JSON object with the members of a key is a JWK; a JWK of type
+    /// `oct` is the secret in its `k`. Any other text is a secret, its UTF-8 bytes, unless it is a public key in
+    /// another form. A key set is [`Unusable`](Self::Unusable).
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         if text.contains(pem::BEGIN) {
             return Self::public(PublicKey::from_pem(text));
@@ -61,7 +61,7 @@ impl SuppliedKey {
         }
     }
 
-    /// Whether this key signed the token, under an algorithm that is the key's to verify.
+    /// Whether this key verifies the token. False for an algorithm that the key may not verify.
     pub fn verifies(&self, token: &Envelope<'_>) -> bool {
         let Some(algorithm) = token.acceptable_algorithm() else {
             return false;

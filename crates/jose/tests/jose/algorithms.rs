@@ -41,7 +41,7 @@ fn every_algorithm_verifies_with_the_key_that_signed_and_with_no_other() {
             }
         }
     }
-    // Six of RSA in three forms, three curves and the two names of Ed25519 in two.
+    // Six RSA algorithms in three forms; three curves and the two names of Ed25519 in two forms.
     assert_eq!(verified, 6 * 3 + 3 * 2 + 2 * 2);
 }
 
@@ -57,7 +57,7 @@ fn a_public_key_bound_to_one_algorithm_verifies_no_other() {
             let jwk = pair.jwk(&format!(r#","alg":"{}""#, bound.name()));
             let key = SuppliedKey::parse(&jwk).unwrap();
             for algorithm in able() {
-                // Signed as it should be: only the binding stands against it.
+                // The signature is right: only the binding of the key refuses it.
                 let token = pair.token(algorithm).unwrap();
                 assert_eq!(
                     verifies(&key, &token),

@@ -1,5 +1,4 @@
-//! Attacks on token verification, each refused: the table of the security checklist, as far as a
-//! codec can answer for it.
+//! Attacks on token verification, all of which the codec must refuse.
 
 use keyward_jose::jws::{Compact, EncodedHeader, Envelope, Error, Limits, peek, sign, verify};
 use keyward_jose::{Algorithm, HmacKey, SuppliedKey, base64url};
@@ -28,7 +27,7 @@ fn the_token_under_attack_is_good() {
             .json(),
         CLAIMS
     );
-    // Another spelling of an equal header is read.
+    // A header with the same members in another spelling is accepted.
     let respelled = signed(r#"{ "alg":"HS256", "typ":"at\u002bjwt" }"#, CLAIMS);
     assert_eq!(refusal(&respelled), None);
     assert!(supplied_verdict(&token) && supplied_verdict(&respelled));
@@ -433,7 +432,7 @@ fn signatures_on_ed25519_have_one_form() {
         carry = sum >> 8;
     }
     assert!(!with(&signature));
-    // R the neutral element, S zero.
+    // R is the neutral element, S is zero.
     let mut small = [0; 64];
     small[0] = 1;
     assert!(!with(&small));

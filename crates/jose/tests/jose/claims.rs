@@ -1,4 +1,4 @@
-//! The registered claims: absent, present, of the wrong type, and held against the time.
+//! The registered claims: absent, present, of the wrong type, and compared with the time.
 
 use keyward_jose::claims::{ClaimError, Expected, Registered};
 
@@ -14,7 +14,7 @@ fn expected() -> Expected<'static> {
     }
 }
 
-/// Reads claims that are good but for the member replaced or added.
+/// Reads claims that are valid except for the member replaced or added.
 fn read(name: &str, value: &str) -> Result<Registered<'static>, serde_json::Error> {
     let good = [
         ("iss", "\"https://id.test\"".to_owned()),

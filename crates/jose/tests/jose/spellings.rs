@@ -1,4 +1,4 @@
-//! That no spelling of a public key is an HMAC secret, and that honest secrets are.
+//! No form of a public key is used as an HMAC secret; every real secret is.
 
 use keyward_jose::{Algorithm, HmacKey, KeyError, SuppliedKey, base64url};
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::support::{CLAIMS, file, tagged, verifies};
 
 const HMAC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// Whether the text is taken for a secret: a token that was signed with its bytes verifies.
+/// Whether the text is used as a secret: a token signed with its bytes verifies.
 fn is_secret(text: &str) -> bool {
     let signed = |algorithm: &Algorithm, secret: &str| {
         let header = format!(r#"{{"alg":"{}"}}"#, algorithm.name());
@@ -167,7 +167,7 @@ fn texts() -> Vec<String> {
     texts
 }
 
-/// What a text collects on its way into a member.
+/// What other programs add to a text or escape in it.
 fn wrapped(text: &str) -> Vec<String> {
     let json = serde_json::to_string(text).unwrap();
     vec![
@@ -318,7 +318,7 @@ proptest! {
     ) {
         let text = encodings(&key).swap_remove(form);
         let length = text.len() as f64 * keep;
-        // A point that is cut short is no point.
+        // A truncated point is not a point.
         prop_assume!(key[0] != 4);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the text")]
         let cut = &text[..length as usize];

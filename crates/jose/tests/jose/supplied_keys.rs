@@ -1,4 +1,4 @@
-//! Keys as callers supply them: what each text is taken for, and what it may verify.
+//! Supplied keys: how each text is parsed, and which algorithms it may verify.
 
 use keyward_jose::{Algorithm, HmacKey, KeyError, PublicKey, SuppliedKey, base64url};
 
@@ -147,7 +147,7 @@ fn a_certificate_must_be_whole() {
         read(&[&der[..], &[0]].concat()).unwrap_err(),
         KeyError::Malformed
     );
-    // Each byte before the key: tags and lengths count, what they hold does not.
+    // Each byte before the key: tags and lengths matter, values do not.
     let mut refused = 0;
     for at in 0..40 {
         let mut der = der.clone();

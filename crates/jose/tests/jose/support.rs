@@ -60,14 +60,14 @@ pub(crate) fn file(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// A JSON file of the folder that `KEYWARD_SHARED` names; none, with a word about it, without.
+/// A JSON file of the folder that `KEYWARD_SHARED` names. Without the variable, prints `skipped:` and returns `None`.
 #[expect(
     clippy::disallowed_methods,
     reason = "vectors are found by the environment, in tests"
 )]
 pub(crate) fn shared(path: &str) -> Option<Value> {
     let Ok(folder) = std::env::var("KEYWARD_SHARED") else {
-        // Past the test runner's capture, so that it is seen.
+        // Written to stderr directly, since the test runner captures `eprintln!`.
         let mut stderr = std::io::stderr();
         writeln!(stderr, "skipped: {path}: KEYWARD_SHARED is not set").unwrap();
         return None;

@@ -1,4 +1,4 @@
-//! That every parser does work linear in its text, whatever the text repeats.
+//! Every parser does work linear in its text, whatever the text repeats.
 
 use std::hint::black_box;
 
@@ -13,7 +13,7 @@ const WIDE: Limits = Limits {
     depth: 64,
 };
 
-/// What is repeated between what, for each grammar that a supplied key may have.
+/// For each grammar of a supplied key: a prefix, the part to repeat, and a suffix.
 const KEYS: [[&str; 3]; 42] = [
     ["", "-----BEGIN", ""],
     ["", "-----BEGINP123456789Y", ""],

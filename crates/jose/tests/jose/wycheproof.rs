@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::support::{hex, list, shared, text, verifies};
 
-/// What a group of JWS tests is to be verified with.
+/// The key that a group of JWS tests is verified with.
 fn key_of(group: &Value) -> String {
     group
         .get("public")
@@ -49,7 +49,7 @@ fn every_jwk_case_is_judged_as_expected() {
     let mut ran = 0;
     for group in list(&file, "testGroups") {
         let set: Value = serde_json::from_str(&key_of(group)).unwrap();
-        // Key sets are not used as they are: a set verifies nothing, or holds a private key.
+        // A key set verifies nothing, or is refused because it contains a private key.
         for case in list(group, "tests") {
             match SuppliedKey::parse(&set.to_string()) {
                 Ok(key) => assert!(!verifies(&key, text(case, "jws")), "{case}"),
@@ -59,7 +59,7 @@ fn every_jwk_case_is_judged_as_expected() {
         let [key] = list(&set, "keys") else { continue };
         let key_text = key.to_string();
         for case in list(group, "tests") {
-            // A short secret may judge the tokens of others, but is no key of our own.
+            // A short secret may verify the tokens of others, but is refused as a signing key.
             let is_short = text(case, "comment") == "key_too_short";
             let expected = is_short || text(case, "result") == "valid";
             let key = SuppliedKey::parse(&key_text).unwrap();
@@ -169,7 +169,7 @@ fn has_small_exponent(group: &Value) -> bool {
     is_small
 }
 
-/// The key of a group in each form it is given in.
+/// The key of a group, in each form that the vectors contain.
 fn keys_of(group: &Value) -> Vec<PublicKey> {
     let pem = PublicKey::from_pem(text(group, "publicKeyPem")).unwrap();
     let der = PublicKey::from_spki_der(&hex(group, "publicKeyDer")).unwrap();

@@ -1,8 +1,8 @@
-//! What the first bytes of a key say it is: the ASN.1 of X.509 and PKCS, and the blobs of OpenSSH.
+//! Recognises binary keys by their first bytes: the ASN.1 of X.509 and PKCS, and OpenSSH's blobs.
 
 use super::Spelled;
 
-/// The key types of OpenSSH's blobs begin so (RFC 4253 §6.6, RFC 5656, RFC 6187, PROTOCOL.u2f).
+/// The prefixes of the key types in OpenSSH's blobs (RFC 4253 §6.6, RFC 5656, RFC 6187, PROTOCOL.u2f).
 const BLOB_TYPES: [&[u8]; 5] = [b"ssh-", b"ecdsa-sha2-", b"sk-", b"x509v3-", b"rsa-sha2-"];
 
 const INTEGER: u8 = 0x02;
@@ -11,12 +11,12 @@ const OBJECT_IDENTIFIER: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xA0;
 
-/// The arcs of PKCS #7, in which certificates are sent: 1.2.840.113549.1.7.
+/// The object identifier of PKCS #7, a container of certificates: 1.2.840.113549.1.7.
 const PKCS_7: [u8; 8] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07];
-/// The least modulus that is recognised, in bytes.
+/// The shortest modulus that is recognised, in bytes.
 const LEAST_MODULUS: usize = 64;
 
-/// The key that the bytes begin, if any; they may break off.
+/// The kind of key that the bytes begin with, if any. The bytes may be truncated.
 pub(super) fn binary(bytes: &[u8]) -> Option<Spelled> {
     match bytes {
         [SEQUENCE, ..] => sequence(bytes),
@@ -31,12 +31,12 @@ pub(super) fn binary(bytes: &[u8]) -> Option<Spelled> {
     }
 }
 
-/// An element that may break off.
+/// An ASN.1 element, which may be truncated.
 struct Element<'b> {
     tag: u8,
-    /// As the element states it.
+    /// The length that the element states; `usize::MAX` for the indefinite length of BER.
     length: usize,
-    /// What is there of it, and what follows.
+    /// The bytes after the tag and the length: the value and whatever follows it.
     value: &'b [u8],
 }
 
@@ -46,7 +46,7 @@ impl<'b> Element<'b> {
         let (first, rest) = rest.split_first()?;
         let (length, value) = match first {
             0..=0x7F => (usize::from(*first), rest),
-            // Of BER: the length is not stated.
+            // The indefinite length of BER.
             0x80 => (usize::MAX, rest),
             0x81..=0x84 => {
                 let (length, value) = rest.split_at_checked(usize::from(first & 0x7F))?;
@@ -66,7 +66,7 @@ impl<'b> Element<'b> {
         (self.length < outer.length || outer.length == usize::MAX).then_some(self)
     }
 
-    /// The tag of the element behind this one.
+    /// The tag of the element after this one.
     fn next_tag(&self) -> Option<u8> {
         self.value.get(self.length).copied()
     }
@@ -89,7 +89,7 @@ fn sequence(bytes: &[u8]) -> Option<Spelled> {
             };
             known.then_some(Spelled::Public)
         }
-        // The version of a private key.
+        // The version of a private key (PKCS #1, PKCS #8 or SEC 1).
         INTEGER if first.length == 1 && *first.value.first()? <= 3 => {
             let private = matches!(first.next_tag()?, INTEGER | OCTET_STRING | SEQUENCE);
             private.then_some(Spelled::Private)
@@ -104,7 +104,7 @@ fn sequence(bytes: &[u8]) -> Option<Spelled> {
     }
 }
 
-/// Whether an object identifier lies where algorithms are registered: below 1.2, 1.3, 2.5 or 2.16.
+/// Whether an object identifier lies under 1.2, 1.3, 2.5 or 2.16, where algorithms are registered.
 fn is_registered(identifier: &Element<'_>) -> bool {
     (3..=20).contains(&identifier.length)
         && matches!(identifier.value.first(), Some(0x2A | 0x2B | 0x55 | 0x60))

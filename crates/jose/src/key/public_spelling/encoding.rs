@@ -1,20 +1,20 @@
-//! Base64 and hexadecimal of every flavour, and the escapes that a text collects on its way.
+//! Decodes base64 and hexadecimal in all their variants, and resolves escapes.
 //!
-//! Nothing here is strict: whatever somebody may have meant by a text is of interest.
+//! Nothing here is strict, since a text may be a key in any sense that somebody intended.
 
 use std::str::Chars;
 
 use super::SHORTEST;
 
-/// How many bytes of a key are looked at: more than a certificate has before its first name.
+/// How many bytes of a key are decoded: more than a certificate has before its first name.
 const HEAD: usize = 48;
 
-/// A separator in [`hex_digits`].
+/// The value in [`hex_digits`] that stands for a character that is neither a digit nor a separator.
 const NO_DIGIT: u8 = 0xFF;
-/// Marks a digit before which a separator stood.
+/// The bit in [`hex_digits`] that marks a digit after a separator or after another character.
 const FIRST: u8 = 0x80;
 
-/// White space, quotes, control characters and marks without width.
+/// White space, quotes, control characters and zero-width characters.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -24,7 +24,8 @@ pub(super) fn is_blank(c: char) -> bool {
         )
 }
 
-/// The text without blanks, its backslash and percent escapes resolved; none where it has neither.
+/// The text without blanks and with its backslash and percent escapes resolved. `None` if it has neither blanks nor
+/// escapes.
 pub(super) fn plain(text: &str) -> Option<String> {
     if !text.contains(|c| is_blank(c) || matches!(c, '\\' | '%')) {
         return None;
@@ -42,7 +43,8 @@ pub(super) fn plain(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// What follows a backslash, where that is not the character itself.
+/// Consumes the escape after a backslash, and returns its character. Returns `None` for `n`, `r` and `t`, which are
+/// blank, and for a character that stands for itself, which is not consumed.
 fn unescape(rest: &mut Chars<'_>) -> Option<char> {
     match rest.as_str().as_bytes().first()? {
         b'n' | b'r' | b't' => {
@@ -57,7 +59,7 @@ fn unescape(rest: &mut Chars<'_>) -> Option<char> {
     }
 }
 
-/// The character whose code the next digits are.
+/// The character whose hexadecimal code is the next `digits` characters.
 fn code(rest: &mut Chars<'_>, digits: usize) -> Option<char> {
     let (code, after) = rest.as_str().split_at_checked(digits)?;
     let code = u32::from_str_radix(code, 16)
@@ -67,13 +69,14 @@ fn code(rest: &mut Chars<'_>, digits: usize) -> Option<char> {
     Some(code)
 }
 
-/// The first characters as bytes of Latin-1; none where there are others.
+/// The first characters as Latin-1 bytes. `None` if one of them is not in Latin-1.
 pub(super) fn latin_1(text: &str) -> Option<Vec<u8>> {
     let head = text.chars().take(HEAD);
     head.map(|c| u8::try_from(c).ok()).collect()
 }
 
-/// The heads of what may be base64: at each word, and within a word after `+`, `/`, `-` and `_`.
+/// The first bytes of everything that may be base64. It may begin at each word, and within a word after `+`, `/`, `-`
+/// and `_`.
 pub(super) fn base64_heads(text: &str) -> impl Iterator<Item = Vec<u8>> {
     let bytes = text.as_bytes();
     let begins = |at: &usize| *at == 0 || !bytes[*at - 1].is_ascii_alphanumeric();
@@ -83,7 +86,7 @@ pub(super) fn base64_heads(text: &str) -> impl Iterator<Item = Vec<u8>> {
         .map(|at| base64(&bytes[at..], HEAD))
 }
 
-/// Whether the base64 begins like a key that `der` knows: 0x30 and a length, three zeros, or `op`.
+/// Whether the base64 begins like a key that `der` recognises: with 0x30 and a length, three zeros, or `op`.
 fn begins_key(base64: &[u8]) -> bool {
     matches!(
         base64,
@@ -91,7 +94,7 @@ fn begins_key(base64: &[u8]) -> bool {
     )
 }
 
-/// The heads of what may be hexadecimal: at each digit after something else.
+/// The first bytes of everything that may be hexadecimal. It may begin at each digit after a separator.
 pub(super) fn hex_heads(text: &str) -> impl Iterator<Item = Vec<u8>> {
     let digits = hex_digits(text);
     let starts = (0..digits.len()).filter(|at| digits[*at] != NO_DIGIT && digits[*at] & FIRST != 0);
@@ -99,7 +102,7 @@ pub(super) fn hex_heads(text: &str) -> impl Iterator<Item = Vec<u8>> {
     heads.collect::<Vec<_>>().into_iter()
 }
 
-/// The texts that are encoded in the text.
+/// The UTF-8 texts that are encoded within the text.
 pub(super) fn texts(text: &str) -> impl Iterator<Item = String> {
     let words = text.as_bytes().split(|byte| sextet(*byte).is_none());
     let words = words.filter(|word| word.len() >= SHORTEST);
@@ -113,7 +116,7 @@ pub(super) fn texts(text: &str) -> impl Iterator<Item = String> {
         .filter_map(|bytes| String::from_utf8(bytes).ok())
 }
 
-/// What the whole text may encode, where it is at most `most` bytes.
+/// The bytes that the whole text encodes, as base64 and as hexadecimal: at most `most`, or one more if there are more.
 pub(super) fn whole(text: &str, most: usize) -> impl Iterator<Item = Vec<u8>> {
     let text = text.trim_end_matches('=');
     let is_short = text.len() <= 8 * most;
@@ -130,7 +133,7 @@ pub(super) fn whole(text: &str, most: usize) -> impl Iterator<Item = Vec<u8>> {
         .chain(is_hex.then(|| hex(&digits, most + 1)))
 }
 
-/// Decodes base64 of either alphabet up to what is none, or to so many bytes.
+/// Decodes base64 of either alphabet, up to the first other character or to `most` bytes.
 fn base64(text: &[u8], most: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(most.min(text.len()));
     let (mut bits, mut count) = (0_u32, 0);
@@ -158,8 +161,7 @@ fn sextet(byte: u8) -> Option<u32> {
     }))
 }
 
-/// The hexadecimal digits of a text. What stands between the bytes of a dump is left out; anything else is
-/// [`NO_DIGIT`].
+/// The hexadecimal digits of a text. The separators of hex dumps are left out; anything else becomes [`NO_DIGIT`].
 fn hex_digits(text: &str) -> Vec<u8> {
     let mut digits = Vec::with_capacity(text.len());
     let mut first = FIRST;
@@ -187,7 +189,7 @@ fn hex_digits(text: &str) -> Vec<u8> {
     digits
 }
 
-/// The bytes of digits up to what is none, or so many.
+/// Decodes digits, up to the first [`NO_DIGIT`] or to `most` bytes.
 fn hex(digits: &[u8], most: usize) -> Vec<u8> {
     let (pairs, _) = digits.as_chunks::<2>();
     let pairs = pairs.iter().take_while(|pair| !pair.contains(&NO_DIGIT));

@@ -1,42 +1,42 @@
-//! Recognises public keys in the spellings that are not read as keys: DER, OpenSSH and JWK, bare or in
-//! base64 or hexadecimal of any flavour, in quotes, in an array, with escapes, encoded twice.
+//! Recognises public keys in the forms that are not parsed as keys: DER, OpenSSH and JWK, bare or in any variant of
+//! base64 or hexadecimal, in quotes, in an array, with escapes, or encoded twice.
 //!
-//! A public key is known to everybody. If it were an HMAC secret, everybody could sign with it. Only the
-//! beginning of a key is looked at, so that a key that is cut short or damaged is recognised too. What
-//! cannot be told from random bytes is no spelling of a key here: the 32 bytes of an Ed25519 key alone.
+//! A public key is known to everybody. If it were an HMAC secret, everybody could sign with it. Only the beginning of a
+//! key is checked, so that a truncated or damaged key is recognised too. The bare 32 bytes of an Ed25519 key cannot be
+//! distinguished from random bytes, and are not recognised.
 //!
-//! Invariant: the work is linear in the text, and a secret made of random bytes is not taken for a key.
+//! Invariant: the work is linear in the text, and a secret of random bytes is not mistaken for a key.
 
 mod der;
 mod encoding;
 
 use aws_lc_rs::signature::{self, ParsedPublicKey};
 
-/// What a text spells.
+/// The kind of key that a text contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelled {
-    /// A public key, or a certificate or request that holds one.
+    /// A public key, or a certificate or certificate request that contains one.
     Public,
     /// A private key.
     Private,
 }
 
-/// How many encodings may lie on top of one another, such as base64 of a PEM.
+/// How many layers of encoding are decoded, such as the base64 of a PEM.
 const ENCODINGS: usize = 2;
 
-/// How much of a text is looked at, in bytes: no key in use is as long, and of several the first is enough.
+/// How many bytes of a text are searched. No key in use is as long, and the first of several keys is enough.
 const LONGEST: usize = 64 * 1024;
 
-/// The shortest text that spells a key: no key type has fewer than 24 bytes, or 32 characters of base64.
+/// The shortest text that can contain a key: every key type has at least 24 bytes, which are 32 characters of base64.
 const SHORTEST: usize = 32;
 
 /// The first words of OpenSSH public keys (RFC 4253 §6.6, RFC 5656, RFC 8709, OpenSSH's PROTOCOL.u2f).
 const OPENSSH_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
 
-/// How many characters of a frame's label are looked at.
+/// How many bytes after `BEGIN` are searched for a PEM label.
 const LONGEST_LABEL: usize = 40;
 
-/// Words, without white space, that only the other notations of a key have: .NET's XML, and what `openssl` prints.
+/// Words, without white space, that occur only in other notations of a key: .NET's XML and the output of `openssl`.
 const NOTATIONS: [&str; 5] = [
     "<Modulus>",
     "Modulus:",
@@ -45,13 +45,13 @@ const NOTATIONS: [&str; 5] = [
     "ASN1OID:",
 ];
 
-/// The kinds of keys that a JWK names.
+/// The values of `kty` in a JWK.
 const KEY_TYPES: [&str; 5] = ["RSA", "EC", "OKP", "AKP", "oct"];
 
 /// The length of a point on P-521, in bytes.
 const LONGEST_POINT: usize = 133;
 
-/// What the text spells, if it is a key.
+/// The kind of key that the text contains, if any.
 pub(crate) fn find(text: &str) -> Option<Spelled> {
     let text = text.trim_start_matches(encoding::is_blank);
     find_within(&text[..text.floor_char_boundary(LONGEST)], ENCODINGS)
@@ -80,7 +80,7 @@ fn find_within(text: &str, encodings: usize) -> Option<Spelled> {
         })
 }
 
-/// What the text, without white space and quotes, names as only a framed key, a JWK or a printed key does.
+/// Finds a PEM label, a JWK or a printed key in a text without white space and quotes.
 fn mentions_key(plain: &str) -> Option<Spelled> {
     let label = |(at, begin): (usize, &str)| {
         let rest = &plain.as_bytes()[at + begin.len()..];
@@ -98,7 +98,7 @@ fn mentions_key(plain: &str) -> Option<Spelled> {
         .or_else(|| noted().then_some(Spelled::Public))
 }
 
-/// What a JWK in the text is, by its `kty` and whether it has a `d`.
+/// The kind of a JWK in the text, by its `kty` and whether it has a `d`.
 fn mentions_jwk(plain: &str) -> Option<Spelled> {
     let key_type = |(at, kty): (usize, &str)| {
         let rest = &plain[at + kty.len()..];
@@ -117,14 +117,14 @@ fn mentions_jwk(plain: &str) -> Option<Spelled> {
     })
 }
 
-/// What base64 or hexadecimal in the text begins.
+/// The kind of key with which base64 or hexadecimal in the text begins.
 fn encoded_head(text: &str) -> Option<Spelled> {
     encoding::base64_heads(text)
         .find_map(|head| der::binary(&head))
         .or_else(|| encoding::hex_heads(text).find_map(|head| der::binary(&head)))
 }
 
-/// Whether the whole text encodes an uncompressed point of a curve (SEC 1 §2.3.3), as Web Push has its keys.
+/// Whether the whole text encodes an uncompressed curve point (SEC 1 §2.3.3), as keys of Web Push do.
 fn is_point(plain: &str) -> bool {
     encoding::whole(plain, LONGEST_POINT).any(|bytes| {
         let scheme = match bytes.len() {
