@@ -1,4 +1,4 @@
-//! Helpers for the local disk: private folders, durable names, and the meaning of its errors.
+//! Helpers for the local disk: private folders, durable directory entries, and translating errors.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -44,7 +44,7 @@ pub(crate) fn fault(error: io::Error) -> Fault {
     }
 }
 
-/// Whether the disk is full, or this user's quota is.
+/// Whether the disk is full or the disk quota of this user is used up.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -23,15 +23,15 @@ const RESTORING: &str = "restoring";
 /// How long a server waits for the lock, which [`DataFolder::is_serving`] of another process may hold for a moment.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(10));
 
-/// Why a data folder cannot be used.
+/// The reason why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another server runs on it.
+    /// Another server runs on the folder.
     #[error(
         "another server runs on the data folder {0}: stop it, or name another folder with --data-dir"
     )]
     Serving(PathBuf),
-    /// A restore into it is unfinished.
+    /// A restore into the folder was not finished.
     #[error(
         "a restore into the data folder {0} is under way or was cut off: if none is running, remove \
          what is in the folder and restore again"

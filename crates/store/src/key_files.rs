@@ -54,7 +54,12 @@ impl KeyFiles {
         }?;
         fs::remove_file(&temporary)?;
         sync_folder(&self.folder)?;
-        read(&path)?.ok_or_else(|| refused(&path, "has been removed: start again"))
+        read(&path)?.ok_or_else(|| {
+            refused(
+                &path,
+                "was removed while Keyward started: start Keyward again",
+            )
+        })
     }
 }
 
@@ -79,7 +84,7 @@ fn read(path: &Path) -> io::Result<Option<SecretText>> {
     };
     if file.metadata()?.mode() & 0o077 != 0 {
         let command = format!(
-            "can be read by other users: run chmod 600 {} and replace the key, because it may be known",
+            "can be read by other users: run chmod 600 {}, and replace the key, which others may have read",
             path.display()
         );
         return Err(refused(path, &command));
@@ -94,14 +99,14 @@ fn read(path: &Path) -> io::Result<Option<SecretText>> {
     if key.expose().is_empty() {
         return Err(refused(
             path,
-            "is empty: put the key into it, or remove it and a new key is made",
+            "is empty: write the key into it, or remove it to have a new key generated",
         ));
     }
     Ok(Some(key))
 }
 
 fn write(path: &Path, key: &SecretText) -> io::Result<()> {
-    // A killed process with the same id may have left this file. It is not a key yet.
+    // A killed process with the same id may have left this file, which never became a key.
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}

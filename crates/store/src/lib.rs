@@ -1,4 +1,5 @@
-//! Storage: the store traits of `keyward-core` on SQLite, PostgreSQL, the local disk and S3. This crate knows no HTTP.
+//! Storage: the store traits of `keyward-core` on SQLite, PostgreSQL, the local disk and S3. This crate contains no
+//! HTTP server.
 //!
 //! Invariant: when a method reports success, its effect is on disk.
 

@@ -1,4 +1,4 @@
-//! Bytes at rest, apart from the rows that name them.
+//! The bytes of files, stored apart from the rows that name them.
 
 mod local;
 pub mod s3;

@@ -108,7 +108,7 @@ impl Store for Postgres {
         realm: Realm,
         key: &str,
     ) -> Result<Option<Account>, Fault> {
-        // No stored text holds NUL, and the database refuses a question with one.
+        // No stored text contains NUL, and PostgreSQL refuses a query with one.
         if key.contains('\0') {
             return Ok(None);
         }
@@ -222,7 +222,7 @@ impl Store for Postgres {
     }
 }
 
-/// Why an account was not stored.
+/// The reason why an account was not stored.
 enum Refused {
     Taken(Conflict),
     NotInvited,
@@ -234,7 +234,7 @@ async fn create(db: &ClientWrapper, new: &NewAccount) -> Result<Result<Account, 
         .flatten()
         .flat_map(Name::keys)
         .collect();
-    // An account may have its address for a username as well.
+    // The username of an account may equal its e-mail address.
     keys.sort_unstable();
     keys.dedup();
     let insert = db.prepare_cached(INSERT).await?;
@@ -266,7 +266,7 @@ async fn create(db: &ClientWrapper, new: &NewAccount) -> Result<Result<Account, 
     }
 }
 
-/// Which of its names an account was refused for.
+/// The name because of which an account was refused.
 async fn find_conflict(
     db: &ClientWrapper,
     new: &NewAccount,

@@ -1,7 +1,7 @@
 //! The feed of closed sessions, the identity of the database, and forgetting sessions that have ended.
 //!
-//! Invariant: the feed is read, and the server asked whether it is in recovery, on one connection: a standby, which
-//! lags, is never read for the feed.
+//! Invariant: the feed is never read from a standby, which lags. The connection that reads the feed is also asked
+//! whether its server is in recovery.
 
 use async_trait::async_trait;
 use deadpool_postgres::{ClientWrapper, Transaction};
@@ -35,7 +35,7 @@ macro_rules! find_identity {
 
 const FIND_IDENTITY: &str = find_identity!("pg_is_in_recovery()");
 
-/// For an engine that has no standbys of that kind.
+/// For a database without `pg_is_in_recovery()`.
 const FIND_IDENTITY_ALONE: &str = find_identity!("FALSE");
 
 const CLOSE_THOSE: &str = "
@@ -151,11 +151,11 @@ async fn read_feed(
     };
     let find = db.prepare_cached(find).await?;
     let is_start = place == Place::default();
-    // The row from which the reader goes on is one of them.
+    // The limit includes the row from which the reader continues.
     let rows = limit + i64::from(!is_start);
     let rows = db.query(&list, &[&place.seq, &rows]).await?;
     let rows: Vec<Place> = rows.iter().map(row_of_feed).collect::<Result<_, _>>()?;
-    // Read after the rows, as its caller relies on.
+    // The caller relies on this being read after the rows.
     let identity = db.query_one(&find, &[]).await?;
     if identity.try_get(0)? {
         return Err(Error::Standby);

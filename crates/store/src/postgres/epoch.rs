@@ -1,7 +1,7 @@
-//! Epochs: their beginning, which ends every session and locks out everyday work for a moment.
+//! Begins a new epoch, which ends every session. Opening and closing sessions waits for a moment.
 //!
-//! Invariant: no token from before an epoch is good in it, since tokens carry the tag of their database and the epoch
-//! has another.
+//! Invariant: no token issued before an epoch is valid in it. Tokens carry the tag of their database, and each epoch
+//! has a new tag.
 
 use deadpool_postgres::Transaction;
 use futures_util::FutureExt;
@@ -28,7 +28,7 @@ const REPLACE_TAG: &str = "
 const REFUSE_UNTAGGED: &str = "
     DELETE FROM meta WHERE key = 'untagged'";
 
-/// Begins an epoch at `floor` or above the last one, and deletes every session.
+/// Begins an epoch at `floor`, or above the last one if that is greater, and deletes every session.
 pub(super) async fn begin(pool: &Pool, floor: i64, tag: Tag) -> Result<i64, Fault> {
     let identity = (floor, tag.number());
     pool.transaction(&identity, |tx, identity| {
@@ -38,7 +38,7 @@ pub(super) async fn begin(pool: &Pool, floor: i64, tag: Tag) -> Result<i64, Faul
 }
 
 async fn end_sessions(tx: &Transaction<'_>, (floor, tag): (i64, i64)) -> Result<i64, Error> {
-    // Whoever opens or closes a session waits until the epoch has begun.
+    // Transactions that open or close sessions wait until the epoch has begun.
     tx.batch_execute(LOCK_SESSIONS).await?;
     let epoch = tx.query_one(RAISE, &[&floor]).await?.try_get(0)?;
     tx.execute(REPLACE_TAG, &[&tag]).await?;

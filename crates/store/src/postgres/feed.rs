@@ -1,7 +1,7 @@
-//! Being told of closed sessions: `LISTEN` on a connection of its own, and a steady poll beside it.
+//! Notifications of closed sessions: `LISTEN` on a separate connection, and a steady poll beside it.
 //!
-//! Invariant: being told is only ever a reason to read the feed sooner. Whoever waits is woken by the poll as
-//! well, so a lost notification, or an engine that has none, costs time and no closure.
+//! Invariant: a notification only makes a server read the feed sooner. The poll reads it in any case, so a lost
+//! notification, or a database without notifications, delays a closure but does not lose it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +17,14 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::connect::{Connector, pause};
 use super::error::describe;
 
-/// How often the connection that listens is asked whether it is alive, and how long it may take to say so.
+/// How often the listening connection is checked, and how long a check may take.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// How much longer the poll may wait while the database tells of changes: half of what a closure may take to
-/// reach every server, so that a database which only pretends to tell is none the later.
+/// The factor by which the poll is slower while notifications work. The slower interval is still only half of the time
+/// in which a closure must reach every server, so lost notifications do no harm.
 const TOLD: u32 = 2;
 
-/// Tells when sessions may have been closed by another server.
+/// Reports when another server may have closed sessions.
 pub struct ClosureFeed {
     state: Arc<State>,
     poll: Duration,
@@ -45,25 +45,25 @@ impl ClosureFeed {
         Self { state, poll, task }
     }
 
-    /// Waits until the feed is worth reading: at once when the database tells of a closure or the connection to it
-    /// was made or lost, and otherwise after the poll's interval.
+    /// Waits until the feed should be read: after a notification, after the listening connection was opened or lost, or
+    /// after the interval of the poll.
     pub async fn changed(&self) {
         let wait = if self.is_listening() {
             self.poll * TOLD
         } else {
             self.poll
         };
-        // Either way the feed is read next.
+        // After a notification and after a timeout alike, the feed is read next.
         _ = timeout(wait, self.state.changed.notified()).await;
     }
 
-    /// Whether the database tells of closures at present.
+    /// Whether notifications work at present.
     #[must_use]
     pub fn is_listening(&self) -> bool {
         self.state.listening.load(Ordering::Acquire)
     }
 
-    /// When the database was last heard of on the connection that listens.
+    /// When the listening connection last had a response.
     #[must_use]
     pub fn last_contact(&self) -> Option<std::time::Instant> {
         let last = self.state.last_contact.lock();
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-/// Whether the database has what tells of changes; what this asks is undone.
+/// Whether the database supports notifications. The test notification is rolled back.
 pub(super) async fn can_tell(db: &Client) -> bool {
     let asked = db
         .batch_execute("BEGIN; SELECT pg_notify('keyward_closures', '0'); ROLLBACK")
@@ -103,9 +103,9 @@ pub(super) async fn can_tell(db: &Client) -> bool {
     if let Err(error) = &asked {
         tracing::info!(
             cause = describe(error),
-            "the database does not tell of changes: closed sessions are polled for"
+            "the database has no LISTEN/NOTIFY: polling for closed sessions"
         );
-        // The batch ended before its ROLLBACK.
+        // After an error, the batch did not reach its ROLLBACK.
         _ = db.batch_execute("ROLLBACK").await;
     }
     asked.is_ok()
@@ -115,12 +115,12 @@ async fn follow(connector: Connector, state: Arc<State>) {
     let mut failures = 0;
     loop {
         let ended = listen(&connector, &state).await;
-        // A connection that had worked was lost; one that never did is tried ever less often.
+        // After the loss of a working connection the next attempt comes soon. After failed attempts the pauses grow.
         failures = if state.listening.load(Ordering::Acquire) {
             state.set_listening(false);
             tracing::warn!(
                 cause = ended,
-                "the feed of closed sessions is lost: polling"
+                "the connection for notifications of closed sessions is lost: polling"
             );
             1
         } else {
@@ -130,13 +130,13 @@ async fn follow(connector: Connector, state: Arc<State>) {
     }
 }
 
-/// Listens until the connection fails, and tells why.
+/// Listens until the connection fails, and returns the cause.
 async fn listen(connector: &Connector, state: &Arc<State>) -> String {
     let opened = timeout(HEARTBEAT, connector.open()).await;
     let (client, mut connection) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(cause)) => return cause.to_string(),
-        Err(_) => return "it does not answer".into(),
+        Err(_) => return "it does not respond".into(),
     };
     let hearing = Arc::clone(state);
     let driver = tokio::spawn(async move {
@@ -151,7 +151,7 @@ async fn listen(connector: &Connector, state: &Arc<State>) -> String {
     if let Err(cause) = ask(&client, "LISTEN keyward_closures").await {
         return cause.to_string();
     }
-    tracing::debug!("the database tells of closed sessions");
+    tracing::debug!("listening for notifications of closed sessions");
     state.heard();
     state.set_listening(true);
     loop {
@@ -166,7 +166,7 @@ async fn listen(connector: &Connector, state: &Arc<State>) -> String {
 async fn ask(client: &Client, sql: &str) -> Result<(), Source> {
     match timeout(HEARTBEAT, client.batch_execute(sql)).await {
         Ok(answered) => answered.map_err(|error| describe(&error).into()),
-        Err(_) => Err("it does not answer".into()),
+        Err(_) => Err("it does not respond".into()),
     }
 }
 

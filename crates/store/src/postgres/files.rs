@@ -1,4 +1,4 @@
-//! Which files exist, and which stored bytes they name.
+//! The rows of files, which name blobs.
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
@@ -13,8 +13,8 @@ use super::Postgres;
 use super::error::Error;
 use super::pool::Params;
 
-// Of the uploads of one owner, one finishes at a time. Whoever closes the session or disables the account waits, or
-// is waited for.
+// The uploads of one owner finish one at a time. A transaction that closes the session or disables the account either
+// waits for this one or commits before it.
 const LOCK_UPLOADER: &str = "
     SELECT a.id FROM accounts a JOIN sessions s ON s.account_id = a.id
     WHERE a.id = $1 AND s.id = $2 AND a.disabled_at IS NULL AND s.closed_at IS NULL
@@ -35,7 +35,7 @@ const MEASURE: &str = "
 const MEASURE_ALL: &str = "
     SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM files";
 
-// The two files' times lie in different seconds, as `Store::finish_upload` promises.
+// The times of the two files lie in different seconds, as `Store::finish_upload` promises.
 const REPLACE: &str = "
     UPDATE files SET size = $3, sha256 = $4, content_type = $5, blob = $7,
         uploaded_at = greatest($6, (uploaded_at / 1000000 + 1) * 1000000)
@@ -75,7 +75,7 @@ impl Store for Postgres {
     }
 
     async fn find_file(&self, owner: AccountId, name: &str) -> Result<Option<File>, Fault> {
-        // No stored text holds NUL, and the database refuses a question with one.
+        // No stored text contains NUL, and PostgreSQL refuses a query with one.
         if name.contains('\0') {
             return Ok(None);
         }
@@ -124,7 +124,7 @@ impl Store for Postgres {
     }
 }
 
-/// Adds a file, or puts it in the place of one of its spellings.
+/// Adds a file, or replaces the one that is stored under one of its spellings.
 async fn finish(
     tx: &Transaction<'_>,
     new: &NewFile,
@@ -187,7 +187,7 @@ fn file(row: &Row) -> Result<File, Error> {
         sha256: row
             .try_get::<_, &[u8]>(2)?
             .try_into()
-            .map_err(|_| Error::Broken("the hash of a file is not of 32 bytes"))?,
+            .map_err(|_| Error::Broken("the hash of a file does not have 32 bytes"))?,
         content_type: row.try_get(3)?,
         uploaded_at: Timestamp::from_micros(row.try_get(4)?),
         blob: blob(row, 5)?,
@@ -195,6 +195,5 @@ fn file(row: &Row) -> Result<File, Error> {
 }
 
 fn blob(row: &Row, column: usize) -> Result<BlobId, Error> {
-    BlobId::parse(row.try_get(column)?)
-        .ok_or(Error::Broken("the name of stored bytes is not one of ours"))
+    BlobId::parse(row.try_get(column)?).ok_or(Error::Broken("the id of a blob is malformed"))
 }

@@ -16,7 +16,7 @@ impl Store for Postgres {
             .pool
             .find(FIND_VERSION, &[], |row| Ok(row.try_get::<_, i64>(0)?))
             .await?;
-        // A later version is another server's, newer than this one, as while a fleet is being replaced.
+        // A newer server may have migrated the database further, as happens during a rolling upgrade.
         if version.is_some_and(|version| version >= migrate::latest()) {
             return Ok(());
         }

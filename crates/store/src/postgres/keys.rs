@@ -34,9 +34,9 @@ impl Store for Postgres {
         self.pool
             .execute(INSERT, &[&purpose, &fresh.expose()])
             .await?;
-        // When several servers start for the first time at once, one of them makes the key that all use.
+        // If several servers start for the first time at once, all use the key that one of them stores.
         find()
             .await?
-            .ok_or_else(|| Fault::Internal("a key was removed while it was made".into()))
+            .ok_or_else(|| Fault::Internal("a key was removed while it was being stored".into()))
     }
 }

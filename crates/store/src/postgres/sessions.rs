@@ -1,7 +1,7 @@
 //! Sessions. The feed of closed ones is in `closures`.
 //!
-//! Invariant: whatever closes a session writes its closure in the same commit, under a number greater than
-//! that of any closure committed before: docs/decisions/2026-11-closure-feed.md.
+//! Invariant: every statement that closes a session writes its closure in the same commit, with a greater number than
+//! all closures committed before. See docs/decisions/2026-11-closure-feed.md.
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
@@ -22,8 +22,8 @@ use super::Postgres;
 use super::error::Error;
 use super::pool::Params;
 
-// The account is locked against a change. So whatever disables it or changes its password either comes first, and no
-// session is opened, or comes later and closes the session.
+// The row of the account is locked. So a transaction that disables the account or changes its password either commits
+// first, and no session is opened, or waits and closes the session.
 const OPEN: &str = "
     INSERT INTO sessions
         (id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at, user_agent)
@@ -34,11 +34,11 @@ const OPEN: &str = "
     RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
         closed_at, user_agent";
 
-// A counter above the row's is that of a rotation that the database has lost: the session goes on from there, and
-// the tokens before it are used ones again.
+// A counter above the row's comes from a rotation that the database has lost. The session continues from that counter,
+// and tokens with lower counters count as used.
 //
-// `expires_at` never goes back: a closed session is forgotten by it, and a token issued earlier, under
-// a longer lifetime, must not outlive that.
+// `expires_at` never decreases. The row of a closed session is deleted by it, and a token issued earlier with a longer
+// lifetime must not outlive the row.
 const ROTATE: &str = "
     UPDATE sessions SET refresh_counter = $2 + 1, refreshed_at = $3,
         expires_at = greatest(expires_at, least($4, ends_at))
@@ -84,14 +84,14 @@ const CLOSE: &str = "
     UPDATE sessions SET closed_at = $2, close_reason = $3 WHERE id = $1 AND closed_at IS NULL
     RETURNING id";
 
-// What has not been closed, ended or not: an ended session would revive if the clock were set back.
+// Ended sessions are closed too: otherwise they would be open again if the clock were set back.
 const CLOSE_ALL: &str = "
     UPDATE sessions SET closed_at = $2, close_reason = $3
     WHERE account_id = $1 AND closed_at IS NULL AND id IS DISTINCT FROM $4
     RETURNING id";
 
-// Gives the closures the next numbers. The row they come from stays locked until the commit, so that
-// numbers become visible in their order; nothing but the commit comes after this statement.
+// Gives the closures the next numbers. The row of the counter stays locked until the commit, so closures become visible
+// in the order of their numbers. Nothing but the commit follows this statement.
 macro_rules! record_closures {
     ($result:literal) => {
         concat!(
@@ -120,7 +120,7 @@ const RECORD_AND_TELL_CLOSURES: &str =
 const CHANGE_HASH: &str = "
     UPDATE accounts SET password_hash = $2 WHERE id = $1";
 
-// The account is locked before the session, as everything does that concerns both.
+// The account is locked before the session, in the order that all transactions use.
 const HOLD_ACCOUNT: &str = "
     SELECT 1 FROM accounts WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL
     FOR NO KEY UPDATE";
@@ -162,7 +162,8 @@ impl Store for Postgres {
             .await?;
         match found {
             Some(session) if rotate.repeats(&session) => Ok(Rotation::Repeated(session)),
-            // The counter goes back with the whole database alone, so whatever happens meanwhile, the token stays a used one.
+            // The counter decreases only if the whole database goes back, so the token stays used whatever happens
+            // meanwhile.
             Some(session) if rotate.counter < session.refresh_counter => {
                 let closes = self.close_session(session.id, Reason::Replay, rotate.now);
                 Ok(if closes.await? {
@@ -268,8 +269,8 @@ impl Store for Postgres {
     }
 }
 
-/// What closes sessions: changes of their account, if any, each of which has to find its row before anything is written,
-/// and a statement that marks the sessions as closed and returns their ids.
+/// A transaction that closes sessions: optional changes of the account, each of which must find its row, and a
+/// statement that marks the sessions as closed and returns their ids.
 pub(super) struct Closing<'a> {
     pub(super) changes: &'a [(&'static str, Params<'a>)],
     pub(super) sql: &'static str,
@@ -278,7 +279,7 @@ pub(super) struct Closing<'a> {
     pub(super) tells: bool,
 }
 
-/// Closes sessions and records their closures; `None` when a change did not find its row.
+/// Closes sessions and records their closures. Returns `None` if a change did not find its row.
 pub(super) fn close<'c>(
     tx: &'c Transaction<'_>,
     closing: &'c Closing<'_>,
@@ -301,7 +302,7 @@ pub(super) fn close<'c>(
     .boxed()
 }
 
-/// The last statement before the commit: whoever else closes a session waits from here to there.
+/// The last statement before the commit. From here to the commit, other transactions that close sessions wait.
 async fn record(tx: &Transaction<'_>, closed: &[i64], closing: &Closing<'_>) -> Result<(), Error> {
     let sql = if closing.tells {
         RECORD_AND_TELL_CLOSURES
@@ -314,7 +315,9 @@ async fn record(tx: &Transaction<'_>, closed: &[i64], closing: &Closing<'_>) -> 
         .await?;
     match recorded.try_get::<_, Option<i64>>(0)? {
         Some(_) => Ok(()),
-        None => Err(Error::Broken("the counter of closures is missing")),
+        None => Err(Error::Broken(
+            "the row with the number of the last closure is missing",
+        )),
     }
 }
 

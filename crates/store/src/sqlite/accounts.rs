@@ -232,13 +232,13 @@ impl Store for Sqlite {
     }
 }
 
-/// Why an account was not stored.
+/// The reason why an account was not stored.
 enum Refused {
     Taken(Conflict),
     NotInvited,
 }
 
-/// The id of the invitation of that code, if it is good for an account of those names.
+/// The id of the invitation with that code, if it is valid for an account with those names.
 fn find_invitation(
     db: &Connection,
     code: CodeHash,
@@ -260,7 +260,8 @@ fn find_invitation(
 
 fn create(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, Refused>> {
     if let Some(code) = new.invitation {
-        // One that is refused below keeps it, and nobody else writes in between.
+        // If the account is refused below, the invitation stays. No other write comes between, since there is one
+        // writer.
         let Some(id) = find_invitation(db, code, &new)? else {
             return Ok(Err(Refused::NotInvited));
         };
@@ -288,7 +289,7 @@ fn insert(db: &Connection, new: NewAccount) -> rusqlite::Result<Result<Account, 
             keys.push(key.to_owned());
         }
     }
-    // An account may have its address for a username as well.
+    // The username of an account may equal its e-mail address.
     keys.sort_unstable();
     keys.dedup();
     let (username, email) = (username.map(|n| n.shown), email.map(|n| n.shown));

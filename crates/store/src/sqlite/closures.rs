@@ -136,7 +136,7 @@ impl Feed for Sqlite {
 
 fn read_feed(db: &Connection, place: Place, limit: u32) -> rusqlite::Result<Closures> {
     let is_start = place == Place::default();
-    // The row from which the reader goes on is one of them.
+    // The limit includes the row from which the reader continues.
     let limit = i64::from(limit) + i64::from(!is_start);
     let mut list = db.prepare_cached(LIST_CLOSURES)?;
     let rows = list.query_map(params![place.seq, limit], row_of_feed)?;
@@ -149,7 +149,7 @@ fn read_feed(db: &Connection, place: Place, limit: u32) -> rusqlite::Result<Clos
         follows,
         identity: Identity::default(),
     };
-    // Read after the rows, as the caller relies on.
+    // The caller relies on this being read after the rows.
     let mut find = db.prepare_cached(FIND_IDENTITY)?;
     let mut found = find.query([])?;
     while let Some(row) = found.next()? {

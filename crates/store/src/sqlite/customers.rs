@@ -135,7 +135,7 @@ impl Store for Sqlite {
     }
 }
 
-/// The `count` customers that follow the one of that day of birth and id.
+/// The `count` customers after the one with that date of birth and id.
 fn list_after(
     db: &Connection,
     born: &str,
@@ -154,7 +154,7 @@ fn list_after(
     Ok(listed)
 }
 
-/// Makes a change if the precondition holds; no other write comes between, since there is one writer.
+/// Makes a change if the precondition holds. No other write comes between, since there is one writer.
 fn change<T>(
     db: &Connection,
     id: CustomerId,
@@ -180,7 +180,7 @@ fn customer(row: &Row<'_>) -> rusqlite::Result<Customer> {
             name: row.get(1)?,
             born: born
                 .parse()
-                .map_err(|_| broken(2, "this is not a day, as YYYY-MM-DD"))?,
+                .map_err(|_| broken(2, "this is not a date of the form YYYY-MM-DD"))?,
             updated_at: Timestamp::from_micros(row.get(3)?),
         },
         version: row.get(4)?,

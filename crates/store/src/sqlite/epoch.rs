@@ -1,14 +1,14 @@
-//! Epochs: their beginning, which ends every session. It deletes whole tables, so it runs in a restore and in
-//! `session close --all` alone.
+//! Begins a new epoch, which ends every session. It deletes whole tables, so it runs only in a restore and in `session
+//! close --all`.
 //!
-//! Invariant: no token from before an epoch is good in it, since tokens carry the tag of their database and the epoch
-//! has another.
+//! Invariant: no token issued before an epoch is valid in it. Tokens carry the tag of their database, and each epoch
+//! has a new tag.
 
 use keyward_core::sessions::Tag;
 use rusqlite::Connection;
 
-/// Begins an epoch at `floor` or above the last one, and deletes every session, in the transaction that `db` is in.
-/// Without a `tag`, whoever opens the database next draws one.
+/// Begins an epoch at `floor`, or above the last one if that is greater, and deletes every session, in the current
+/// transaction of `db`. Without a `tag`, the next process that opens the database draws one.
 pub(super) fn begin(db: &Connection, floor: i64, tag: Option<Tag>) -> rusqlite::Result<i64> {
     db.execute_batch(
         "DELETE FROM session_closures; DELETE FROM sessions;

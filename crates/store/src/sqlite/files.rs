@@ -1,4 +1,4 @@
-//! Which files exist, and which stored bytes they name.
+//! The rows of files, which name blobs.
 
 use async_trait::async_trait;
 use keyward_core::clock::Timestamp;
@@ -17,7 +17,7 @@ const INSERT: &str = "
     INSERT INTO files (owner, name, size, sha256, content_type, uploaded_at, blob)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-// The two files' times lie in different seconds, as `Store::finish_upload` promises.
+// The times of the two files lie in different seconds, as `Store::finish_upload` promises.
 const REPLACE: &str = "
     UPDATE files SET size = ?3, sha256 = ?4, content_type = ?5, blob = ?7,
         uploaded_at = max(?6, (uploaded_at / 1000000 + 1) * 1000000)
@@ -204,5 +204,5 @@ pub(super) fn find_namespace(db: &Connection) -> rusqlite::Result<Option<Namespa
 
 pub(super) fn blob(row: &Row<'_>, column: usize) -> rusqlite::Result<BlobId> {
     let text = row.get_ref(column)?.as_str()?;
-    BlobId::parse(text).ok_or_else(|| broken(column, "this is not the id of stored bytes"))
+    BlobId::parse(text).ok_or_else(|| broken(column, "this is not the id of a blob"))
 }

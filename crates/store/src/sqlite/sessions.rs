@@ -1,6 +1,6 @@
 //! Sessions. The feed of closed ones is in `closures`.
 //!
-//! Invariant: whatever closes a session writes its closure in the same commit.
+//! Invariant: every operation that closes a session writes its closure in the same commit.
 
 use async_trait::async_trait;
 use keyward_core::accounts::Realm;
@@ -25,11 +25,11 @@ const OPEN: &str = "
     RETURNING id, account_id, created_at, expires_at, ends_at, refresh_counter, refreshed_at,
         closed_at, user_agent";
 
-// A counter above the row's is that of a rotation that the database has lost: the session goes on from there, and
-// the tokens before it are used ones again.
+// A counter above the row's comes from a rotation that the database has lost. The session continues from that counter,
+// and tokens with lower counters count as used.
 //
-// `expires_at` never goes back: a closed session is forgotten by it, and a token issued earlier, under
-// a longer lifetime, must not outlive that.
+// `expires_at` never decreases. The row of a closed session is deleted by it, and a token issued earlier with a longer
+// lifetime must not outlive the row.
 const ROTATE: &str = "
     UPDATE sessions SET refresh_counter = ?2 + 1, refreshed_at = ?3,
         expires_at = max(expires_at, min(?4, ends_at))
@@ -228,7 +228,7 @@ fn rotate(db: &Connection, rotate: &Rotate) -> rusqlite::Result<Rotation> {
     match found {
         Some(session) if rotate.repeats(&session) => Ok(Rotation::Repeated(session)),
         Some(session) if rotate.counter < session.refresh_counter => {
-            // The one case of two statements.
+            // Only this case needs two statements, which a savepoint makes atomic.
             in_savepoint(db, |db| close(db, session.id, Reason::Replay, rotate.now))?;
             Ok(Rotation::Replayed(session.account))
         }
@@ -273,7 +273,7 @@ fn change_password(
         .transpose()
 }
 
-/// Closes what has not been closed, ended or not: an ended session would revive if the clock were set back.
+/// Closes sessions, ended ones included: otherwise they would be open again if the clock were set back.
 fn close_all(
     db: &Connection,
     account: AccountId,

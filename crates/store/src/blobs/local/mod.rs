@@ -1,7 +1,7 @@
 //! Blobs in a folder of the local disk: `<first two digits>/<id>`, and `tmp/<id>` while unfinished.
 //!
-//! Invariant: under its final name a blob is whole and durable, its folders' entries included; a sync that
-//! failed is told by [`LocalBlobs::failed`]. No path is followed through a symbolic link.
+//! Invariant: a blob with its final name is complete and durable, and so are the directory entries above it.
+//! [`LocalBlobs::failed`] reports a failed sync. Symbolic links are not followed.
 
 mod reader;
 mod reserve;
@@ -35,7 +35,7 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// The blobs in a folder that belongs to this process alone.
+/// Blobs in a folder that only this process uses.
 #[derive(Clone)]
 pub struct LocalBlobs(Arc<Folders>);
 
@@ -43,21 +43,21 @@ struct Folders {
     root: OwnedFd,
     temporary: OwnedFd,
     reserve: Reserve,
-    /// The sub-folders whose entry in the root this process knows to be durable.
+    /// The sub-folders whose directory entries are known to be durable.
     durable: Mutex<HashSet<String>>,
-    /// What was begun since the start, until the sweep of what is older has passed.
+    /// The blobs whose writing began since the start; `None` once the sweep of older blobs is over.
     begun: Mutex<Option<HashSet<BlobId>>>,
-    /// Why nothing more can be made durable, if so.
+    /// The error of a failed sync, after which nothing can be made durable.
     failure: watch::Sender<Option<String>>,
 }
 
 impl LocalBlobs {
-    /// Takes the folder at `root`, which is made where it is missing, and removes what a crash left
-    /// unfinished in it. Nothing is written that would leave less than `min_free` bytes free on its file system, which
-    /// are for what else writes there. Blocks; no other process may have it open.
+    /// Opens the folder at `root`, or creates it, and removes unfinished blobs that a crash left in it. A write that
+    /// would leave less than `min_free` bytes free on the file system is refused, so that other writers there have
+    /// room. This call blocks. No other process may use the folder.
     ///
     /// # Errors
-    /// The disk's.
+    /// Errors of the disk.
     pub fn open(root: &Path, min_free: u64) -> io::Result<Self> {
         create_folder(root)?;
         let root = openat(CWD, root, FOLDER & !OFlags::NOFOLLOW, Mode::empty())?;
@@ -76,11 +76,11 @@ impl LocalBlobs {
         })))
     }
 
-    /// Resolves, with the cause, when the disk has failed a sync other than for want of room: what the
-    /// kernel dropped cannot be synced later, and the process should stop rather than try again.
+    /// Resolves, with the cause, when a sync fails for any reason but a full disk. The kernel may have dropped the
+    /// data, and a later sync would not report that, so the process should stop.
     pub async fn failed(&self) -> String {
         let mut failure = self.0.failure.subscribe();
-        // The sender is held here, so that this ends with a cause alone.
+        // `self` holds the sender, so waiting ends only with a cause.
         let found = failure.wait_for(Option::is_some).await;
         found
             .ok()
@@ -114,8 +114,8 @@ impl Blobs for LocalBlobs {
             .map(drop)
     }
 
-    /// What was there at the start. It is listed once: when the stream has ended, what is there is no
-    /// longer told from what came later.
+    /// The blobs that existed at the start. They are listed once: after the stream has ended, they are no longer
+    /// distinguished from later ones.
     fn list_old(&self) -> BoxStream<'static, Result<Vec<BlobId>, Fault>> {
         let folders = Arc::clone(&self.0);
         stream::iter(0..=u8::MAX)
@@ -158,12 +158,12 @@ impl Folders {
     }
 
     fn discard(&self, id: &BlobId) {
-        // Gone already when it was published; what stays is removed at the next start.
+        // A published blob has no temporary name any more. A file that stays is removed at the next start.
         let _ = unlinkat(&self.temporary, id.as_str(), AtFlags::empty());
     }
 
-    /// Makes the sub-folder durable before anything in it is answered for. One that exists may have
-    /// been made a moment ago by another upload, or by a process that was killed before it synced.
+    /// Makes the sub-folder durable before an upload into it is acknowledged. Even an existing one may not be durable:
+    /// another upload may have just created it, or a process that was killed before the sync.
     fn ensure_folder_of(&self, id: &BlobId) -> io::Result<()> {
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
         if !durable.contains(prefix_of(id)) {
@@ -207,19 +207,19 @@ impl Folders {
     }
 }
 
-/// Where the finished bytes of `id` are, below `root`.
+/// The path of the finished blob `id` below `root`.
 pub(crate) fn path_of(root: &Path, id: &BlobId) -> PathBuf {
     root.join(prefix_of(id)).join(id.as_str())
 }
 
-/// How many bytes there are of `id` below `root`.
+/// The size of the blob `id` below `root`, in bytes.
 #[must_use]
 pub fn size_of(root: &Path, id: &BlobId) -> Option<u64> {
     let found = path_of(root, id).symlink_metadata().ok()?;
     Some(found.len())
 }
 
-/// What is stored below `root`, as far as that can be read.
+/// The blobs stored below `root`. Folders that cannot be read are skipped.
 pub fn stored_in(root: &Path) -> impl Iterator<Item = BlobId> {
     (0..=u8::MAX)
         .filter_map(|prefix| root.join(format!("{prefix:02x}")).read_dir().ok())
@@ -238,7 +238,8 @@ fn make_folder(parent: &OwnedFd, name: &str) -> io::Result<()> {
     }
 }
 
-/// The names in a folder but `.` and `..`; all of ours are ASCII, so one that is not UTF-8 is changed harmlessly.
+/// The names in a folder, without `.` and `..`. Names that are not UTF-8 are converted lossily, which is harmless
+/// because Keyward's own names are ASCII.
 fn names(folder: &OwnedFd) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -259,7 +260,7 @@ fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// A blocking task that has ended otherwise than with an answer.
+/// The fault of a blocking task that panicked or was cancelled.
 fn ended(error: tokio::task::JoinError) -> Fault {
     fault(io::Error::other(error))
 }

@@ -1,4 +1,4 @@
-//! Reading a blob through the descriptor it was opened with, so that it outlives its name.
+//! Reads a blob through the descriptor with which it was opened, so that reading goes on even if the blob is deleted.
 
 use std::io::{self, ErrorKind};
 use std::ops::Range;
@@ -16,9 +16,9 @@ use crate::disk::blocking;
 
 /// The largest chunk, in bytes.
 const CHUNK: usize = 64 << 10;
-/// How many chunks are read or waiting at once: one is read while the other is sent.
+/// How many chunks are being read or are waiting at once: one is read while another is sent.
 const AHEAD: usize = 2;
-/// What is in memory of a file whose reader stalls: those, and two chunks in the connection.
+/// The memory held for a client that does not read: those chunks, and two in the connection.
 pub(super) const READ_AHEAD: u64 = (CHUNK * (AHEAD + 2)) as u64;
 
 pub(super) struct Reader {
@@ -40,8 +40,9 @@ impl BlobReader for Reader {
             .map(move |start| {
                 let file = Arc::clone(&self.file);
                 let length = usize::try_from(end - start).map_or(CHUNK, |rest| rest.min(CHUNK));
-                // Memory goes back to where its thread took it. There are more threads that block than others, and
-                // what each has kept is of no use to another.
+                // The allocator returns memory to the arena of the thread that allocated it. Blocking threads are many,
+                // and the free memory in the arena of one is not used by another, so the chunk is not allocated on one
+                // of them.
                 let chunk = Vec::with_capacity(length);
                 blocking(move || read_chunk(&file, start, chunk, length))
             })
@@ -55,14 +56,14 @@ fn read_chunk(file: &OwnedFd, start: u64, mut chunk: Vec<u8>, length: usize) -> 
         let offset = start + chunk.len() as u64;
         match pread(file, spare_capacity(&mut chunk), offset) {
             Ok(0) => {
-                let text = "the stored bytes are shorter than their row says";
+                let text = "the stored bytes are fewer than the database says";
                 return Err(io::Error::new(ErrorKind::UnexpectedEof, text));
             }
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    // The allocator may have given more room than was asked for, and it is filled too.
+    // The vector may have more capacity than requested, and reading fills all of it.
     chunk.truncate(length);
     Ok(chunk.into())
 }

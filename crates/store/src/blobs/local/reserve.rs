@@ -1,6 +1,6 @@
-//! Room on the disk that uploads leave to everything else.
+//! Disk space that uploads leave free for everything else.
 //!
-//! Invariant: a block is written only where the reserve is still free after it, whatever else is being written.
+//! Invariant: a block is written only if the reserve is still free afterwards, concurrent blocks included.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
@@ -10,10 +10,10 @@ use rustix::fs::fstatvfs;
 
 /// The reserve of a file system.
 pub(super) struct Reserve {
-    /// A folder on it.
+    /// A folder on the file system.
     folder: OwnedFd,
     min_free: u64,
-    /// The bytes of blocks that are being written, which the file system may not know of yet.
+    /// The bytes of the blocks being written, which the file system may not count as used yet.
     writing: AtomicU64,
 }
 
@@ -26,10 +26,10 @@ impl Reserve {
         }
     }
 
-    /// Does `write`, which writes `length` bytes, if they leave the reserve free. Blocks.
+    /// Runs `write`, which writes `length` bytes, if the reserve stays free. This call blocks.
     ///
     /// # Errors
-    /// [`ErrorKind::StorageFull`] without having written anything, or `write`'s.
+    /// [`ErrorKind::StorageFull`] without having called `write`, or an error of `write`.
     pub(super) fn write<T>(
         &self,
         length: usize,
@@ -49,12 +49,12 @@ impl Reserve {
         let system = fstatvfs(&self.folder)?;
         let free = system.f_bavail.saturating_mul(system.f_frsize);
         let needed = self.min_free.saturating_add(writing);
-        // A file system that does not know its size has none to reserve.
+        // On a file system that does not report its size, nothing can be reserved.
         if system.f_blocks == 0 || free >= needed {
             return Ok(());
         }
         let text = format!(
-            "{free} bytes are free on the disk of the files, and uploads must leave {} (files.min_free)",
+            "the disk of the files has {free} bytes free, and uploads must leave {} free (files.min_free)",
             self.min_free
         );
         Err(io::Error::new(ErrorKind::StorageFull, text))
@@ -81,7 +81,7 @@ mod tests {
         let refused = refused.expect_err("no room");
         assert_eq!(refused.kind(), ErrorKind::StorageFull);
         assert!(refused.to_string().contains("files.min_free"), "{refused}");
-        // What others are writing counts, and counts no more when it is written.
+        // Concurrent writes count until they are done.
         let tight = reserve(1);
         let size = usize::try_from(all).expect("64 bits");
         let inner = tight.write(1, || {

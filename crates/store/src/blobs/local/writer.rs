@@ -17,18 +17,18 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::{Folders, ended};
 use crate::disk::{blocking, fault};
 
-/// How many bytes are collected before they are written; as many again may be on their way to the disk.
+/// How many bytes are collected before they are written. One more block may be in the middle of being written.
 const BLOCK: usize = 256 << 10;
-/// Room beside a block for a chunk that reaches past it, in bytes.
+/// Extra capacity, in bytes, for a chunk that extends beyond a block.
 const CHUNK: usize = 64 << 10;
 
 pub(super) struct Writer {
     folders: Arc<Folders>,
     id: BlobId,
-    /// Copied, since a chunk may be one byte of a large buffer that it would keep.
+    /// A copy, since a small chunk may keep a large buffer alive.
     collected: Vec<u8>,
     account: Account,
-    /// For what is collected, where that is more than is free.
+    /// The reservation for `collected`, once it is larger than [`FREE`].
     reservation: Option<Reservation>,
     disk: Disk,
 }
@@ -44,7 +44,7 @@ impl Writer {
         if let Some(begun) = &mut *folders.begun() {
             begun.insert(id.clone());
         }
-        // Before its first bytes, so that they need not be sent.
+        // Checked before the first bytes arrive, so that the client need not send them.
         folders.reserve.write(0, || Ok(()))?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -60,7 +60,7 @@ impl Writer {
         })
     }
 
-    /// Hands what was collected to the disk, once the disk is done with what came before.
+    /// Starts writing the collected bytes, after the previous block is written.
     async fn flush(&mut self) -> Result<(), Fault> {
         let mut file = self.idle().await?;
         let block = mem::take(&mut self.collected);
@@ -75,8 +75,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for the disk and takes the file. The task stays where it is until it is done, so that a
-    /// caller that gives up waiting loses nothing.
+    /// Waits until the disk is idle and takes the file. The task stays in `self.disk` until it is done, so nothing is
+    /// lost if the caller stops waiting.
     async fn idle(&mut self) -> Result<File, Fault> {
         if let Disk::Writing(task) = &mut self.disk {
             let written = task.await.map_err(ended);
@@ -86,7 +86,7 @@ impl Writer {
         match mem::replace(&mut self.disk, Disk::Failed) {
             Disk::Idle(file) => Ok(file),
             Disk::Writing(_) | Disk::Failed => {
-                Err(Fault::Internal("an earlier write has failed".into()))
+                Err(Fault::Internal("an earlier write failed".into()))
             }
         }
     }
@@ -123,7 +123,7 @@ impl BlobWriter for Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.folders.discard(&self.id);
-        // Closing the last descriptor of a large nameless file frees its blocks, which takes a while.
+        // Closing the last descriptor of a large unlinked file frees its blocks, which may block.
         if let (Disk::Idle(file), Ok(runtime)) = (
             mem::replace(&mut self.disk, Disk::Failed),
             Handle::try_current(),

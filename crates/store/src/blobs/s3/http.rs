@@ -1,7 +1,6 @@
-//! What the answers of S3 mean: which are repeated, and which fault each becomes.
+//! Interprets S3's responses: which requests are retried, and which fault each error becomes.
 //!
-//! Invariant: of an answer that refuses, only its status and code are kept; its text repeats what
-//! was signed.
+//! Invariant: of an error response, only the status and the code are kept. Its text repeats the signed request.
 
 use std::error::Error as StdError;
 
@@ -14,10 +13,10 @@ use object_store::client::{
     HttpResponseBody, HttpService, ReqwestConnector,
 };
 
-/// How much of an answer that refuses is read, in bytes.
+/// How many bytes of an error response are read.
 const LONGEST_REFUSAL: usize = 64 << 10;
 
-/// Connects with what tells refusals apart.
+/// Makes HTTP clients that turn error responses into [`Refusal`]s.
 #[derive(Debug)]
 pub(super) struct Connector;
 
@@ -44,8 +43,7 @@ impl HttpService for Judge {
         let (parts, body) = response.into_parts();
         let text = text_of(body).await;
         let code = code_in(&text).map(str::to_owned);
-        // What is merely absent, or is no longer what it was, is no failure; without its bucket
-        // nothing can be there.
+        // A missing or changed object is not a failure of S3. A missing bucket is.
         if matches!(status, 404 | 412) && code.as_deref() != Some("NoSuchBucket") {
             return Ok(HttpResponse::from_parts(parts, text.into()));
         }
@@ -58,7 +56,7 @@ impl HttpService for Judge {
     }
 }
 
-/// An answer that is none.
+/// An error response of S3.
 #[derive(Debug, thiserror::Error)]
 #[error("S3 answered {status} {}", code.as_deref().unwrap_or("without a code"))]
 pub(super) struct Refusal {
@@ -86,7 +84,7 @@ impl Refusal {
     }
 }
 
-/// What an error of the object store means to a caller.
+/// Translates an error of the object store for the caller.
 pub(super) fn fault(error: object_store::Error) -> Fault {
     match failure_in(&error) {
         Some(Meaning::TryAgain) => Fault::Unavailable(error.into()),
@@ -95,7 +93,7 @@ pub(super) fn fault(error: object_store::Error) -> Fault {
     }
 }
 
-/// What an error of a request means to a caller.
+/// Translates an error of a request for the caller.
 pub(super) fn request_fault(error: HttpError) -> Fault {
     match meaning_of(&error) {
         Meaning::TryAgain => Fault::Unavailable(error.into()),
@@ -123,7 +121,7 @@ fn meaning_of(failure: &HttpError) -> Meaning {
     }
 }
 
-/// As much of a refusal as arrives; its status says enough where it breaks off.
+/// The text of an error response, as far as it arrives. If the connection breaks, the status is enough.
 async fn text_of(body: HttpResponseBody) -> String {
     let mut bytes = Vec::new();
     let mut chunks = body.bytes_stream();
@@ -136,7 +134,7 @@ async fn text_of(body: HttpResponseBody) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The code in an error's XML; only what looks like one, since it is shown.
+/// The code in the XML of an error response. Only letters and digits are accepted, because the code is shown.
 fn code_in(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("<Code>")?;
     let (code, _) = rest.split_once("</Code>")?;

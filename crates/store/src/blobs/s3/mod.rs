@@ -1,8 +1,7 @@
-//! Blobs in a bucket of a server that speaks S3, as `<prefix>/<id>`.
+//! Blobs in an S3 bucket, as `<prefix>/<id>`.
 //!
-//! Invariant: an object appears whole and durable or not at all, which S3 promises; what an upload
-//! left unfinished is aborted. The bucket may be shared with other nodes: an upload lasts less
-//! long than what a sweep takes is old.
+//! Invariant: an object appears complete and durable or not at all, as S3 guarantees, and unfinished uploads are
+//! aborted. Other nodes may use the bucket too: a sweep deletes only objects that are older than the longest upload.
 
 mod http;
 mod options;
@@ -32,9 +31,9 @@ use self::reader::Reader;
 pub use self::writer::LARGEST;
 use self::writer::Writer;
 
-/// How long a request that moves no file may take, its repetitions included.
+/// The time limit of a request that transfers no file, including its retries.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How many objects are told at once when they are listed.
+/// How many objects a batch of a list has.
 const BATCH: usize = 1_000;
 
 /// The blobs under one prefix of one bucket.
@@ -43,7 +42,7 @@ pub struct S3Blobs(Arc<Bucket>);
 
 struct Bucket {
     store: AmazonS3,
-    /// For what the store has no method for.
+    /// For requests that `store` has no method for.
     client: HttpClient,
     prefix: Path,
     clock: Arc<dyn Clock>,
@@ -52,7 +51,7 @@ struct Bucket {
 }
 
 impl S3Blobs {
-    /// Takes the bucket that `options` name, without asking it anything; [`S3Blobs::ready`] does.
+    /// Prepares the use of the bucket in `options`, without a request. [`S3Blobs::ready`] makes the first one.
     ///
     /// # Errors
     /// [`BadOptions`].
@@ -68,19 +67,19 @@ impl S3Blobs {
         })))
     }
 
-    /// Checks with one small request that the bucket is there and the credentials are good.
+    /// Checks with one small request that the bucket exists and the credentials are accepted.
     ///
     /// # Errors
-    /// [`Fault::Unavailable`] within 5 s when S3 does not answer; [`Fault::Internal`] when it refuses.
+    /// [`Fault::Unavailable`] within 5 s if S3 does not respond, [`Fault::Internal`] if it refuses the request.
     pub async fn ready(&self) -> Result<(), Fault> {
         let nothing = self.0.prefix.clone().join("ready");
         absent_is_none(bounded(self.0.store.get(&nothing)).await?).map(drop)
     }
 
-    /// The whole object of that id and its size in bytes, unless there is none.
+    /// The whole object with that id and its size in bytes; `None` if it does not exist.
     ///
     /// # Errors
-    /// As [`Blobs::open`]'s.
+    /// Those of [`Blobs::open`].
     pub async fn open_whole(
         &self,
         id: &BlobId,
@@ -116,9 +115,8 @@ impl Blobs for S3Blobs {
         reader::READ_AHEAD
     }
 
-    /// Asks for the whole object at once and reads from that answer, which S3 servers send to its
-    /// end even if the object is deleted meanwhile. Only when the connection breaks, too, the rest
-    /// is lost.
+    /// Requests the whole object at once and reads from that response, which S3 servers send to its end even if the
+    /// object is deleted meanwhile. The rest is lost only if the connection breaks as well.
     async fn open(&self, id: &BlobId) -> Result<Option<Box<dyn BlobReader>>, Fault> {
         let reader = self.reader(id).await?;
         Ok(reader.map(|reader| Box::new(reader) as _))
@@ -128,17 +126,17 @@ impl Blobs for S3Blobs {
         self.0.delete(&self.0.path_of(id)).await
     }
 
-    /// Aborts stale uploads before it lists. What is younger than [`Options::sweep_after`] is left
-    /// alone: this node or another may be about to name it.
+    /// Aborts stale uploads before it lists. Objects younger than [`Options::sweep_after`] are left out: this node or
+    /// another may be about to name them.
     fn list_old(&self) -> BoxStream<'static, Result<Vec<BlobId>, Fault>> {
         let bucket = Arc::clone(&self.0);
         stream::once(async move {
             match bucket.abort_stale().await {
                 Ok(0) => {}
-                Ok(aborted) => tracing::info!(aborted, "aborted uploads that were never finished"),
+                Ok(aborted) => tracing::info!(aborted, "aborted unfinished uploads"),
                 Err(error) => tracing::warn!(
                     error = chain(&error),
-                    "parts of uploads that were never finished may stay in the bucket"
+                    "could not abort unfinished uploads: their parts may stay in the bucket"
                 ),
             }
             bucket.list_old()
@@ -167,7 +165,7 @@ impl Bucket {
         })
     }
 
-    /// What `pick` takes of the objects below the prefix.
+    /// The objects below the prefix, mapped by `pick`, which leaves some out.
     fn list<T: Send + 'static>(
         &self,
         pick: impl Fn(&ObjectMeta) -> Option<T> + Send + 'static,
@@ -180,23 +178,23 @@ impl Bucket {
             .boxed()
     }
 
-    /// The id at `path` if it is one of ours.
+    /// The blob id at `path`; `None` for an object that is not a blob.
     fn id_at(&self, path: &Path) -> Option<BlobId> {
         let id = BlobId::parse(path.filename()?)?;
         (*path == self.path_of(&id)).then_some(id)
     }
 
-    /// Whether no upload that was begun, or has put its object, at `time` can be under way.
+    /// Whether an upload that began, or wrote its object, at `time` must be over.
     fn is_old(&self, time: Timestamp) -> bool {
         time <= self.clock.now().minus(self.sweep_after)
     }
 }
 
-/// Waits for an answer no longer than [`ANSWER`].
+/// Waits for a response for at most [`ANSWER`].
 async fn bounded<T>(answer: impl Future<Output = T>) -> Result<T, Fault> {
     tokio::time::timeout(ANSWER, answer)
         .await
-        .map_err(|_| Fault::Unavailable(format!("S3 did not answer within {ANSWER:?}").into()))
+        .map_err(|_| Fault::Unavailable(format!("S3 did not respond within {ANSWER:?}").into()))
 }
 
 fn absent_is_none<T>(result: Result<T, Error>) -> Result<Option<T>, Fault> {

@@ -1,6 +1,6 @@
-//! How a bucket is reached, checked before anything is asked of it.
+//! The options of a bucket, validated before the first request.
 //!
-//! Invariant: secrets go over TLS unless plain HTTP was allowed for an endpoint that names it.
+//! Invariant: requests go over TLS, unless the endpoint begins with `http://` and plain HTTP is allowed.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use object_store::{BackoffConfig, ClientOptions, HeaderValue, RetryConfig};
 
 use super::http::Connector;
 
-/// How long a connection may take.
+/// The time limit for connecting.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long an answer, or the next bytes of it, may take; a part has to be sent within it, too.
+/// The time limit for a response, or for the next bytes of it. Sending a part must fit in it too.
 const STALL: Duration = Duration::from_secs(30);
-/// From when on a failed request is not repeated.
+/// The time after which a failed request is not retried.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The variables of the environment that say who this server is, by the names Amazon gave them.
+/// The environment variables of Amazon's standard credential chain.
 const VARIABLES: [(&str, AmazonS3ConfigKey); 12] = [
     ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
     ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
@@ -49,59 +49,59 @@ const VARIABLES: [(&str, AmazonS3ConfigKey); 12] = [
     ("AWS_IMDSV1_FALLBACK", AmazonS3ConfigKey::ImdsV1Fallback),
 ];
 
-/// Which bucket, where, and as whom.
+/// The bucket, its server and the credentials.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `s3://bucket` or `s3://bucket/prefix`.
     pub url: String,
-    /// `https://host[:port]` of the server; Amazon's for the region where it is `None`.
+    /// `https://host[:port]` of the server; `None` for Amazon's server of the region.
     pub endpoint: Option<String>,
-    /// The region requests are signed for; `us-east-1` where it is `None`.
+    /// The region for which requests are signed; `None` for `us-east-1`.
     pub region: Option<String>,
-    /// Whether the bucket is named in the path rather than in the host name.
+    /// Whether the bucket's name goes in the path rather than in the host name.
     pub path_style: bool,
-    /// As whom requests are signed.
+    /// The credentials that sign requests.
     pub credentials: Credentials,
     /// Whether an endpoint may begin with `http://`, which sends files unencrypted.
     pub allow_http: bool,
-    /// How long an upload in parts may last: S3 may date its object by its beginning.
+    /// The time limit of a multipart upload. S3 may use the time at which it began as the time of the object.
     pub longest_upload: Duration,
-    /// How old bytes that no file names must be before a sweep takes them: longer than the longest
-    /// upload, by more than the clocks of the nodes and of S3 may differ.
+    /// How old an unnamed object must be before a sweep deletes it: longer than the longest upload, by more than the
+    /// clock skew between the nodes and S3.
     pub sweep_after: Duration,
 }
 
-/// As whom requests are signed.
+/// The credentials that sign requests.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// A fixed key.
     Key {
-        /// The access key's id.
+        /// The id of the access key.
         id: String,
         /// The secret access key.
         secret: SecretText,
     },
-    /// The usual chain: a key in the environment, a web identity, the container's role, the
-    /// machine's role.
+    /// Amazon's standard chain: a key in the environment, a web identity, the role of the container, the role of the
+    /// machine.
     Standard {
         /// The environment, or those of its variables that begin with `AWS_`.
         variables: Vec<(String, SecretText)>,
     },
 }
 
-/// Why options cannot be used.
+/// The reason why options cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadOptions {
     /// The URL names no bucket.
     #[error("the URL of the files must be s3://bucket or s3://bucket/prefix")]
     Url,
-    /// The endpoint is none.
+    /// The endpoint is not an http or https URL.
     #[error(
         "the endpoint of S3 must be https://host or https://host:port, and a host that is an IP address \
          needs path_style = true"
     )]
     Endpoint,
-    /// Plain HTTP was not allowed.
+    /// The endpoint uses plain HTTP, which is not allowed.
     #[error("the endpoint of S3 is not encrypted: use https, or set allow_http = true")]
     PlainHttp,
     /// Anything else, such as a key without its secret.
@@ -109,7 +109,7 @@ pub enum BadOptions {
     Settings(#[from] object_store::Error),
 }
 
-/// What is made of options.
+/// The values derived from options.
 pub(super) struct Parts {
     pub(super) store: AmazonS3,
     pub(super) client: HttpClient,
@@ -117,7 +117,7 @@ pub(super) struct Parts {
 }
 
 impl Options {
-    /// Amazon's own S3 with the credentials of the machine, sweeping what is older than a day.
+    /// Amazon's S3 with the credentials of the machine. A sweep deletes unnamed objects older than a day.
     #[must_use]
     pub fn new(url: String) -> Self {
         Self {
@@ -134,7 +134,7 @@ impl Options {
         }
     }
 
-    /// The same bucket, below a folder of that name.
+    /// The same bucket, with `name` appended to the prefix.
     #[must_use]
     pub fn below(&self, name: impl fmt::Display) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl Options {
         }
     }
 
-    /// Tells whether they can be used, as far as that can be known without asking S3.
+    /// Validates the options, as far as that is possible without a request.
     ///
     /// # Errors
     /// [`BadOptions`].
@@ -173,7 +173,7 @@ impl Options {
             .with_client_options(options)
             .with_http_connector(Connector)
             .with_retry(retries())
-            // A bucket may be on a server that cannot delete many at once, and one is all it takes.
+            // Not every server has the bulk request, and blobs are deleted one at a time.
             .with_disable_bulk_delete(true)
             .build()?;
         Ok(Parts {
@@ -192,7 +192,7 @@ impl Options {
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(fits) {
             return Err(BadOptions::Url);
         }
-        // A leading slash would be dropped silently, a trailing one is what people type.
+        // A leading slash would be ignored silently, so it is refused. A trailing one is common, and is dropped.
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         match Path::parse(prefix) {
             Ok(path) if path.as_ref() == prefix => Ok((bucket, path)),
@@ -234,7 +234,7 @@ impl Options {
     }
 }
 
-/// A file of any size may be moved, so that there is no limit to a whole request.
+/// Files of any size are transferred, so a whole request has no time limit.
 fn client_options(plain: bool) -> ClientOptions {
     ClientOptions::new()
         .with_allow_http(plain)

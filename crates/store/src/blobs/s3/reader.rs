@@ -1,6 +1,6 @@
-//! Reading an object from the answer that its opening got, or from its middle by a second request.
+//! Reads an object from the response to the request that opened it, or from the middle by a second request.
 //!
-//! Invariant: all bytes come from the same object, by its entity tag.
+//! Invariant: all bytes come from the same object, which its entity tag proves.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use object_store::{Error, GetOptions, GetRange, GetResult, ObjectStore, Result a
 use super::http::fault;
 use super::{Bucket, bounded};
 
-/// What is in memory of an object whose reader stalls: the buffer of the connection to S3, and what was taken from it.
+/// The memory held for a client that does not read: the buffer of the connection to S3, and the bytes taken from it.
 pub(super) const READ_AHEAD: u64 = 768 << 10;
-/// How often in a row an answer may break off before any more of it was read.
+/// How often in a row a response may break off without any progress.
 const ATTEMPTS: u32 = 3;
 
 pub(super) struct Reader {
@@ -44,14 +44,14 @@ impl Reader {
         Self { object, answer }
     }
 
-    /// How many bytes the object has.
+    /// The size of the object, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.object.size
     }
 }
 
 impl BlobReader for Reader {
-    /// Chunks are as the connection delivers them, which its buffer of half a MiB bounds.
+    /// Chunks have the sizes in which the connection delivers them, at most its buffer of half a MiB.
     fn read(self: Box<Self>, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Fault>> {
         let start = Reading {
             object: self.object,
@@ -72,7 +72,7 @@ impl BlobReader for Reader {
 struct Reading {
     object: Object,
     answer: BoxStream<'static, StoreResult<Bytes>>,
-    /// Where in the object the answer is that is being read.
+    /// The offset in the object of the next byte of the response.
     at: u64,
     next: u64,
     end: u64,
@@ -82,7 +82,7 @@ struct Reading {
 impl Reading {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
         if self.end > self.object.size {
-            let text = "the stored bytes are shorter than their row says";
+            let text = "the stored bytes are fewer than the database says";
             return Err(Fault::Internal(text.into()));
         }
         if self.at == 0 && self.next > 0 && self.next < self.end {
@@ -99,7 +99,7 @@ impl Reading {
                 }
                 Some(Err(error)) => self.resume(fault(error)).await?,
                 None => {
-                    let text = "the answer ended before the object did";
+                    let text = "the response ended before the object did";
                     self.resume(Fault::Unavailable(text.into())).await?;
                 }
             }
@@ -107,7 +107,7 @@ impl Reading {
         Ok(None)
     }
 
-    /// The part of what was read that was asked for.
+    /// The part of `bytes` that belongs to the requested range.
     fn wanted(&mut self, mut bytes: Bytes) -> Bytes {
         let from = self.at.max(self.next).min(self.at + bytes.len() as u64);
         let to = self.end.min(self.at + bytes.len() as u64).max(from);
@@ -120,8 +120,8 @@ impl Reading {
         bytes
     }
 
-    /// Asks for the middle of the object; where it was deleted since it was opened, its beginning is
-    /// read and thrown away instead.
+    /// Requests the object from the middle. If the object was deleted after it was opened, its beginning is read and
+    /// discarded instead.
     async fn skip_to_next(&mut self) -> Result<(), Fault> {
         match self.object.ask(self.next..self.end).await? {
             Ok(found) => self.continue_with(found),
@@ -131,7 +131,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Goes on after an answer broke off, which the caller has `failure` for.
+    /// Continues with a second request after the response broke off with `failure`.
     async fn resume(&mut self, failure: Fault) -> Result<(), Fault> {
         self.failures += 1;
         if self.failures > ATTEMPTS {

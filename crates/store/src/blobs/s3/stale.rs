@@ -1,5 +1,5 @@
-//! Uploads that a crash left unfinished: their parts take room in the bucket and are in no listing
-//! of objects, so they are asked for with a signed request of our own (S3's `ListMultipartUploads`).
+//! Aborts multipart uploads that a crash left unfinished. Their parts take up space in the bucket but do not appear in
+//! lists of objects, so they are listed with a signed request of our own (S3's `ListMultipartUploads`).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::http::{fault, request_fault};
 use super::{Bucket, bounded};
 
-/// How long the signature of a request is good.
+/// How long the signature of a request is valid.
 const SIGNED_FOR: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Unfinished {
 }
 
 impl Bucket {
-    /// Aborts the uploads of ours that are as old as what may be swept; tells how many.
+    /// Aborts this bucket's uploads that are old enough for the sweep. Returns how many.
     pub(super) async fn abort_stale(&self) -> Result<usize, Fault> {
         let mut aborted = 0;
         let mut after = (String::new(), String::new());
@@ -80,7 +80,7 @@ impl Bucket {
         quick_xml::de::from_str(&text).map_err(|error| Fault::Internal(error.into()))
     }
 
-    /// The body of the answer to a `GET` of the bucket.
+    /// The body of the response to a `GET` of the bucket.
     async fn ask(&self, query: &SignedUrlOptions) -> Result<String, Fault> {
         let signer: &AmazonS3 = &self.store;
         let url = signer
@@ -91,7 +91,7 @@ impl Bucket {
         *request.uri_mut() = url
             .as_str()
             .parse()
-            .map_err(|_| Fault::Internal("the bucket has no address".into()))?;
+            .map_err(|_| Fault::Internal("the bucket has no URL".into()))?;
         let answer = self.client.execute(request).await.map_err(request_fault)?;
         let body = answer.into_body().bytes().await.map_err(request_fault)?;
         String::from_utf8(body.into()).map_err(|error| Fault::Internal(error.into()))

@@ -1,7 +1,6 @@
-//! Writing an object: one task of its own sends the parts, so that an upload that is given up in
-//! the middle of anything is aborted.
+//! Writes an object. A separate task sends the parts, so that an abandoned upload is always aborted.
 //!
-//! Invariant: the object appears only after the writer has said that all of it was sent.
+//! Invariant: the object appears only after the writer has marked the last part.
 
 use std::mem;
 use std::sync::Arc;
@@ -23,17 +22,17 @@ use tokio::task::JoinHandle;
 use super::http::fault;
 use super::{Bucket, bounded};
 
-/// The size of every part but the last, in bytes: S3 takes 5 MiB at least and 10,000 parts at
-/// most, and some servers want equal ones.
+/// The size of every part but the last, in bytes. S3 requires at least 5 MiB and at most 10,000 parts, and some servers
+/// require parts of equal size.
 const PART: usize = 8 << 20;
 /// The largest object, in bytes.
 pub const LARGEST: u64 = 10_000 * PART as u64;
-/// A part is collected in blocks of this size, in bytes: memory that is given back and taken again in
-/// pieces of one size stays as little as it is, and a connection copies what it is given at once.
+/// A part is collected in blocks of this many bytes. Allocations of one size do not fragment memory, and a connection
+/// copies a whole block at once.
 const BLOCK: usize = 256 << 10;
-/// How many parts of one object are sent at once.
+/// How many parts of an object are sent concurrently.
 const AHEAD: usize = 2;
-/// How long a part may be collected while others wait for its memory.
+/// How long a part may take to fill while other uploads wait for its memory.
 const SLOW: Duration = Duration::from_secs(60);
 
 struct Part {
@@ -44,11 +43,11 @@ struct Part {
 
 pub(super) struct Writer {
     bucket: Arc<Bucket>,
-    /// The full blocks of a part, and the one that is being filled.
+    /// The full blocks of the current part.
     blocks: Vec<Bytes>,
     block: BytesMut,
     account: Account,
-    /// For the part that is collected, where it is more than is free, and when that began.
+    /// The reservation for the current part, once that is larger than [`FREE`], and when the reservation was made.
     reservation: Option<(Reservation, Duration)>,
     parts: mpsc::Sender<Part>,
     task: Option<JoinHandle<Result<(), Fault>>>,
@@ -69,8 +68,8 @@ impl Writer {
         }
     }
 
-    /// Hands a full part to the task. It stays where it is until there is room for it, so that a
-    /// caller that gives up waiting loses nothing.
+    /// Passes a full part to the task. The part stays in `self` until the task has room for it, so nothing is lost if
+    /// the caller stops waiting.
     async fn flush(&mut self) -> Result<(), Fault> {
         if let Ok(place) = self.parts.reserve().await {
             place.send(Part {
@@ -83,8 +82,8 @@ impl Writer {
         self.outcome().await
     }
 
-    /// Makes room for a whole part before any of it is collected, so that nobody who waits for room holds some. Where
-    /// others wait, a part that is collected slowly is given up for them.
+    /// Reserves memory for a whole part before it is collected, so that a waiting upload holds almost none. A part that
+    /// fills too slowly is abandoned if other uploads wait for memory.
     async fn make_room(&mut self) -> Result<(), Fault> {
         let now = self.bucket.clock.monotonic();
         match &self.reservation {
@@ -103,7 +102,7 @@ impl Writer {
     async fn outcome(&mut self) -> Result<(), Fault> {
         match self.task.take() {
             Some(task) => task.await.map_err(|ended| Fault::Internal(ended.into()))?,
-            None => Err(Fault::Internal("an earlier write has failed".into())),
+            None => Err(Fault::Internal("an earlier write failed".into())),
         }
     }
 }
@@ -117,7 +116,7 @@ impl BlobWriter for Writer {
             }
             let fits = chunk.len().min(BLOCK - self.block.len());
             if self.block.len() + fits > FREE {
-                // Nothing where it is there already.
+                // Does nothing if the capacity is already there.
                 self.block.reserve(BLOCK - self.block.len());
             }
             self.block.extend_from_slice(&chunk.split_to(fits));
@@ -140,7 +139,7 @@ impl BlobWriter for Writer {
             last: true,
             _reservation: self.reservation.take().map(|(reservation, _)| reservation),
         };
-        // A task that takes no more has an outcome already.
+        // If the task accepts no more parts, it has already ended, and its outcome follows.
         let _ = self.parts.send(part).await;
         self.outcome().await
     }
@@ -163,7 +162,7 @@ async fn send_all(
         }
         Some(first) => send_parts(Arc::clone(&bucket), &path, first, &mut parts).await?,
     }
-    // The writer waits for the answer, unless its caller has gone: then no file will name this.
+    // If the writer is gone, nothing will name the object.
     if parts.is_closed() {
         bucket.delete(&path).await?;
     }
@@ -202,7 +201,7 @@ async fn send_parts(
     completed
 }
 
-/// The parts that are received, to the last; an error where the writer is dropped before.
+/// The parts up to the last one. If the writer is dropped earlier, the stream ends with an error.
 fn until_last(parts: &mut mpsc::Receiver<Part>) -> impl Stream<Item = Result<Part, Fault>> {
     let mut ended = false;
     stream::poll_fn(move |context| {
@@ -211,14 +210,16 @@ fn until_last(parts: &mut mpsc::Receiver<Part>) -> impl Stream<Item = Result<Par
         }
         let Some(part) = ready!(parts.poll_recv(context)) else {
             ended = true;
-            return Poll::Ready(Some(Err(Fault::Internal("the upload was given up".into()))));
+            return Poll::Ready(Some(Err(Fault::Internal(
+                "the upload was abandoned".into(),
+            ))));
         };
         ended = part.last;
         Poll::Ready((!part.blocks.is_empty()).then_some(Ok(part)))
     })
 }
 
-/// A part's memory is free again when it was sent.
+/// Sends a part, and then frees its memory.
 async fn send_part(
     upload: Arc<Upload>,
     index: usize,
@@ -247,8 +248,8 @@ struct Upload {
 }
 
 impl Upload {
-    /// Makes one object of the parts, unless a sweep might take it before it is named. Where the
-    /// answer was lost, its repetition finds no upload, but the object.
+    /// Completes the multipart upload, unless a sweep might delete the object before it is named. If the response was
+    /// lost, the retry finds the object instead of the upload.
     async fn complete(&self, parts: Vec<PartId>) -> Result<(), Fault> {
         let longest = self.bucket.longest_upload;
         if self.bucket.clock.monotonic() > self.begun + longest {
@@ -265,15 +266,15 @@ impl Upload {
 }
 
 impl Bucket {
-    /// Discards the parts of an upload; what fails here is found by a later sweep.
+    /// Discards the parts of an upload. If that fails, a later sweep does it.
     pub(super) async fn abort(&self, path: &Path, id: &MultipartId) {
         match bounded(self.store.abort_multipart(path, id)).await {
             Ok(Ok(()) | Err(Error::NotFound { .. })) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%path, error = chain(&error), "parts of an upload stay for now");
+                tracing::warn!(%path, error = chain(&error), "could not discard the parts of an upload: a later sweep will");
             }
             Err(error) => {
-                tracing::warn!(%path, error = chain(&error), "parts of an upload stay for now");
+                tracing::warn!(%path, error = chain(&error), "could not discard the parts of an upload: a later sweep will");
             }
         }
     }
