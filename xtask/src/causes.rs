@@ -1,10 +1,10 @@
-//! The rule that a cause is logged once and whole: an error's text does not repeat its source, and a log line says the
-//! error with all its sources.
+//! Checks that a cause is logged once and completely: the text of an error does not repeat its source, and a log line
+//! contains the error with all its sources.
 
-/// Names under which errors are held.
+/// Names of variables that hold errors.
 const HELD: [&str; 6] = ["error", "fault", "failure", "trouble", "cause", "problem"];
 
-/// Every complaint about one file, the line of each before it.
+/// The complaints about one file, each with its line number.
 pub(crate) fn check(text: &str) -> Vec<(usize, String)> {
     let mut complaints = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -32,7 +32,7 @@ pub(crate) fn check(text: &str) -> Vec<(usize, String)> {
     complaints
 }
 
-/// Whether `message` shows a field of the variant or struct that `item` begins with, and that field is its source.
+/// Whether `message` shows the source of the variant or struct with which `item` begins.
 fn repeats_source(message: &str, item: &str) -> bool {
     let (Some(open), Some(end)) = (item.find(['(', '{']), item.find(['\n', ';'])) else {
         return false;

@@ -1,12 +1,12 @@
-//! Every dependency that a manifest names is used by the sources beside it, or has a comment that says why it is
-//! there all the same.
+//! Checks that every dependency in a manifest is used by the sources beside it, or has a comment that says why it is
+//! needed.
 
-/// A complaint for each dependency of the manifest `name` that no source of its package mentions.
+/// The complaints about the manifest `name`: one for each dependency that no source of the package mentions.
 pub(crate) fn check(name: &str, manifest: &str, sources: &[(String, String)]) -> Vec<String> {
     let package = name.trim_end_matches("Cargo.toml");
     let mentioned = |dependency: &str| {
         let mut own = sources.iter().filter(|(path, _)| path.starts_with(package));
-        // A library may leave the hyphen out, as `md-5` does.
+        // The name of a library may lack the hyphen, as that of `md-5` does.
         let words = ["_", ""].map(|between| dependency.replace('-', between));
         own.any(|(_, text)| words.iter().any(|word| mentions(text, word)))
     };
@@ -16,7 +16,7 @@ pub(crate) fn check(name: &str, manifest: &str, sources: &[(String, String)]) ->
         .collect()
 }
 
-/// The names in the tables of dependencies, without those that have a comment.
+/// The dependencies in a manifest, without those that have a comment.
 fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
     let mut listed = false;
     manifest.lines().filter_map(move |line| {

@@ -1,4 +1,4 @@
-//! Every file, folder and test that a document names exists.
+//! Checks that every file, folder and test that a document names exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use anyhow::Context as _;
 
 use crate::collect;
 
-/// What docs/security.md and its like write for the longer paths.
+/// Abbreviations of paths in docs/security.md and similar documents.
 const SHORT: [(&str, &str); 4] = [
     ("S/", "crates/server/src/"),
     ("T/", "crates/server/tests/http/"),
     ("C/", "crates/store/tests/conformance/"),
     ("J/", "crates/jose/tests/jose/"),
 ];
-/// What a path begins with; anything else with a slash in it is an address or a media type.
+/// The beginnings of paths. Any other text with a slash is a URL or a media type.
 const TREES: [&str; 10] = [
     "bench", "core", "crates", "deploy", "docs", "jose", "keyward", "server", "store", "xtask",
 ];
@@ -32,8 +32,8 @@ pub(crate) fn list(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(documents)
 }
 
-/// A complaint for each path and test that the document `name` mentions in backquotes, or links to, and that is
-/// not there.
+/// The complaints about the document `name`: one for each path, test or link target that does not exist. Paths and
+/// tests are in backquotes.
 pub(crate) fn check(
     name: &str,
     text: &str,
@@ -61,7 +61,7 @@ pub(crate) fn check(
     complaints
 }
 
-/// The lines outside fenced code, with their numbers from 0.
+/// The lines outside fenced code blocks, with their indexes.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fenced = false;
     text.lines().enumerate().filter(move |(_, line)| {
@@ -71,7 +71,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Whether this names a file or folder of the repository rather than, say, an address.
+/// Whether the text is the path of a file or folder of the repository.
 fn is_path(code: &str) -> bool {
     let fits = |char: char| char.is_ascii_alphanumeric() || "/._-".contains(char);
     let first = code.split('/').next().unwrap_or_default();
@@ -85,7 +85,7 @@ fn path_exists(root: &Path, code: &str) -> bool {
         .iter()
         .find_map(|(short, long)| Some(format!("{long}{}", code.strip_prefix(short)?)));
     let code = long.as_deref().unwrap_or(code);
-    // `core/sessions` is short for `crates/core/src/sessions`, and a module may be named without its ending.
+    // `core/sessions` is short for `crates/core/src/sessions`, and the extension of a module may be omitted.
     let below_src = code
         .split_once('/')
         .map(|(first, rest)| format!("crates/{first}/src/{rest}"));
@@ -103,14 +103,14 @@ fn path_exists(root: &Path, code: &str) -> bool {
         })
 }
 
-/// Whether this is the name of a test: they are sentences.
+/// Whether the text is the name of a test, which is a sentence.
 fn is_test(code: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let is_of_postgresql = code.starts_with("pg_") || code.starts_with("yb_");
     code.matches('_').count() >= 3 && code.bytes().all(fits) && !is_of_postgresql
 }
 
-/// The targets of the line's links to files.
+/// The targets of the links to files in a line.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     let targets = line
         .split("](")

@@ -1,4 +1,4 @@
-//! The rules of this repository that no ready tool checks: `cargo run -p xtask -- tidy`.
+//! Checks the rules of this repository for which there is no ready tool: `cargo run -p xtask -- tidy`.
 
 mod causes;
 mod dependencies;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-/// The most lines of a source file before its tests, and of a test file.
+/// The maximum number of lines of a source file, without its tests, and of a test file.
 const LONGEST_SOURCE: usize = 400;
 const LONGEST_TEST: usize = 800;
 
@@ -68,13 +68,13 @@ fn read_text(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).with_context(|| file.display().to_string())
 }
 
-/// How a file is called in a complaint: by its path below the root.
+/// The name of a file in a complaint: its path relative to the root.
 fn named(root: &Path, file: &Path) -> String {
     let below = file.strip_prefix(root).unwrap_or(file);
     below.display().to_string()
 }
 
-/// Every file below `folder` whose name ends in `extension`, but for what is built.
+/// Collects the files below `folder` with the extension `extension`, except build output.
 fn collect(folder: &Path, extension: &str, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
@@ -88,7 +88,7 @@ fn collect(folder: &Path, extension: &str, files: &mut Vec<PathBuf>) -> anyhow::
     Ok(())
 }
 
-/// Every complaint about one file.
+/// The complaints about one file.
 fn check(name: &str, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     if !text.starts_with("//!") {

@@ -1,5 +1,5 @@
-//! The closed-session check by how many sessions are closed: every tenth of those there are, and the memory
-//! of the set.
+//! The check for closed sessions, by the number of closed sessions (every tenth session is closed), and the memory of
+//! the set.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use keyward_core::sessions::{
 };
 use keyward_store::sqlite::{Options, Sqlite};
 
-/// The id of a closed session over that of the one closed before.
+/// The difference between the ids of successive closed sessions.
 const STEP: i64 = 10;
 
 const SIZES: [i64; 3] = [1_000, 100_000, 10_000_000];
 
-/// Prints by how much loading a set makes the memory of this process grow.
+/// Prints by how much the resident memory of this process grows when a set is loaded.
 pub(crate) fn print_memory() {
-    // What a first load takes besides the set stays with the process.
+    // A first load also allocates memory that the process keeps, so it is not measured.
     drop(loaded(1));
     for closed in SIZES {
         let before = resident_kib();
@@ -47,13 +47,13 @@ fn refuses(bencher: Bencher<'_, '_>, closed: i64) {
     let sessions = loaded(closed);
     let mut id = 1;
     bencher.bench_local(|| {
-        // Jumps about, so that no part of a large set stays in the processor's cache for this alone.
+        // The ids jump around, so that no part of a large set stays in the processor's cache.
         id = (id * 48_271 + 11) % (closed * STEP);
         black_box(sessions.closed().refuses(SessionId(id)))
     });
 }
 
-/// Sessions with a set as a server loads it.
+/// Sessions with a set loaded as a server does it.
 fn loaded(closed: i64) -> Sessions {
     let folder = tempfile::tempdir().unwrap();
     let rows = Sqlite::open(&folder.path().join("rows.db"), Options::default()).unwrap();
@@ -88,7 +88,7 @@ fn resident_kib() -> u64 {
         .unwrap()
 }
 
-/// A feed of so many closed sessions, and nothing else.
+/// A store with a feed of so many closed sessions, and nothing else.
 struct Closed(i64);
 
 fn only_the_feed<T>() -> Result<T, Fault> {

@@ -1,9 +1,9 @@
-//! Micro-benchmarks: the codec beside raw aws-lc-rs, the array, the closed sessions, and the group commit
-//! by how many wait. `cargo bench -p keyward-bench`, or with a name behind `--`.
+//! Micro-benchmarks: the codec compared with raw aws-lc-rs, the array, the closed sessions, and the group commit by the
+//! number of waiting writes. Run `cargo bench -p keyward-bench`, optionally with `-- NAME`.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a benchmark whose set-up fails has nothing to measure"
+    reason = "a benchmark may panic if its set-up fails"
 )]
 
 mod closed;
@@ -101,7 +101,7 @@ fn verify_raw(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-/// A notary's token and a key that its caller supplies: what `verifyToken` does beside HTTP.
+/// Verifies a notary's token with a supplied key: the work of `verifyToken` without HTTP.
 #[divan::bench(args = ALGORITHMS)]
 fn judge(bencher: Bencher<'_, '_>, name: &str) {
     let signer = Signer::new(name);
@@ -140,13 +140,13 @@ fn array(bencher: Bencher<'_, '_>, dimensions: usize) {
     bencher.bench_local(|| vectors::generate("a sentence", dimensions, None, &SystemRandom));
 }
 
-/// Rows that as many clients insert at once, each answered after a synced commit that all of them share.
+/// Concurrent inserts of that many clients. All share one synced commit.
 #[divan::bench(args = [1, 8, 64, 512], sample_count = 20)]
 fn group_commit(bencher: Bencher<'_, '_>, waiters: usize) {
     insert_at_once(bencher, waiters, Options::default());
 }
 
-/// The same with a commit for each row.
+/// The same inserts with a commit for each row.
 #[divan::bench(args = [1, 8, 64, 512], sample_count = 20)]
 fn commit_each(bencher: Bencher<'_, '_>, waiters: usize) {
     let options = Options {

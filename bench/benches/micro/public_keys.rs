@@ -1,4 +1,4 @@
-//! The notary's asymmetric algorithms beside aws-lc-rs alone with a key that it has parsed.
+//! The notary's asymmetric algorithms, compared with aws-lc-rs alone and a parsed key.
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -14,7 +14,7 @@ const ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 struct Signed {
     token: String,
     signature: Vec<u8>,
-    /// As a caller names it.
+    /// The PEM that a caller supplies.
     pem: String,
     raw: ParsedPublicKey,
 }
@@ -90,7 +90,7 @@ fn ed25519(message: &str) -> Parts {
     (signature.as_ref().to_vec(), spki, raw)
 }
 
-/// A token by a key that was kept from an earlier call.
+/// Verifies a token with a cached key.
 #[divan::bench(args = ALGORITHMS)]
 fn judge_kept_key(bencher: Bencher<'_, '_>, name: &str) {
     let signed = Signed::new(name);
@@ -101,7 +101,7 @@ fn judge_kept_key(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-/// A token by a key that is named for the first time.
+/// Verifies a token with a key that is not cached.
 #[divan::bench(args = ALGORITHMS)]
 fn judge_new_key(bencher: Bencher<'_, '_>, name: &str) {
     let signed = Signed::new(name);

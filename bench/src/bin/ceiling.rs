@@ -1,6 +1,6 @@
-//! The ceiling: bare hyper that answers every request with a fixed body, `ceiling PORT LENGTH`.
+//! The ceiling: plain hyper that answers every request with a fixed body. Usage: `ceiling PORT LENGTH`.
 //!
-//! It reads nothing but the head: what a server does more than this is its own.
+//! It reads only the head of a request, so any difference to a server's time is the server's own work.
 
 use std::convert::Infallible;
 
@@ -35,7 +35,7 @@ async fn serve(port: u16, body: Bytes) -> anyhow::Result<()> {
                 std::future::ready(Ok::<_, Infallible>(response))
             });
             let connection = hyper::server::conn::http1::Builder::new();
-            // A client that breaks off is no fault of the ceiling.
+            // Errors are ignored: a client may disconnect.
             let _ = connection
                 .serve_connection(TokioIo::new(stream), answer)
                 .await;

@@ -1,4 +1,5 @@
-//! A peer: the calls of the notary and the vector generator as axum and the `jsonwebtoken` crate make them, `peer-axum PORT`.
+//! A peer for comparison: the endpoints of the notary and the vector generator, with axum and the `jsonwebtoken` crate.
+//! Usage: `peer-axum PORT`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -71,7 +72,10 @@ async fn verify(Json(body): Json<Judge>) -> Result<Json<Answer>, StatusCode> {
     }))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a peer has the time as peers do")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a peer reads the clock directly, as such services do"
+)]
 async fn generate(Json(body): Json<Text>) -> Outcome {
     let key = EncodingKey::from_secret(&[b'k'; 64]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);

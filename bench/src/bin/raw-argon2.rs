@@ -1,5 +1,5 @@
-//! What the machine can hash: Argon2id, 19 MiB, t=2, p=1, on every core with memory reused,
-//! `raw-argon2 SECONDS`. Prints hashes a second.
+//! Measures how fast the machine hashes passwords: Argon2id, 19 MiB, t=2, p=1, on every core, with memory reused.
+//! Prints hashes a second. Usage: `raw-argon2 SECONDS`.
 
 use std::time::{Duration, Instant};
 

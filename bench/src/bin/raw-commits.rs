@@ -1,5 +1,5 @@
-//! What the store alone commits: 64 clients insert customers, each its next once the last is on disk,
-//! `raw-commits SECONDS WRITES_PER_COMMIT FOLDER`. Prints rows a second.
+//! Measures the commits of the store alone: each of 64 clients inserts a customer as soon as its previous one is on
+//! disk. Prints rows a second. Usage: `raw-commits SECONDS WRITES_PER_COMMIT FOLDER`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A customer born at random, as those of the load generator are.
+/// A customer with a random date of birth, as in the load generator.
 fn born_at_random(random: &mut impl RngExt) -> anyhow::Result<Details> {
     let (year, month, day) = (
         random.random_range(1940..=2018),

@@ -1,7 +1,7 @@
-//! Counts the instructions of a parser, for tests that its work is linear in its input.
+//! Counts the instructions of parsers, for tests that their work is linear in their input.
 //!
-//! Invariant: what is compared is a count of instructions, which neither the clock nor the load of the
-//! machine changes. A test runs itself again under callgrind, which counts each shape at two sizes.
+//! Invariant: tests compare counts of instructions, which depend neither on the clock nor on the load of the machine. A
+//! test runs itself again under callgrind, which counts each shape at two sizes.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,21 +13,20 @@ use std::process::Command;
 /// The smaller size of each input, in bytes; the larger one is eight times that.
 const SIZE: usize = 4096;
 const GROWTH: usize = 8;
-/// By how much the work may grow where the input grows eightfold. Work that grows with the square grows
-/// 64-fold.
+/// The maximum factor by which work may grow when the input grows eightfold. Quadratic work grows 64-fold.
 const MOST_GROWTH: f64 = 12.0;
 
-/// Set for the process that is counted.
+/// The environment variable that marks the counted process.
 const COUNTED: &str = "KEYWARD_WORK_IS_COUNTED";
 
-/// A parser's input of a certain form, at any size.
+/// A parser and a form of input that can be made in any size.
 pub struct Shape {
     name: String,
     prepare: Box<dyn Fn(usize) -> Box<dyn FnOnce()>>,
 }
 
 impl Shape {
-    /// What `parse` does with what `make` makes of so many bytes. Only `parse` is counted.
+    /// A shape whose input of a given number of bytes `make` returns. Only the instructions of `parse` are counted.
     pub fn new<T: 'static>(
         name: impl Into<String>,
         make: impl Fn(usize) -> T + 'static,
@@ -43,7 +42,7 @@ impl Shape {
         }
     }
 
-    /// A text that repeats `unit`, between `before` and `after`.
+    /// A shape whose input repeats `unit` between `before` and `after`.
     pub fn repeated(
         [before, unit, after]: [&'static str; 3],
         parse: impl Fn(&str) + Clone + 'static,
@@ -57,10 +56,10 @@ impl Shape {
     }
 }
 
-/// Fails where the work of a shape grows faster than its input. `test` is the path of the calling test.
+/// Asserts that the work of every shape is linear in its input. `test` is the path of the calling test.
 ///
 /// # Panics
-/// With the shapes whose work is not linear.
+/// If the work of a shape is not linear.
 pub fn assert_linear(test: &str, shapes: Vec<Shape>) {
     let Some(growths) = growths(test, shapes) else {
         return;
@@ -72,17 +71,17 @@ pub fn assert_linear(test: &str, shapes: Vec<Shape>) {
     {
         let _ = writeln!(
             steep,
-            "{growth:.1} times the work for {GROWTH} times: {name}"
+            "{growth:.1} times the work for {GROWTH} times the input: {name}"
         );
     }
     assert!(steep.is_empty(), "{steep}");
 }
 
-/// By how much the work of each shape grows where its input grows eightfold; none where it cannot be
-/// counted, which is said.
+/// The factor by which the work of each shape grows when its input grows eightfold. Returns `None` in the counted
+/// process. If valgrind is not installed, prints `skipped:` and returns `None`.
 ///
 /// # Panics
-/// When valgrind fails.
+/// If valgrind fails.
 pub fn growths(test: &str, shapes: Vec<Shape>) -> Option<Vec<(String, f64)>> {
     if is_counted() {
         for shape in shapes {
@@ -95,7 +94,7 @@ pub fn growths(test: &str, shapes: Vec<Shape>) -> Option<Vec<(String, f64)>> {
         return None;
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
-        // Past the test runner's capture, so that it is seen.
+        // Written to stderr directly, since the test runner captures `eprintln!`.
         let mut stderr = std::io::stderr();
         let _ = writeln!(stderr, "skipped: {test}: valgrind is not installed");
         return None;
@@ -108,13 +107,13 @@ pub fn growths(test: &str, shapes: Vec<Shape>) -> Option<Vec<(String, f64)>> {
     Some(names.zip(pairs.iter().map(growth)).collect())
 }
 
-/// Callgrind writes what it has counted when this returns, and begins at zero.
+/// Callgrind is told to write its counts when this function returns, and to start from zero.
 #[inline(never)]
 fn ready() {
     black_box(());
 }
 
-/// Callgrind writes what it has counted when this returns.
+/// Callgrind is told to write its counts when this function returns.
 #[inline(never)]
 fn counted(run: &mut Option<Box<dyn FnOnce()>>) {
     if let Some(run) = run.take() {
@@ -124,13 +123,13 @@ fn counted(run: &mut Option<Box<dyn FnOnce()>>) {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "how a test finds out that it is the counted process"
+    reason = "a test reads the variable that marks the counted process"
 )]
 fn is_counted() -> bool {
     std::env::var_os(COUNTED).is_some()
 }
 
-/// Runs the test under callgrind and gives the instructions of each call of [`counted`].
+/// Runs the test under callgrind and returns the instructions of each call of [`counted`].
 fn count(test: &str) -> std::io::Result<Vec<u64>> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("out");
@@ -158,7 +157,7 @@ fn count(test: &str) -> std::io::Result<Vec<u64>> {
     Ok(counts)
 }
 
-/// The instructions of a dump, where it was written after a call of [`counted`].
+/// The instructions in a dump; `None` if the dump was not written after a call of [`counted`].
 fn count_after(dump: &Path) -> std::io::Result<Option<u64>> {
     const AFTER: &str = "desc: Trigger: --dump-after=keyward_work::counted";
     let text = fs::read_to_string(dump)?;

@@ -1,4 +1,4 @@
-//! That the count tells linear work from work that grows with the square.
+//! The count distinguishes linear from quadratic work.
 
 use std::hint::black_box;
 
