@@ -1,4 +1,4 @@
-//! Puts the services of a server together: the one place, for the program, its commands and the tests.
+//! Assembles the services of a server, for the program, its commands and the tests.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::address::TrustedProxies;
 use crate::limits::Limits;
 use crate::state::{App, Services};
 
-/// Accounts and their sessions, on a database. Commands need no more than this.
+/// Accounts and their sessions in a database, which is all that commands need.
 pub struct Base {
     /// The database.
     pub rows: Arc<dyn Rows>,
@@ -36,7 +36,7 @@ pub struct Base {
     pub sessions: Sessions,
 }
 
-/// What the settings say about the services.
+/// The settings of the services.
 pub struct Policies {
     /// Lifetimes of tokens, and their issuer.
     pub tokens: tokens::Policy,
@@ -44,9 +44,9 @@ pub struct Policies {
     pub files: files::Policy,
     /// Who may sign up.
     pub sign_ups: SignUpPolicy,
-    /// Whose forwarded addresses are believed.
+    /// The trusted proxies, whose forwarding headers are used.
     pub proxies: Arc<TrustedProxies>,
-    /// How much memory may wait for clients, in bytes.
+    /// The memory budget for slow clients, in bytes.
     pub memory_budget: u64,
 }
 

@@ -1,10 +1,10 @@
-//! Sets of bytes, for the readers of header fields that every request has.
+//! Sets of bytes, for parsing header fields that every request has.
 
 /// A set of ASCII characters. A look-up is one read from a table.
 pub(crate) struct ByteSet([bool; 256]);
 
 impl ByteSet {
-    /// The letters and digits, and these.
+    /// The ASCII letters and digits, and `others`.
     pub(crate) const fn alphanumeric_and(others: &[u8]) -> Self {
         let mut table = [false; 256];
         let mut byte = 0_u8;

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made from the handlers themselves, and Swagger UI, which is in the binary.
+//! The OpenAPI 3.1 document, generated from the handlers, and Swagger UI, which is part of the binary.
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -12,7 +12,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::state::App;
 
-/// Swagger UI styles itself inline and shows its icons as data addresses.
+/// Swagger UI has inline styles, and icons in `data:` URLs.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
 );
@@ -28,7 +28,7 @@ const TAGS: [&str; 7] = [
     "health",
 ];
 
-/// The document before any path: what the server is and how it is told who one is.
+/// The document without paths: information about the server, and the security schemes.
 pub(crate) fn base() -> OpenApi {
     let mut info = Info::new("Keyward", env!("CARGO_PKG_VERSION"));
     info.description = Some(
@@ -56,8 +56,8 @@ pub(crate) fn base() -> OpenApi {
         .build()
 }
 
-/// Gives each operation an id of its own, made of its method and path: the handlers' names are
-/// unique only within a folder (OpenAPI 3.1 §4.8.10).
+/// Gives each operation an id made of its method and path, because ids must be unique (OpenAPI 3.1 §4.8.10) and the
+/// names of handlers are unique only within a folder.
 pub(crate) fn name_operations(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let words: Vec<_> = path
@@ -87,7 +87,7 @@ pub(crate) const PATHS: &[&str] = &[
     "/api-docs/openapi.json",
 ];
 
-/// `/swagger-ui/` and `/api-docs/openapi.json`, which hold nothing of anybody.
+/// `/swagger-ui/` and `/api-docs/openapi.json`, which contain no data of users.
 pub(crate) fn routes(document: OpenApi) -> Router<App> {
     let config = Config::default()
         .validator_url("none")

@@ -1,7 +1,7 @@
-//! What went wrong, once, before any contract gives it its shape.
+//! Failures of requests, before a contract gives them a shape.
 //!
-//! Invariant: a code becomes a status here and nowhere else; the cause of a failure goes to the log and never into an
-//! answer. Each shape decides whether and how it shows the code.
+//! Invariant: only this file maps codes to statuses. The cause of a failure goes to the log and never into a response.
+//! Each shape decides whether and how it shows the code.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -21,7 +21,7 @@ use crate::extract::guard::GuardError;
 use crate::limits::Exceeded;
 use crate::serve::{BodyTimeout, is_caused_by};
 
-/// A request that failed: the status, the code for programs, the message for people, and the cause for the log alone.
+/// A failed request: the status, the code for programs, the message for people, and the cause for the log.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
@@ -29,7 +29,7 @@ pub(crate) struct Failure {
     pub(crate) message: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
     cause: Option<String>,
-    /// Headers of the answer beside those of its shape.
+    /// Headers of the response, in addition to those of the shape.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -50,12 +50,12 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// A failure with a code of its own, and the status of that code.
+    /// A failure with the given code, and the status of that code.
     pub(crate) fn coded(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(status_of(code), message).with_code(code)
     }
 
-    /// As an error of core is answered when a contract has no words of its own for it.
+    /// The failure for an error of core for which a contract has no words of its own.
     pub(crate) fn of(code: Code, error: &(dyn StdError + 'static)) -> Self {
         let status = status_of(code);
         let message = match code.kind() {
@@ -76,7 +76,8 @@ impl Failure {
         }
     }
 
-    /// A body in a content coding; the header sets it apart from one of the wrong type (RFC 9110 §12.5.3).
+    /// The failure for a body with a content coding. The header distinguishes it from one for a wrong media type (RFC
+    /// 9110 §12.5.3).
     pub(crate) fn of_content_coding() -> Self {
         let message =
             "the body has a Content-Encoding and would not be decoded: send it without one";
@@ -87,7 +88,7 @@ impl Failure {
         }
     }
 
-    /// A body that could not be read to its end.
+    /// The failure for a body that broke off.
     pub(crate) fn of_body(error: &(dyn StdError + 'static)) -> Self {
         if BodyTimeout::caused(error) {
             return Self::too_slow();
@@ -98,7 +99,7 @@ impl Failure {
         Self::bad_request("the body broke off")
     }
 
-    /// A body that did not come in time.
+    /// The failure for a body that arrived too slowly.
     pub(crate) fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly")
     }
@@ -125,8 +126,8 @@ impl Failure {
 }
 
 impl Failure {
-    /// The challenge (RFC 6750 §3). It names an error only where a token was sent: clients refresh a token only where
-    /// they are told that it is bad.
+    /// The challenge (RFC 6750 §3). It names an error only if a token was sent, because clients refresh a token when
+    /// the challenge names one.
     fn challenge(&self) -> Option<&'static str> {
         match (self.status, self.code) {
             (StatusCode::UNAUTHORIZED, Code::InvalidToken) => {
@@ -141,7 +142,7 @@ impl Failure {
     }
 }
 
-/// The status of each code.
+/// The status for a code.
 fn status_of(code: Code) -> StatusCode {
     match code {
         Code::MethodNotAllowed => return StatusCode::METHOD_NOT_ALLOWED,
@@ -165,7 +166,7 @@ fn status_of(code: Code) -> StatusCode {
     }
 }
 
-/// The general code of each status.
+/// The general code for a status.
 fn code_of(status: StatusCode) -> Code {
     match status {
         StatusCode::UNAUTHORIZED => Code::InvalidToken,
@@ -208,7 +209,7 @@ impl From<sessions::Error> for Failure {
     fn from(error: sessions::Error) -> Self {
         let failure = Self::of(error.code(), &error);
         match error {
-            // More happened than the code says.
+            // The error says more than the code, so its text is the message.
             sessions::Error::ClosedHere(_) | sessions::Error::NotChanged(_) => {
                 failure.with_message(error.to_string())
             }
@@ -249,20 +250,19 @@ impl From<GuardError> for Failure {
     }
 }
 
-/// How a contract words a failure.
+/// The form in which a contract reports failures.
 pub(crate) trait Shape: Send + Sync + 'static {
-    /// The body of the answer, for the OpenAPI document.
+    /// The body of the response, for the OpenAPI document.
     type Body: ToSchema;
     /// The media type of that body.
     const MEDIA_TYPE: &'static str = "application/json";
 
-    /// What is said to a request that does not get past the guard. A realm is never told where the contract has no
-    /// words for it.
+    /// The failure for a request that the guard refuses. It reveals the realm only in a contract that has words for it.
     fn refuse(error: GuardError) -> Failure {
         error.into()
     }
 
-    /// The answer without the headers that all shapes share.
+    /// The response without the headers that all shapes share.
     fn render(failure: &Failure) -> Response;
 }
 
@@ -306,7 +306,7 @@ fn retry_after_seconds(wait: Duration) -> u64 {
 /// The media type of a problem document.
 pub(crate) const PROBLEM: &str = "application/problem+json";
 
-/// The shape of everything that has none of its own: `application/problem+json` (RFC 9457).
+/// The shape of everything without a shape of its own: `application/problem+json` (RFC 9457).
 pub(crate) struct Problem;
 
 /// A problem document (RFC 9457 §3.1).
@@ -344,7 +344,7 @@ impl Shape for Problem {
     }
 }
 
-/// 405 in the shape of `S`; the router adds `Allow`.
+/// 405 in the shape of `S`. The router adds `Allow`.
 pub(crate) async fn method_not_allowed<S: Shape>() -> Shaped<S> {
     Failure::new(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -353,7 +353,7 @@ pub(crate) async fn method_not_allowed<S: Shape>() -> Shaped<S> {
     .into()
 }
 
-/// 404 for a path that nothing serves.
+/// 404 for a path at which nothing is served.
 pub(crate) async fn not_found() -> Shaped<Problem> {
     Failure::new(StatusCode::NOT_FOUND, "there is nothing at this path").into()
 }
@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(rows.len(), expected.len(), "one row for each code");
         for ((name, statuses), (code, status)) in rows.iter().zip(&expected) {
             assert_eq!(name, code);
-            // A contract may answer with another status, which follows the general one.
+            // If a contract answers with another status, the row has it after the general one.
             assert!(statuses.starts_with(status.as_str()), "{name}: {statuses}");
         }
     }

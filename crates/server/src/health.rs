@@ -1,4 +1,4 @@
-//! Health: for probes and people, without a token. Served in the vectors contract's shape where that contract is on.
+//! Health checks, without a token. While the vectors contract is on, they have its shape.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(ready))
 }
 
-/// Whether the path is one of a probe, which asks by whatever address it knows.
+/// Whether the path is that of a health check. Probes may use any host, such as an IP address.
 pub(crate) fn is_probe(path: &str) -> bool {
     matches!(path, "/health" | "/health/live" | "/health/ready")
 }

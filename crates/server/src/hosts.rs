@@ -1,7 +1,7 @@
-//! The host that a request names, and the hosts that a server answers for.
+//! The host that a request names, and the hosts that a server accepts.
 //!
-//! Invariant: a page of another site whose name was pointed at this server (DNS rebinding) names a host of that site in
-//! every request. A demo, and a server whose hosts are listed, answer no such request, whatever its path and headers are.
+//! Invariant: a demo, and a server with a list of hosts, refuse every request for another host, whatever its path and
+//! headers. This prevents DNS rebinding, in which a page of another site reaches this server under a name of that site.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,33 +10,34 @@ use http::{HeaderMap, Uri};
 
 use crate::byte_set::ByteSet;
 
-/// The hosts that a server answers for.
+/// The hosts that a server accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Hosts {
-    /// Every one.
+    /// Every host.
     #[default]
     Any,
     /// The names and addresses of the machine itself, unless a trusted proxy sent the request.
     Loopback,
-    /// These: a name, `*.` and a name for all names below it, or an IP address. In lower case, without a dot at the end.
+    /// A list of names, of `*.` and a name for all names below it, and of IP addresses. They are in lower case and
+    /// without a dot at the end.
     Only(Vec<String>),
 }
 
-/// The text is no host.
+/// The text is not a host.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no host, such as keyward.example.org, *.example.org or [::1], without a port")]
+#[error("`{0}` is not a host such as keyward.example.org, *.example.org or [::1], without a port")]
 pub struct NotAHost(String);
 
-/// The hosts that a setting lists. An empty list means every host, and in a demo the machine's own.
+/// The hosts in a setting. An empty list means every host, or in a demo only the machine's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostList(Vec<String>);
 
 impl HostList {
-    /// Reads names, `*.` and a name for all names below it, and IP addresses, those of IPv6 in brackets. `*` stands for
-    /// every host.
+    /// Parses names, `*.` and a name for all names below it, and IP addresses, with IPv6 in brackets. `*` means every
+    /// host.
     ///
     /// # Errors
-    /// The first text that is none of these.
+    /// The first text that is not a host.
     pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, NotAHost> {
         let host = |text: T| {
             let text = text.as_ref();
@@ -58,10 +59,10 @@ impl HostList {
             .map(Self)
     }
 
-    /// The hosts that a server answers for.
+    /// The hosts that a server accepts.
     ///
-    /// Only a demo restricts them by itself. Any other server may stand behind a proxy that passes the client's `Host`
-    /// on, also on a loopback address.
+    /// Only a demo restricts them by default. Any other server may be behind a proxy that passes on the client's
+    /// `Host`, even on a loopback address.
     #[must_use]
     pub fn of_server(&self, is_demo: bool) -> Hosts {
         let Self(hosts) = self;
@@ -74,8 +75,8 @@ impl HostList {
 }
 
 impl Hosts {
-    /// Whether a request to `uri` is for one of them. `vouched` is whether a trusted proxy sent it. A request that
-    /// names no host is: no browser sends one.
+    /// Whether a request to `uri` is for one of the hosts. `vouched` tells whether a trusted proxy sent it. A request
+    /// without a host is accepted, since no browser sends one.
     pub(crate) fn include(&self, uri: &Uri, headers: &HeaderMap, vouched: bool) -> bool {
         match self {
             Self::Any => true,
@@ -91,7 +92,8 @@ impl Hosts {
     }
 }
 
-/// The host that a request names, without its port: that of its target where it has one (RFC 9112 §3.2.2).
+/// The host that a request names, without the port: that of the request target if it has one (RFC 9112 §3.2.2), else
+/// that of `Host`.
 fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     let named = match uri.authority() {
         Some(authority) => authority.as_str(),
@@ -105,7 +107,7 @@ fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     (!host.is_empty()).then_some(host)
 }
 
-/// Whether `host` ends in `domain`, which begins with a dot, and is longer.
+/// Whether `host` is a name below `domain`, which begins with a dot.
 fn is_below(host: &str, domain: &str) -> bool {
     let at = host.len().checked_sub(domain.len());
     at.filter(|&at| at > 0)
@@ -113,7 +115,7 @@ fn is_below(host: &str, domain: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(domain))
 }
 
-/// Whether the host is this machine by its name (RFC 6761 §6.3) or by its address.
+/// Whether the host is a loopback name (RFC 6761 §6.3) or a loopback address.
 fn is_loopback(host: &str) -> bool {
     let is_address = match host.strip_prefix('[') {
         Some(six) => six.strip_suffix(']').and_then(|six| six.parse().ok()),
@@ -123,7 +125,7 @@ fn is_loopback(host: &str) -> bool {
     is_address || host.eq_ignore_ascii_case("localhost") || is_below(host, ".localhost")
 }
 
-/// Whether `text` is `uri-host [ ":" port ]` (RFC 9110 §7.2). An empty host is one.
+/// Whether `text` is `uri-host [ ":" port ]` (RFC 9110 §7.2). The host may be empty.
 pub(crate) fn is_authority(text: &[u8]) -> bool {
     // Almost every host is a plain name or an IPv4 address.
     let name = text.iter().take_while(|&&byte| is_name_byte(byte)).count();
@@ -135,7 +137,7 @@ pub(crate) fn is_authority(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else {
         return false;
     };
-    // Of a host in brackets every colon is inside them.
+    // In a host with brackets, only a colon after them separates the port.
     let colon = text[text.find(']').unwrap_or(0)..].rfind(':');
     let (host, port) = match colon {
         Some(_) => text.rsplit_once(':').unwrap_or((text, "")),
@@ -167,7 +169,7 @@ fn is_uri_host(text: &str) -> bool {
     true
 }
 
-/// Whether `text` is an address of a version to come, `v1.…`.
+/// Whether `text` is an `IPvFuture` address, `v1.…`.
 fn is_future(text: &str) -> bool {
     let Some((version, address)) = text
         .strip_prefix(['v', 'V'])

@@ -1,7 +1,7 @@
-//! JSON lists: a short one is one text, a long one is written row by row while the client takes it.
+//! JSON lists. A short list is one text; a long one is streamed in rows as the client reads it.
 //!
-//! Invariant: of a long list, one batch of rows and the text on its way are in memory, and both are in the memory
-//! budget until the client has taken the text.
+//! Invariant: only one batch of rows and the unsent text of a long list are in memory, and both count against the
+//! memory budget until the client has read the text.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -20,33 +20,34 @@ use crate::answer;
 use crate::error::Failure;
 use crate::memory::{hold, keep};
 
-/// What a list that is a whole answer begins and ends with.
+/// The beginning and the end of a response that is only a list.
 pub(crate) const ARRAY: [&str; 2] = ["[", "]"];
-/// From this length on, in bytes, a list is not written as one text.
+/// The length, in bytes, from which a list is streamed.
 const SHORT: usize = 64 << 10;
-/// How much of a long list is written at once, in bytes.
+/// The size of a chunk of a long list, in bytes.
 const CHUNK: usize = 16 << 10;
-/// What is reserved for the text of a long list, in bytes: its beginning, or what the connection holds and one chunk.
+/// The memory reserved for the text of a long list, in bytes: the beginning, or the buffer of the connection and one
+/// chunk.
 const TEXT: usize = 80 << 10;
-/// The least that is reserved for its rows, in bytes: what a batch of the largest takes.
+/// The minimum reserved for the rows, in bytes: a batch of the largest rows.
 const ROWS: usize = BATCH as usize * 1_280;
 
 /// An entry of a list.
 pub(crate) trait Row: Send + 'static {
-    /// What it is on the wire.
+    /// The JSON form.
     type Json: Serialize;
 
-    /// About how many bytes of memory it takes.
+    /// The approximate memory of the row, in bytes.
     fn weight(&self) -> usize;
 
-    /// What it is on the wire.
+    /// The JSON form.
     fn into_json(self) -> Self::Json;
 }
 
-/// The rows of `batches` between the two texts of `frame`, as the body of a 200.
+/// A response 200 with the rows of `batches` between the two texts of `frame`.
 ///
 /// # Errors
-/// Those of its beginning. Once a long list is on its way, an error is logged and breaks it off.
+/// An error before the response starts. A later error is logged and breaks off the response.
 pub(crate) async fn list<T, E>(
     frame: [&'static str; 2],
     batches: impl Stream<Item = Result<Vec<T>, E>> + Send + 'static,
@@ -77,7 +78,7 @@ where
     Ok(answer::json(Body::from_stream(chunks)))
 }
 
-/// The next chunk of a long list and what is left of it; `None` after the last.
+/// The next chunk of a long list, and the rest of the list. `None` after the last chunk.
 async fn chunk<T: Row, E: StdError + 'static>(
     lines: Option<Lines<T, E>>,
     reservation: Arc<Reservation>,
@@ -94,7 +95,7 @@ async fn chunk<T: Row, E: StdError + 'static>(
         Err(error) => {
             tracing::error!(
                 error = chain(&error),
-                "a list broke off that was on its way"
+                "a list broke off while it was being sent"
             );
             Err(error)
         }
@@ -103,7 +104,7 @@ async fn chunk<T: Row, E: StdError + 'static>(
 
 type Batches<T, E> = Pin<Box<dyn Stream<Item = Result<Vec<T>, E>> + Send>>;
 
-/// What is not written yet of a list.
+/// The rows of a list that are not written yet.
 struct Lines<T, E> {
     batches: Batches<T, E>,
     rows: vec::IntoIter<T>,
@@ -119,7 +120,7 @@ impl<T: Row, E> Lines<T, E> {
                 if !std::mem::take(&mut self.is_first) {
                     text.push(b',');
                 }
-                // Our own rows serialize, and writing to memory does not fail.
+                // Rows always serialize, and writing to memory does not fail.
                 let _ = serde_json::to_writer(&mut *text, &row.into_json());
                 if text.len() >= length {
                     return Ok(false);

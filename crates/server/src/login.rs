@@ -1,5 +1,6 @@
-//! `POST /login`, which two contracts share: a body with `email` is the directory's, one with `username` is the
-//! vectors'. What belongs to neither is answered in the directory's shape, which has all members of the other.
+//! `POST /login`, which two contracts share. A body with `email` belongs to the directory, and one with `username` to
+//! the vectors contract. Any other body is answered in the shape of the directory, which has all members of the other
+//! shape.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -57,10 +58,10 @@ enum LoginByEither {
     },
 }
 
-/// The shape of failures here: the directory's, of which the vector generator's has the message alone.
+/// The shape of failures here, which is that of the directory. That of the vectors contract has only the message.
 pub(crate) struct Either;
 
-/// What all failures of the two contracts have in common.
+/// The members of failures in both contracts.
 #[derive(ToSchema)]
 #[schema(as = LoginFailureResponse)]
 #[expect(dead_code, reason = "the contracts write it; this describes it")]

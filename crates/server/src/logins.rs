@@ -1,10 +1,10 @@
-//! Logins as they are counted.
+//! Counts logins, for the metrics.
 
 use keyward_core::accounts::Realm;
 use keyward_core::metrics::{Kind, Metric};
 use metrics::Counter;
 
-/// What is measured of logins.
+/// The metric of logins.
 pub(crate) const LOGINS: Metric = Metric::new(
     "keyward_logins_total",
     Kind::Counter,
@@ -12,7 +12,7 @@ pub(crate) const LOGINS: Metric = Metric::new(
     "Logins with a password.",
 );
 
-/// What came of a login.
+/// The outcome of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A session was opened.
@@ -25,7 +25,7 @@ pub(crate) enum Outcome {
     WrongPassword,
     /// A rate limit refused it.
     Limited,
-    /// The server could not tell: too many hashes were waiting, or the database failed.
+    /// The server could not decide: too many hashes were waiting, or the database failed.
     Failed,
 }
 

@@ -1,6 +1,6 @@
-//! Answers that are in the memory budget until the client has taken them.
+//! Responses that count against the memory budget until the client has read them.
 //!
-//! Invariant: a reservation lives as long as the bytes it is for, in whatever buffer they wait.
+//! Invariant: a reservation lives as long as its bytes, whichever buffer they are in.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -19,12 +19,12 @@ use crate::address::{ClientAddress, TrustedProxies, networks};
 use crate::error::Failure;
 use crate::state::App;
 
-/// The account of `address`. A proxy sends for many clients, so it has no share of its own.
+/// The memory account of `address`. A proxy sends for many clients, so its account has no limit per address.
 pub(crate) fn account(memory: &Arc<Budget>, proxies: &TrustedProxies, address: IpAddr) -> Account {
     memory.account((!proxies.contains(address)).then(|| networks(address).0))
 }
 
-/// The account of a request's client, as an extractor.
+/// An extractor of the memory account of a request's client.
 pub(crate) struct Payer(pub(crate) Account);
 
 impl FromRequestParts<App> for Payer {
@@ -36,17 +36,17 @@ impl FromRequestParts<App> for Payer {
     }
 }
 
-/// The mark of an answer that is in the budget already.
+/// Marks a response that already counts against the budget.
 #[derive(Clone)]
 struct Held;
 
-/// Whether a response is to be [held](hold): it is complete, and larger than what is free.
+/// Whether a response must be [held](hold): it is complete, and larger than [`FREE`].
 fn is_large(response: &Response) -> bool {
     let size = response.body().size_hint().exact().unwrap_or_default();
     size > FREE as u64 && response.extensions().get::<Held>().is_none()
 }
 
-/// The response, counted in the budget until the client has taken it. Most responses are small and need no `account`.
+/// Counts the response against the budget until the client has read it. Most responses are small and need no `account`.
 pub(crate) fn hold(
     response: Response,
     account: impl FnOnce() -> Account,
@@ -61,7 +61,7 @@ pub(crate) fn hold(
     Ok(response)
 }
 
-/// `bytes`, which keep `reservation` for as long as anything of them is not written.
+/// Returns `bytes` so that they keep `reservation` until all of them are written or dropped.
 pub(crate) fn keep(bytes: impl Into<Bytes>, reservation: &Arc<Reservation>) -> Bytes {
     Bytes::from_owner(Kept {
         bytes: bytes.into(),
@@ -80,7 +80,7 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// A body whose bytes keep a reservation.
+/// A body whose chunks keep a reservation.
 struct HeldBody {
     body: Body,
     reservation: Arc<Reservation>,

@@ -1,4 +1,4 @@
-//! What this crate measures, and the site of the listener that the monitoring asks.
+//! The metrics of this crate, and the site that serves them to Prometheus.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,18 +17,17 @@ use crate::logins::LOGINS;
 use crate::middleware::{Edge, REQUESTS, Site, Templates};
 use crate::serve::{self, CONNECTIONS, REFUSED};
 
-/// Everything that this crate measures.
+/// All metrics of this crate.
 pub const METRICS: &[&Metric] = &[&REQUESTS, &CONNECTIONS, &REFUSED, &LOGINS, &EXCEEDED];
 
 /// The media type of Prometheus's text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// A budget of its own, so that clients who use up the server's do not blind the monitoring.
+/// A separate memory budget, so that metrics are served even if clients use up the server's budget.
 const MEMORY: u64 = 16 << 20;
-/// How long a stop waits for an answer to the monitoring.
+/// How long a shutdown waits for unfinished responses.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// A site that answers `GET /metrics` with the text that `render` gives, and nothing else. Its own requests are not
-/// measured.
+/// A site that answers only `GET /metrics`, with the text that `render` returns. Its own requests are not measured.
 pub fn site<F, R>(random: Arc<dyn Random>, render: F) -> Site
 where
     F: Fn() -> R + Clone + Send + Sync + 'static,
@@ -53,7 +52,7 @@ where
     Site::new(router, edge)
 }
 
-/// The bounds of the listener's connections. A monitoring system needs a few.
+/// The limits on connections. A monitoring system needs few.
 #[must_use]
 pub fn connections() -> serve::Settings {
     serve::Settings {

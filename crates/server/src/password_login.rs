@@ -1,9 +1,8 @@
-//! Logging in by name and password, for every path that does: the rules of names, the budgets, and the one call of
-//! core that opens a session.
+//! Logging in with a name and a password, for all paths: the rules of names, the rate limits, and the call of core that
+//! opens a session.
 //!
-//! Invariant: an attempt is counted before a password is hashed, against the address and against the account,
-//! whichever of its names was typed. A name that is nobody's has a budget of its own, so that it behaves as an
-//! account's does.
+//! Invariant: an attempt is counted before a password is hashed, against the address and against the account, whichever
+//! of its names was typed. An unknown name has a limit of its own, so that it behaves like that of an account.
 
 use std::net::IpAddr;
 
@@ -22,12 +21,12 @@ use crate::limits::Limit;
 use crate::logins::{Logins, Outcome};
 use crate::state::App;
 
-/// What a path takes for a name.
+/// The kind of name that a path accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameRule {
     /// An e-mail address.
     Email,
-    /// A username, or an e-mail address in its place: their prepared forms share one name space.
+    /// A username or an e-mail address. Their prepared forms share one name space.
     Username,
     /// A username of the file exchange.
     ExchangeUsername,
@@ -51,7 +50,7 @@ impl NameRule {
     }
 }
 
-/// A name and a password as they were sent, and where they are to be good.
+/// A name and a password as sent, with the realm.
 pub(crate) struct Form {
     pub(crate) realm: Realm,
     pub(crate) rule: NameRule,
@@ -59,9 +58,9 @@ pub(crate) struct Form {
     pub(crate) password: Member,
 }
 
-/// A login that has been counted, and whose account has been looked for.
+/// A login attempt that was counted and whose account was looked up.
 pub(crate) struct Attempt {
-    /// The name as it was sent.
+    /// The name as sent.
     pub(crate) typed: String,
     address: IpAddr,
     realm: Realm,
@@ -70,16 +69,16 @@ pub(crate) struct Attempt {
     user_agent: Option<String>,
 }
 
-/// A login that failed, without the name that was typed, which may be a password in the wrong field.
+/// A failed login, for the log. It lacks the name, which may be a password that was typed in the wrong field.
 pub(crate) struct FailedLogin {
     address: IpAddr,
     realm: Realm,
-    /// Its id, and whether it is disabled.
+    /// The id of the account, and whether it is disabled.
     account: Option<(AccountId, bool)>,
 }
 
 impl FailedLogin {
-    /// Counts it and writes the line by which an operator sees whose password is guessed at.
+    /// Counts the failed login, and logs it, so that an operator sees against which account passwords are guessed.
     pub(crate) fn report(&self, logins: &Logins) {
         let (address, realm) = (self.address, self.realm.name());
         let outcome = match self.account {
@@ -99,12 +98,12 @@ impl FailedLogin {
     }
 }
 
-/// Why a login got no tokens.
+/// The reason why a login failed.
 #[derive(Debug)]
 pub(crate) enum LoginError {
     /// The name is unknown, the password is wrong, or the account is disabled.
     BadCredentials,
-    /// The server could not tell.
+    /// The server could not decide.
     Failed(Failure),
 }
 
@@ -124,7 +123,7 @@ impl From<tokens::Error> for LoginError {
 }
 
 impl LoginError {
-    /// The failure, where a contract answers bad credentials with 401 and a message of its own.
+    /// The failure for a contract that answers bad credentials with 401 and a message of its own.
     pub(crate) fn in_words(self, bad_credentials: &'static str) -> Failure {
         match self {
             Self::BadCredentials => {
@@ -136,7 +135,7 @@ impl LoginError {
 }
 
 impl Attempt {
-    /// Counts an attempt and looks for its account. What no account can be called is an unknown name.
+    /// Counts an attempt and looks up its account. A name that no account can have counts as unknown.
     pub(crate) async fn begin(app: &App, client: Client, form: Form) -> Result<Self, Failure> {
         let realm = form.realm;
         let begun = Self::look_up(app, client, form).await;
@@ -147,7 +146,7 @@ impl Attempt {
             Err(failure) if failure.status.is_server_error() => {
                 app.logins().count(realm, Outcome::Failed);
             }
-            // A request that lacks a name or a password is no login.
+            // A request without a name or a password is not a login.
             _ => {}
         }
         begun
@@ -183,7 +182,7 @@ impl Attempt {
         })
     }
 
-    /// Whether there is an account of that name, for a contract that tells.
+    /// Whether an account has the name, for a contract that reveals it.
     pub(crate) fn is_known(&self) -> bool {
         self.found.is_some()
     }
@@ -208,7 +207,7 @@ impl Attempt {
         Ok(app.tokens.issue(account, &session, tokens)?)
     }
 
-    /// The attempt as the log names it if it fails.
+    /// The entry for the log if the attempt fails.
     pub(crate) fn failed(&self) -> FailedLogin {
         FailedLogin {
             address: self.address,

@@ -1,7 +1,7 @@
-//! Sets of responses that many operations have in common, for the OpenAPI document.
+//! Sets of responses that many operations share, for the OpenAPI document.
 //!
-//! Invariant: a set lists exactly the statuses that its extractor or its kind of work can answer, in the shape of the
-//! contract; an operation names its sets and only the responses that are its own.
+//! Invariant: a set lists exactly the statuses that its extractor or its kind of work can cause, in the shape of the
+//! contract. An operation names its sets, and lists only responses that are in none of them.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;

@@ -1,4 +1,4 @@
-//! Texts that many requests have in common, for the OpenAPI document.
+//! Schemas of texts that many requests share, for the OpenAPI document.
 //!
 //! Invariant: what a pattern admits is taken. Lengths in bytes and PRECIS (RFC 8265) have no words in JSON Schema, so there
 //! a pattern admits a little less than the server does. A date of birth is the one exception: a pattern that excluded
@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{Object, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-/// The letters of widely used scripts which PRECIS takes as they are.
+/// Letters of widely used scripts that PRECIS does not change.
 macro_rules! letters {
     () => {
         concat!(
@@ -21,7 +21,7 @@ macro_rules! letters {
     };
 }
 
-/// A part between dots of an e-mail address before the `@`, and of its domain.
+/// A part between the dots of the local part, or of the domain, of an e-mail address.
 macro_rules! atom {
     ($lengths:literal) => {
         concat!(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{", $lengths, "}")
@@ -108,7 +108,7 @@ texts! {
     .format(Some(SchemaFormat::Custom("date".into())));
 }
 
-/// `null` and nothing else.
+/// The schema of `null`.
 pub(crate) fn null() -> Object {
     ObjectBuilder::new().schema_type(Type::Null).build()
 }

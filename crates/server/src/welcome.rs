@@ -1,4 +1,4 @@
-//! The page a browser gets at `/`: what runs here, its version, and the way to Swagger UI.
+//! The page at `/` for browsers: the enabled contracts, the version, and a link to Swagger UI.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::extract::media_type::MediaType;
 use crate::state::{App, Contracts, Settings};
 
 const PAGE: &str = include_str!("welcome.html");
-/// The page brings its own style and nothing else.
+/// The page has an inline style and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Whether a row is on the page, what it is called, and its calls.
+/// For each row: whether it is on the page, its name, and its endpoints.
 fn rows(on: Contracts) -> [(bool, &'static str, &'static str); 6] {
     [
         (
@@ -49,7 +49,7 @@ fn rows(on: Contracts) -> [(bool, &'static str, &'static str); 6] {
     ]
 }
 
-/// The page of a server: its version, what runs on it, and the way to its documentation.
+/// The page: the version, the enabled contracts, and links to the documentation.
 #[derive(Clone)]
 pub(crate) struct Page(Arc<str>);
 
@@ -101,8 +101,8 @@ impl IntoResponse for Page {
     }
 }
 
-/// Whether the client would rather have the page than plain text. Where it likes both as well, it must name the page's
-/// type, as browsers do.
+/// Whether the client prefers the page to plain text. If it prefers neither, it must name the media type of the page,
+/// as browsers do.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     let liking = |offered| {
         let offered = MediaType::parse(offered);
@@ -114,7 +114,7 @@ pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     page.weight > text.weight || page.weight == text.weight && page.weight > 0 && page.is_by_name()
 }
 
-/// The types of the two answers at `/`.
+/// The media types of the two responses at `/`.
 const PAGE_TYPE: &str = "text/html; charset=utf-8";
 const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 

@@ -1,7 +1,7 @@
-//! Whose request it is, by address: the socket's, unless a configured proxy vouches for another.
+//! The address of the client: that of the socket, unless a trusted proxy forwards another.
 //!
-//! A forwarded address is believed only as far as an unbroken chain of trusted proxies reaches,
-//! read from the right, so that nothing a client writes itself can change how it is counted.
+//! Invariant: forwarded addresses are read from the right, and only as far as the chain of trusted proxies is unbroken.
+//! So no header that a client writes changes the address by which it is limited.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,11 +12,11 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
-/// The other end of the connection; every request that `serve::run` hands on carries it.
+/// The peer of the connection, which `serve::run` attaches to every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// The networks whose forwarded headers are believed. Empty by default: no one's are.
+/// The networks of trusted proxies, whose forwarding headers are used. Empty by default.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -26,10 +26,10 @@ pub struct TrustedProxies(Vec<IpNet>);
 pub struct NotANetwork(String);
 
 impl TrustedProxies {
-    /// Reads addresses (`::1`) and networks (`10.0.0.0/8`).
+    /// Parses addresses (`::1`) and networks (`10.0.0.0/8`).
     ///
     /// # Errors
-    /// The first text that is neither.
+    /// The first text that is neither an address nor a network.
     pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, NotANetwork> {
         let network = |text: T| {
             let text = text.as_ref().trim();
@@ -47,20 +47,20 @@ impl TrustedProxies {
             .map(Self)
     }
 
-    /// Whether `address` is one of the proxies; an IPv4-mapped IPv6 address counts as IPv4.
+    /// Whether `address` is that of a trusted proxy. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether no one's headers are believed.
+    /// Whether there are no trusted proxies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a network is larger than any that one owner has (10.0.0.0/8, fc00::/7), so that clients are in it.
+    /// Whether a network is so large that it must contain clients too: larger than 10.0.0.0/8 or fc00::/7.
     #[must_use]
     pub fn is_everyone(&self) -> bool {
         self.0.iter().any(|network| match network {
@@ -70,12 +70,11 @@ impl TrustedProxies {
     }
 }
 
-/// The address that sent a request: `peer`, or what trusted proxies say is behind them.
+/// The address of a request's client: `peer`, or the address that trusted proxies forward.
 ///
-/// The hops are read from the right and the first that is no trusted proxy is the client; a hop that
-/// cannot be read ends the search at the last address that could be trusted. `X-Forwarded-For` alone
-/// counts where it is present, otherwise `Forwarded` (RFC 7239): a proxy that writes only the latter
-/// must remove the former.
+/// The hops are read from the right, and the first one that is not a trusted proxy is the client. A malformed hop ends
+/// the search at the last trusted address. If `X-Forwarded-For` is present, `Forwarded` (RFC 7239) is ignored, so a
+/// proxy that writes only `Forwarded` must remove `X-Forwarded-For`.
 #[must_use]
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxies) -> IpAddr {
     const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -92,8 +91,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxie
     }
 }
 
-/// The networks that limits count by: an IPv4 address itself; for an IPv6 address its /64, the least that one
-/// subscriber has, and its /48, the most.
+/// The networks under which limits count an address: an IPv4 address itself; for an IPv6 address its /64, the smallest
+/// network of a subscriber, and its /48, the largest.
 #[must_use]
 pub fn networks(address: IpAddr) -> (IpAddr, Option<IpAddr>) {
     match address.to_canonical() {
@@ -106,8 +105,8 @@ pub fn networks(address: IpAddr) -> (IpAddr, Option<IpAddr>) {
     }
 }
 
-/// The client's address, as an extractor. The middleware leaves it with the request where it is not the
-/// peer's; without a connection at all `0.0.0.0`, so that such requests share one limit.
+/// An extractor of the client's address. The middleware attaches it to the request if it is not the peer's. Without a
+/// connection it is `0.0.0.0`, so that such requests share one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -120,14 +119,14 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
-/// The address of a connection's other end, `0.0.0.0` for a request that came by none.
+/// The address of the peer; `0.0.0.0` for a request without a connection.
 pub(crate) fn peer_address(peer: Option<&Peer>) -> IpAddr {
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| {
         peer.0.ip().to_canonical()
     })
 }
 
-/// Walks `hops`, nearest first, while they are trusted proxies.
+/// Follows `hops`, nearest first, as long as they are trusted proxies.
 fn follow(
     peer: IpAddr,
     proxies: &TrustedProxies,
@@ -145,7 +144,7 @@ fn follow(
 }
 
 fn x_forwarded_for(line: &HeaderValue) -> impl Iterator<Item = Option<IpAddr>> {
-    // A line that is not ASCII is one hop that cannot be read.
+    // A line that is not ASCII counts as one malformed hop.
     let line = line.to_str().unwrap_or("?");
     line.split(',')
         .rev()
@@ -154,8 +153,8 @@ fn x_forwarded_for(line: &HeaderValue) -> impl Iterator<Item = Option<IpAddr>> {
         .map(node)
 }
 
-/// The `for` of each element of a `Forwarded` line, last first; one unreadable hop for a line whose
-/// quoting is broken, as nobody can tell whose words are in it.
+/// The `for` of each element of a `Forwarded` line, last first. A line with broken quoting counts as one malformed hop,
+/// since its elements cannot be separated.
 fn forwarded(line: &HeaderValue) -> impl Iterator<Item = Option<IpAddr>> {
     let hops = line
         .to_str()
@@ -165,7 +164,7 @@ fn forwarded(line: &HeaderValue) -> impl Iterator<Item = Option<IpAddr>> {
     hops.into_iter().rev()
 }
 
-/// Reads `forwarded-element *( "," forwarded-element )` (RFC 7239 §4).
+/// Parses `forwarded-element *( "," forwarded-element )` (RFC 7239 §4).
 fn elements(line: &str) -> Option<Vec<Option<IpAddr>>> {
     let mut hops = Vec::new();
     let mut rest = line;
@@ -178,7 +177,7 @@ fn elements(line: &str) -> Option<Vec<Option<IpAddr>>> {
         {
             let (value, after) = value(&pair[equals + 1..])?;
             if pair[..equals].eq_ignore_ascii_case("for") {
-                // Twice in one element is forbidden (§4) and says nothing to be relied on.
+                // A parameter must not occur twice in an element (§4), so a repeated `for` is not used.
                 hop = Some(if hop.is_none() { node(&value) } else { None });
             }
             rest = after.trim_start();
@@ -200,7 +199,7 @@ fn elements(line: &str) -> Option<Vec<Option<IpAddr>>> {
     }
 }
 
-/// A token or quoted-string at the start of `text`, unescaped, and what follows it.
+/// The unescaped token or quoted string at the start of `text`, and the rest.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ';', '"', ' ', '\t']).unwrap_or(text.len());
@@ -217,11 +216,11 @@ fn value(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// An address with or without a port, IPv6 with or without brackets.
+/// Parses an address with or without a port, IPv6 with or without brackets.
 ///
-/// Quotes around it, and the zone of an IPv6 address, have no place in `X-Forwarded-For`, but some proxies write them.
-/// They are passed over: the proxy is believed anyway, and its own address in place of the client's would give all of
-/// its clients one budget.
+/// Quotes and the zone of an IPv6 address do not belong in `X-Forwarded-For`, but some proxies write them, and they are
+/// ignored. If they were refused, the address of the proxy would be used instead, and all of its clients would share
+/// one limit.
 fn node(text: &str) -> Option<IpAddr> {
     let inside = text
         .strip_prefix('"')

@@ -1,4 +1,4 @@
-//! Who am I, and my password.
+//! The account of the caller, and its password.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ async fn change_password(
     let (Json(body, ..), account, session) = (caller.body, caller.account, caller.session);
     let current = password(body.current_password, "current_password")?;
     let new = password(body.new_password, "new_password")?;
-    // As a login, so that a stolen token gives no further guesses.
+    // Counted as a login, so that a stolen token allows no additional guesses.
     limits.count(Limit::LoginsPerAccount, account.id).await?;
     let changed = sessions
         .change_password(account.id, current, new, session)
@@ -67,7 +67,7 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The token was good, so a wrong password is no failed authentication but something refused.
+/// The token was valid, so a wrong password is not a failed authentication (401) but a refusal (403).
 fn change_error(error: sessions::Error) -> Failure {
     match error {
         sessions::Error::Account(accounts::Error::BadCredentials) => {

@@ -1,4 +1,4 @@
-//! Whoever calls the native API: a good access token of any realm, and the account behind it.
+//! The caller of the native API: a valid access token of any realm, and its account.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::Response;
@@ -9,7 +9,7 @@ use crate::error::Problem;
 use crate::extract::guard::{Authorized, NoBody, Scope, refuse};
 use crate::state::App;
 
-/// Every account, of whichever realm.
+/// The scope of the native API: accounts of every realm.
 pub(super) struct Native;
 
 impl Scope for Native {
@@ -17,15 +17,16 @@ impl Scope for Native {
     const REALMS: &'static [Realm] = &Realm::ALL;
 }
 
-/// The account that calls, read once the body is there, with what was extracted from the request's head and body.
+/// The account of the caller, read after the body has arrived, with the values extracted from the request's head and
+/// body.
 pub(super) struct Caller<P = (), B = NoBody> {
-    /// Who it is.
+    /// The account.
     pub(super) account: Account,
     /// The session of the token presented.
     pub(super) session: SessionId,
-    /// What was extracted from the head.
+    /// The value extracted from the head.
     pub(super) head: P,
-    /// What was extracted from the body.
+    /// The value extracted from the body.
     pub(super) body: B,
 }
 

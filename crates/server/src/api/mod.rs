@@ -1,5 +1,5 @@
-//! The native API under `/api/v1`, for what the contracts lack: who am I, my password, my sessions.
-//! It takes access tokens of every realm.
+//! The native API under `/api/v1`, for tasks that the contracts lack: showing the caller's account, changing its
+//! password, and managing its sessions. It accepts access tokens of every realm.
 
 mod account;
 mod caller;

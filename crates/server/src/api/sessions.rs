@@ -1,4 +1,4 @@
-//! My sessions.
+//! The sessions of the caller.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -10,7 +10,7 @@ pub(crate) struct EntityTag {
 }
 
 impl EntityTag {
-    /// A strong tag of `opaque`, which must be visible ASCII without quotes.
+    /// A strong tag with the text `opaque`, which must be visible ASCII without quotes.
     pub(crate) fn strong(opaque: impl Into<String>) -> Self {
         Self {
             weak: false,
@@ -18,7 +18,7 @@ impl EntityTag {
         }
     }
 
-    /// Reads one tag, `"…"` or `W/"…"`, and nothing else.
+    /// Parses one tag, `"…"` or `W/"…"`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match take(text) {
             Some((tag, "")) => Some(tag),
@@ -26,7 +26,7 @@ impl EntityTag {
         }
     }
 
-    /// Whether both are the same and neither is weak.
+    /// Whether both tags are equal and neither is weak.
     pub(crate) fn is_strongly(&self, other: &Self) -> bool {
         !self.weak && self == other
     }
@@ -35,7 +35,7 @@ impl EntityTag {
         !self.weak
     }
 
-    /// Its text without the quotes.
+    /// The text without the quotes.
     pub(crate) fn text(&self) -> &str {
         &self.opaque
     }
@@ -51,16 +51,16 @@ impl EntityTag {
 /// The value of `If-Match` or `If-None-Match`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EntityTags {
-    /// `*`: whatever there is.
+    /// `*`: any tag.
     Any,
-    /// Any of these.
+    /// One of these tags.
     These(Vec<EntityTag>),
-    /// The field cannot be read. It matches nothing, and no change is made under it.
+    /// The field is malformed. It matches nothing, and a request that has it changes nothing.
     Unreadable,
 }
 
 impl EntityTags {
-    /// Reads the field `name`, all its lines as one list; `None` where it is absent.
+    /// Parses the field `name`, with all its lines as one list. `None` if it is absent.
     pub(crate) fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
         let lines: Vec<_> = headers
             .get_all(name)
@@ -74,7 +74,7 @@ impl EntityTags {
         }
     }
 
-    /// Whether `current` is among them by strong comparison, as `If-Match` wants it.
+    /// Whether `current` is in the list by strong comparison, which `If-Match` requires.
     pub(crate) fn match_strongly(&self, current: &EntityTag) -> bool {
         match self {
             Self::Any => true,
@@ -83,7 +83,7 @@ impl EntityTags {
         }
     }
 
-    /// Whether `current` is among them by weak comparison, as `If-None-Match` wants it.
+    /// Whether `current` is in the list by weak comparison, which `If-None-Match` requires.
     pub(crate) fn match_weakly(&self, current: &EntityTag) -> bool {
         match self {
             Self::Any => true,
@@ -93,7 +93,7 @@ impl EntityTags {
     }
 }
 
-/// A comma-separated list of tags, in which empty elements are allowed (RFC 9110 §5.6.1.2).
+/// Parses a comma-separated list of tags, in which empty elements are allowed (RFC 9110 §5.6.1.2).
 fn list(field: &[u8]) -> Option<Vec<EntityTag>> {
     let mut rest = std::str::from_utf8(field).ok()?.trim_matches(BLANK);
     let mut tags = Vec::new();
@@ -114,7 +114,7 @@ fn list(field: &[u8]) -> Option<Vec<EntityTag>> {
 
 const BLANK: [char; 2] = [' ', '\t'];
 
-/// Splits a tag from what follows it.
+/// Splits a tag from the text after it.
 fn take(text: &str) -> Option<(EntityTag, &str)> {
     let (weak, quoted) = match text.strip_prefix("W/") {
         Some(quoted) => (true, quoted),

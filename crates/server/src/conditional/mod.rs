@@ -1,7 +1,7 @@
 //! Conditional requests and ranges (RFC 9110 §13 and §14) as pure functions of a request's headers.
 //!
-//! Invariant: preconditions are evaluated in the order of RFC 9110 §13.2.2, and a field that cannot be
-//! read is never a reason to do more than the same request would without conditions.
+//! Invariant: preconditions are evaluated in the order of RFC 9110 §13.2.2. A malformed field never makes a request do
+//! more than the same request without conditions.
 
 mod entity_tag;
 mod range;
@@ -17,27 +17,27 @@ use keyward_core::clock::Timestamp;
 pub(crate) use self::entity_tag::{EntityTag, EntityTags};
 pub(crate) use self::range::Selection;
 
-/// What conditions are compared with: the state of what a request names.
+/// The validators of the requested resource, with which conditions are compared (RFC 9110 §8.8).
 #[derive(Clone, Debug)]
 pub(crate) struct Validators {
-    /// Its entity tag.
+    /// The entity tag.
     pub(crate) tag: EntityTag,
-    /// When it was last changed; compared by whole seconds.
+    /// The time of the last change, compared in whole seconds.
     pub(crate) modified: Timestamp,
 }
 
-/// What preconditions make of a request.
+/// The outcome of the preconditions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is carried out.
+    /// The request is carried out.
     Proceed,
-    /// 304: the client has it already.
+    /// 304: the client already has the current state.
     NotModified,
-    /// 412: it is not what the client believes it is.
+    /// 412: a precondition does not hold.
     Failed,
 }
 
-/// Evaluates the preconditions of a request for something that exists.
+/// Evaluates the preconditions of a request for a resource that exists.
 pub(crate) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validators) -> Verdict {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     if let Some(expected) = EntityTags::read(headers, &IF_MATCH) {
@@ -63,7 +63,7 @@ pub(crate) fn evaluate(method: &Method, headers: &HeaderMap, current: &Validator
     }
 }
 
-/// The part of `size` bytes that a request asks for. Only `GET` has ranges (RFC 9110 §14.2).
+/// The part of a file of `size` bytes that a request asks for. Only `GET` has ranges (RFC 9110 §14.2).
 pub(crate) fn select(
     method: &Method,
     headers: &HeaderMap,
@@ -86,8 +86,7 @@ pub(crate) fn http_date(moment: Timestamp) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
-/// Whether `If-Range`, where it is given, still names what is there: by a strong tag or by its exact date
-/// (RFC 9110 §13.1.5).
+/// Whether `If-Range` is absent or matches the current state, by a strong tag or by the exact date (RFC 9110 §13.1.5).
 fn range_holds(headers: &HeaderMap, current: &Validators) -> bool {
     if !headers.contains_key(IF_RANGE) {
         return true;
@@ -101,7 +100,7 @@ fn range_holds(headers: &HeaderMap, current: &Validators) -> bool {
     }
 }
 
-/// The seconds of a date field; `None` where it is absent, repeated or no date, which is to be ignored.
+/// The seconds of a date field. `None` if it is absent, repeated or not a date; the field is then ignored.
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
     parse_date(single(headers, name)?)
 }

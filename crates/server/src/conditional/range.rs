@@ -1,23 +1,23 @@
 //! Byte ranges (RFC 9110 §14.1.2).
 //!
-//! One range is answered with that part. A set of several is answered with the whole, which RFC 9110 §14.2
-//! leaves to the server: no set of ranges costs more than the file.
+//! One range is answered with that part. A set of several ranges is answered with the whole file, as RFC 9110 §14.2
+//! permits, so no set of ranges costs more than the file.
 
 use std::ops::Range;
 
-/// Which bytes are sent.
+/// The bytes to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// 200: all.
+    /// 200: the whole file.
     Whole,
-    /// 206: these, of which there is at least one.
+    /// 206: this part, which is not empty.
     Part(Range<u64>),
-    /// 416: none of what was asked for is there.
+    /// 416: the file has none of the requested bytes.
     Unsatisfiable,
 }
 
-/// What `range`, the value of a `Range` field, selects of `size` bytes; what is no set of byte ranges is
-/// ignored.
+/// The selection that `range`, the value of a `Range` field, makes of `size` bytes. Anything but a set of byte ranges
+/// is ignored.
 pub(super) fn select(range: &str, size: u64) -> Selection {
     let Some(specs) = parse(range) else {
         return Selection::Whole;
@@ -25,7 +25,7 @@ pub(super) fn select(range: &str, size: u64) -> Selection {
     let mut satisfiable = specs.iter().filter_map(|spec| spec.within(size));
     match (satisfiable.next(), &specs[..]) {
         (None, _) => Selection::Unsatisfiable,
-        // Nothing of an empty file can be named by a Content-Range.
+        // Content-Range cannot describe an empty part.
         (Some(part), [_]) if !part.is_empty() => Selection::Part(part),
         _ => Selection::Whole,
     }
@@ -79,7 +79,7 @@ fn parse_spec(spec: &str) -> Option<Spec> {
     }
 }
 
-/// Digits; a number too large to hold is as good as the largest.
+/// Parses digits. A number that is too large becomes the largest one.
 fn number(digits: &str) -> Option<u64> {
     let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| digits.parse().unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! Preconditions in their order, and ranges under `If-Range`.
+//! Preconditions in their order, and ranges with `If-Range`.
 
 use http::HeaderValue;
 
@@ -9,7 +9,7 @@ const EARLIER: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
 fn current() -> Validators {
-    // Half a second more than the date can say.
+    // Half a second later than the date, which has whole seconds.
     let modified = Timestamp::from_micros(784_111_777_500_000);
     Validators {
         tag: EntityTag::strong("a"),
@@ -71,7 +71,7 @@ fn a_read_is_judged_in_the_order_of_rfc_9110() {
             &[("if-modified-since", LATER), ("if-modified-since", LATER)],
             Verdict::Proceed,
         ),
-        // 412 goes before 304.
+        // 412 takes precedence over 304.
         (
             &[("if-match", r#""b""#), ("if-none-match", r#""a""#)],
             Verdict::Failed,

@@ -1,40 +1,40 @@
-//! What a client would rather have, as `Accept` says (RFC 9110 §12.5.1).
+//! Content negotiation by `Accept` (RFC 9110 §12.5.1).
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
 use super::media_type::{Cursor, MediaType, NotAParameter};
 
-/// How gladly a client takes a representation: the weight of the range that fits it best, in thousandths, and how
-/// closely that range names it. The default is that of a type which no range fits.
+/// The client's preference for a media type: the weight and the specificity of the most specific range that matches it.
+/// The default is that of a type that no range matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Liking {
-    /// 0, which is "not acceptable", to 1,000.
+    /// The weight in thousandths: 0, "not acceptable", to 1,000.
     pub(crate) weight: u16,
     closeness: u8,
 }
 
 impl Liking {
-    /// Whether the type itself is named, not only a range that it is in.
+    /// Whether a range names the type itself, without a wildcard.
     pub(crate) fn is_by_name(self) -> bool {
         self.closeness >= BY_NAME
     }
 }
 
-/// The closeness of `type/subtype`; each of its parameters adds one.
+/// The specificity of `type/subtype`. Each parameter adds one.
 const BY_NAME: u8 = 2;
 
-/// How gladly the client takes `offered`. An element that cannot be read counts for nothing.
+/// The client's preference for `offered`. A malformed element is ignored.
 pub(crate) fn liking(headers: &HeaderMap, offered: &MediaType<'_>) -> Liking {
     let lines = headers.get_all(ACCEPT).iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
     let ranges = lines.flat_map(|line| Ranges(Cursor(line), offered));
-    // Of two that name it as closely the better counts.
+    // Of two equally specific ranges, the one with the greater weight counts.
     let best = ranges.max_by_key(|liking| (liking.closeness, liking.weight));
     best.unwrap_or_default()
 }
 
-/// What each range of a line says of a type that it fits.
+/// An iterator over the preferences in one line, for the ranges that match the type.
 struct Ranges<'t, 'o>(Cursor<'t>, &'o MediaType<'o>);
 
 impl Iterator for Ranges<'_, '_> {
@@ -59,7 +59,7 @@ impl Iterator for Ranges<'_, '_> {
     }
 }
 
-/// Reads one range; `None` where `offered` is not in it.
+/// Parses one range. Returns `None` if it does not match `offered`.
 fn range(rest: &mut Cursor<'_>, offered: &MediaType<'_>) -> Result<Option<Liking>, NotAParameter> {
     let essence = rest.essence().ok_or(NotAParameter)?;
     let mut closeness = match essence {
@@ -75,7 +75,7 @@ fn range(rest: &mut Cursor<'_>, offered: &MediaType<'_>) -> Result<Option<Liking
     let mut weight = None;
     while let Some((name, value)) = rest.parameter()? {
         if weight.is_some() {
-            // The parameters after the weight are of extensions that nobody has made.
+            // Parameters after the weight are extensions, of which none is defined.
         } else if name.eq_ignore_ascii_case("q") {
             weight = Some(thousandths(&value).ok_or(NotAParameter)?);
         } else {
@@ -92,7 +92,7 @@ fn range(rest: &mut Cursor<'_>, offered: &MediaType<'_>) -> Result<Option<Liking
     Ok(closeness.map(|closeness| Liking { weight, closeness }))
 }
 
-/// Reads a `qvalue` (RFC 9110 §12.4.2): `0`, `1`, or three decimals between them.
+/// Parses a `qvalue` (RFC 9110 §12.4.2): 0 to 1 with up to three decimals.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let is_short = decimals.len() <= 3 && decimals.bytes().all(|digit| digit.is_ascii_digit());

@@ -1,19 +1,19 @@
-//! The credential of a request (RFC 6750 §2.1): one, in a header, never in the address.
+//! The token of a request (RFC 6750 §2.1): one, in a header, never in the URL.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
-/// The header of the directory's clients.
+/// The header in which clients of the directory send the token.
 pub(crate) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-access-token");
 
-/// What a request presents.
+/// The credential that a request presents.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Credential<'h> {
-    /// No credential, a blank one, or one of another scheme.
+    /// No credential, a blank one, or one of another authentication scheme.
     Missing,
-    /// Something that is no single bearer token.
+    /// Anything but a single bearer token.
     Malformed,
-    /// A token, not yet looked at.
+    /// A token that has not been verified.
     Token(&'h str),
 }
 
@@ -22,18 +22,18 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Credential<'_> {
     match single(headers, &AUTHORIZATION) {
         Credential::Token(value) => match value.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => present(token),
-            // What is sent by another scheme is no bearer token (RFC 6750 §3.1).
+            // A credential of another scheme is not a bearer token (RFC 6750 §3.1).
             Some(_) => Credential::Missing,
             None if value.eq_ignore_ascii_case("bearer") => Credential::Missing,
-            // What has no blank may be a token without its scheme.
+            // A value without a blank may be a token whose scheme is missing.
             None => Credential::Malformed,
         },
         other => other,
     }
 }
 
-/// The token in `x-access-token` or in `Authorization: Bearer`; in both, they must be the same. Beside
-/// `x-access-token`, an `Authorization` of another scheme is somebody else's, a proxy's for one, and is ignored.
+/// The token in `x-access-token` or in `Authorization: Bearer`. If both are present, they must be equal. An
+/// `Authorization` header of another scheme beside `x-access-token` is ignored, since it may be meant for a proxy.
 pub(crate) fn access_token_or_bearer(headers: &HeaderMap) -> Credential<'_> {
     match (single(headers, &ACCESS_TOKEN), bearer(headers)) {
         (Credential::Missing, other) | (other, Credential::Missing) => other,

@@ -1,4 +1,4 @@
-//! Who is on the other end: the address that limits count, and what the client calls itself.
+//! The client of a request: its address, which rate limits use, and its `User-Agent`.
 
 use std::net::IpAddr;
 
@@ -11,9 +11,9 @@ use crate::address::ClientAddress;
 /// The client of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// Its address, from the socket or a trusted proxy.
+    /// The address, from the socket or a trusted proxy.
     pub(crate) address: IpAddr,
-    /// Its `User-Agent`, at most 200 characters, without control characters.
+    /// The `User-Agent`, cut to 200 characters, without control characters.
     pub(crate) user_agent: Option<String>,
 }
 

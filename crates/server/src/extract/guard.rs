@@ -1,8 +1,8 @@
-//! The guard: who may call, decided when the request comes and once more when it has been read.
+//! The guard: checks the token when the request arrives, and again after its body was read.
 //!
-//! Invariant: nobody gets a [`Principal`] before the body is there. [`Authorized`] is the only way to one. It takes the
-//! body itself, and as a handler has one extractor of bodies at most, no handler can read a body beside it. The
-//! token may expire and its session may be closed while the body is on its way, so both are checked again then.
+//! Invariant: a handler gets a [`Principal`] only after the body was read. [`Authorized`] is the only source of one. It
+//! extracts the body itself, and since a handler has at most one body extractor, no handler can read a body later.
+//! While a body arrives, the token may expire and its session may be closed, so both are checked again afterwards.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -20,15 +20,15 @@ use crate::error::{Failure, Shape, Shaped};
 use crate::limits::{Exceeded, Limit};
 use crate::state::App;
 
-/// What a guarded path asks of its callers.
+/// The requirements of a guarded path.
 pub(crate) trait Scope: Send + Sync + 'static {
-    /// The contract whose words a refusal has.
+    /// The contract that words the refusals.
     type Shape: Shape;
 
-    /// Whose accounts may call.
+    /// The realms whose accounts may call.
     const REALMS: &'static [Realm];
 
-    /// The budgets of the account that the path has beside the one of all guarded paths.
+    /// The rate limits of this path, in addition to the one for all guarded paths.
     const LIMITS: &'static [Limit] = &[];
 
     /// The token that a request presents.
@@ -37,22 +37,22 @@ pub(crate) trait Scope: Send + Sync + 'static {
     }
 }
 
-/// Why a request does not get past the guard.
+/// The reason why the guard refuses a request.
 #[derive(Debug)]
 pub(crate) enum GuardError {
     /// No credential.
     Missing,
-    /// One that is not good, for whatever reason.
+    /// An invalid credential, for whatever reason.
     Invalid,
-    /// A good one of a realm whose accounts may not call.
+    /// A valid token of a realm whose accounts may not call.
     OtherRealm(Realm),
-    /// Too many requests of this account, or nobody can tell now whether the session is open.
+    /// The account has made too many requests, or the server cannot find out whether the session is open.
     Failed(Failure),
 }
 
 impl GuardError {
-    /// The failure where the token is of no use here and a contract has two messages of its own, one for a token that
-    /// is missing and one for any other.
+    /// The failure for a contract with two messages of its own: one for a missing token, and one for a token that is
+    /// not accepted.
     pub(crate) fn in_words(self, missing: &'static str, invalid: &'static str) -> Failure {
         match self {
             Self::Failed(failure) => failure,
@@ -77,14 +77,14 @@ impl From<Exceeded> for GuardError {
     }
 }
 
-/// A request that passed the guard of `S`, with what was extracted from its head (`P`) and its body (`B`). The guard
-/// comes before any look at either.
+/// A request that passed the guard of `S`, with the values extracted from its head (`P`) and its body (`B`). The guard
+/// runs before both extractors.
 pub(crate) struct Authorized<S, P = (), B = NoBody> {
-    /// Who calls.
+    /// The caller.
     pub(crate) principal: Principal,
-    /// What was extracted from the head.
+    /// The value extracted from the head.
     pub(crate) head: P,
-    /// What was extracted from the body.
+    /// The value extracted from the body.
     pub(crate) body: B,
     scope: PhantomData<S>,
 }
@@ -121,7 +121,8 @@ where
     }
 }
 
-/// Whoever presents a good access token of one of the realms, counted against the account's budgets.
+/// Admits a request with a valid access token of one of the realms, and counts it against the rate limits of the
+/// account.
 async fn admit<S: Scope>(headers: &HeaderMap, app: &App) -> Result<Principal, GuardError> {
     let principal = app.tokens.verify(token(&S::credential(headers))?).await?;
     let realm = principal.subject.realm();
@@ -135,7 +136,7 @@ async fn admit<S: Scope>(headers: &HeaderMap, app: &App) -> Result<Principal, Gu
     Ok(principal)
 }
 
-/// The token itself.
+/// The token in a credential.
 pub(crate) fn token<'h>(credential: &Credential<'h>) -> Result<&'h str, GuardError> {
     match credential {
         Credential::Missing => Err(GuardError::Missing),
@@ -144,12 +145,12 @@ pub(crate) fn token<'h>(credential: &Credential<'h>) -> Result<&'h str, GuardErr
     }
 }
 
-/// The answer to a request that does not pass, in the words and the shape of the contract.
+/// The response to a refused request, in the words and the shape of the contract.
 pub(crate) fn refuse<S: Scope>(error: GuardError) -> Response {
     Shaped::<S::Shape>::from(S::Shape::refuse(error)).into_response()
 }
 
-/// The body of a request that needs none; it is not read.
+/// The body of a request that needs none. It is not read.
 pub(crate) struct NoBody;
 
 impl FromRequest<App> for NoBody {

@@ -1,4 +1,5 @@
-//! The id at the end of a path: what is no integer in its one spelling names nothing, so it is 404.
+//! The id at the end of a path. A text that is not the canonical form of an integer names nothing, so the response is
+//! 404.
 
 use axum::extract::{FromRequestParts, Path};
 use http::StatusCode;
@@ -6,7 +7,7 @@ use http::request::Parts;
 
 use crate::error::{Failure, Problem, Shaped};
 
-/// The only parameter of a path, as an id.
+/// The only parameter of a path, parsed as an id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PathId(pub(crate) i64);
 
@@ -16,7 +17,7 @@ impl<A: Send + Sync> FromRequestParts<A> for PathId {
     async fn from_request_parts(parts: &mut Parts, state: &A) -> Result<Self, Self::Rejection> {
         let text = Path::<String>::from_request_parts(parts, state).await.ok();
         let id = text.and_then(|Path(text)| parse(&text));
-        let missing = || Failure::new(StatusCode::NOT_FOUND, "there is nothing of this id");
+        let missing = || Failure::new(StatusCode::NOT_FOUND, "there is nothing with this id");
         Ok(Self(id.ok_or_else(missing)?))
     }
 }

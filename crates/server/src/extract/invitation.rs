@@ -6,10 +6,10 @@ use http::request::Parts;
 
 /// The header that carries the code.
 const HEADER: &str = "x-invitation";
-/// The longest text that is taken for a code, in bytes.
+/// The longest code accepted, in bytes.
 const LONGEST: usize = 128;
 
-/// The code of a request, where it sends one.
+/// The code that a request sends, if any.
 #[derive(Clone)]
 pub(crate) struct Invitation(Option<String>);
 

@@ -1,5 +1,5 @@
-//! A JSON body, read strictly: the type is declared, the text is one object without duplicate members at any
-//! depth, and its size and depth are bounded before it is parsed.
+//! JSON bodies, read strictly: the media type must be declared, the text must be one object without duplicate members
+//! at any level, and its size and depth are limited before it is parsed.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -18,16 +18,16 @@ use crate::error::{Failure, Shape, Shaped};
 use crate::memory::Payer;
 use crate::state::App;
 
-/// How deep a body may nest.
+/// The maximum depth of nested arrays and objects in a body.
 const DEPTH: usize = 32;
-/// How long a body that is collected may take in all, what the server does with it not counted.
+/// The time limit for receiving a body, without the work that follows.
 const LONGEST: Duration = Duration::from_secs(180);
-/// What is added at once to the room for a body, in bytes.
+/// How much the buffer of a body grows at a time, in bytes.
 const SEGMENT: usize = 64 << 10;
-/// The largest body where a route sets no limit of its own, in bytes.
+/// The largest body of a route that sets no limit of its own, in bytes.
 pub(crate) const LARGEST: usize = 64 * 1024;
 
-/// The body as `T`, of at most `MOST` bytes; a failure is in the shape of contract `S`.
+/// The body as `T`, of at most `MOST` bytes. A failure has the shape of contract `S`.
 pub(crate) struct Json<T, S, const MOST: usize = LARGEST>(pub(crate) T, pub(crate) PhantomData<S>);
 
 impl<T, S, const MOST: usize> FromRequest<App> for Json<T, S, MOST>
@@ -47,21 +47,21 @@ where
     }
 }
 
-/// Whether the declared type is `application/json`, whatever its parameters and case.
+/// Whether the declared media type is `application/json`, whatever its parameters and its case.
 ///
 /// # Errors
-/// 415 for a body in a content coding.
+/// 415 for a body with a content coding.
 pub(crate) fn is_json(headers: &HeaderMap) -> Result<bool, Failure> {
     Ok(declared(headers)?.is_some_and(|declared| declared.is("application/json")))
 }
 
-/// A whole body, in the memory budget for as long as it is kept.
+/// A complete body, which counts against the memory budget for as long as it exists.
 pub(crate) struct Collected {
     pub(crate) bytes: Bytes,
     _reservation: Option<Reservation>,
 }
 
-/// The whole body of `request`, of at most `most` bytes. One that came in one piece, as most do, is not copied.
+/// Reads the body of `request`, of at most `most` bytes. A body that arrives in one piece, as most do, is not copied.
 pub(crate) async fn collect(
     request: Request,
     most: usize,
@@ -74,7 +74,7 @@ pub(crate) async fn collect(
     };
     let (mut parts, mut body) = request.into_parts();
     let declared = body.size_hint();
-    // Said to be too large, it is refused before any of it is read.
+    // A body whose declared length is too large is refused before any of it is read.
     fits(usize::try_from(declared.lower()).unwrap_or(usize::MAX))?;
     let declared = declared.exact().and_then(|size| usize::try_from(size).ok());
     let mut pieces: Option<Pieces> = None;
@@ -103,13 +103,13 @@ pub(crate) async fn collect(
     Ok(pieces.map_or_else(Pieces::none, Pieces::whole))
 }
 
-/// The pieces of a body that have come so far, in segments that are reserved before they are taken. All but the first
-/// are of one size, so that the allocator finds room for them where others were.
+/// The part of a body that has arrived, in segments that are reserved in the memory budget before they are allocated.
+/// All segments but the first have the same size, so that the allocator can reuse the memory of others.
 struct Pieces {
     segments: Vec<Vec<u8>>,
     length: usize,
     reservation: Reservation,
-    /// How long the body may become.
+    /// The maximum length of the body.
     most: usize,
     begun: Instant,
 }
@@ -126,7 +126,8 @@ impl Pieces {
     }
 
     fn add(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
-        // Whoever sends a byte at a time is looked at with each of them; who sends none is given up elsewhere.
+        // The time is checked with each piece, so a slow client fails here. A client that sends nothing fails in
+        // `serve`.
         if self.begun.elapsed() > LONGEST {
             return Err(Failure::too_slow());
         }
@@ -144,7 +145,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Takes room for at least a byte more, and for no more than may come.
+    /// Adds a segment with room for at least one byte and for no more than may still arrive.
     fn add_segment(&mut self, coming: usize) -> Result<&mut Vec<u8>, Failure> {
         let room: usize = self.segments.iter().map(Vec::capacity).sum();
         let size = if room == 0 { FREE } else { SEGMENT };
@@ -176,9 +177,9 @@ impl Pieces {
     }
 }
 
-/// Reads one JSON object.
+/// Parses one JSON object.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    // Some clients send a byte order mark, which a reader may ignore (RFC 8259 §8.1).
+    // Some clients send a byte order mark, which a parser may ignore (RFC 8259 §8.1).
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let checked =
         json::utf8(bytes).and_then(|text| json::check_text(text, DEPTH).map(|shape| (text, shape)));
@@ -187,19 +188,19 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
         Ok(_) => return Err(Failure::bad_request("the body must be a JSON object")),
         Err(error) => {
             return Err(Failure::bad_request(format!(
-                "the body is not good JSON: {error}"
+                "the body is not valid JSON: {error}"
             )));
         }
     };
     serde_json::from_str(text).or_else(|_| {
-        // To keep track of the path costs allocations, so only a body that is refused is read with it.
+        // Tracking the path of a member costs allocations, so only a body that is refused is parsed this way.
         let mut deserializer = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| Failure::bad_request(described(&error)))
     })
 }
 
-/// What is wrong with which member, without the place in the text.
+/// The error with the path of the member, without the position in the text.
 fn described(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let text = error.inner().to_string();
     let text = text

@@ -1,7 +1,7 @@
-//! Media types, their parameters, and the content coding of a request's body (RFC 9110 §5.6.6, §8.3, §8.4): the one
-//! reader of them for JSON, forms and the parts of forms.
+//! Media types, their parameters, and the content coding of a request's body (RFC 9110 §5.6.6, §8.3, §8.4), parsed here
+//! for JSON, forms and the parts of forms alike.
 //!
-//! Invariant: a field that is sent twice or cannot be read names no type, and a body in any content coding is refused
+//! Invariant: a field that is repeated or malformed counts as no type, and a body with a content coding is refused
 //! before any of it is read.
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::byte_set::ByteSet;
 use crate::error::Failure;
 
-/// A media type as it was declared. Its parameters are read when they are asked for.
+/// A declared media type. Its parameters are parsed on demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MediaType<'t> {
     essence: &'t str,
@@ -20,7 +20,7 @@ pub(crate) struct MediaType<'t> {
 }
 
 impl<'t> MediaType<'t> {
-    /// Reads `type/subtype`, with or without parameters.
+    /// Parses `type/subtype`, with or without parameters.
     pub(crate) fn parse(text: &'t str) -> Option<Self> {
         let mut rest = Cursor(text.trim_matches(BLANK));
         let essence = rest.essence()?;
@@ -31,18 +31,18 @@ impl<'t> MediaType<'t> {
         })
     }
 
-    /// Whether it is `essence`, whatever its case and its parameters.
+    /// Whether the type is `essence`, whatever its case and its parameters.
     pub(crate) fn is(&self, essence: &str) -> bool {
         self.essence.eq_ignore_ascii_case(essence)
     }
 
-    /// Whether it is `kind` before its slash, whatever its case.
+    /// Whether the part before the slash is `kind`, whatever its case.
     pub(crate) fn is_of_kind(&self, kind: &str) -> bool {
         let own = self.essence.split('/').next();
         own.is_some_and(|own| own.eq_ignore_ascii_case(kind))
     }
 
-    /// The parameter `name`: none if it is missing or there twice, or if any parameter cannot be read.
+    /// The parameter `name`. `None` if it is missing or repeated, or if any parameter is malformed.
     pub(crate) fn parameter(&self, name: &str) -> Option<Cow<'t, str>> {
         let mut found = None;
         let mut rest = self.parameters;
@@ -54,7 +54,7 @@ impl<'t> MediaType<'t> {
         found
     }
 
-    /// Whether all of its parameters can be read.
+    /// Whether all parameters are well formed.
     pub(crate) fn is_well_formed(&self) -> bool {
         let mut rest = self.parameters;
         loop {
@@ -67,7 +67,7 @@ impl<'t> MediaType<'t> {
     }
 }
 
-/// The type of a request's body, where the request declares one.
+/// The media type of a request's body, if declared.
 ///
 /// # Errors
 /// 415 for a body in a content coding.
@@ -82,7 +82,7 @@ pub(crate) fn declared(headers: &HeaderMap) -> Result<Option<MediaType<'_>>, Fai
     Ok(field.to_str().ok().and_then(MediaType::parse))
 }
 
-/// Whether the body is in any coding. `identity` is none, nor is an empty element of the list.
+/// Whether the body has a content coding. `identity` and empty elements of the list are none.
 fn is_coded(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(CONTENT_ENCODING).iter();
     fields
@@ -98,24 +98,24 @@ pub(super) const BLANK: [char; 2] = [' ', '\t'];
 /// The bytes of a token (RFC 9110 §5.6.2).
 static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
 
-/// The part of a field that is left to read.
+/// The unread rest of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor<'t>(pub(super) &'t str);
 
 impl<'t> Cursor<'t> {
-    /// Passes over optional white space.
+    /// Skips optional white space.
     pub(super) fn skip_blanks(&mut self) {
         self.0 = self.0.trim_start_matches(BLANK);
     }
 
-    /// Passes over `expected` if it comes next.
+    /// Skips `expected` if it comes next.
     pub(super) fn eat(&mut self, expected: char) -> bool {
         let rest = self.0.strip_prefix(expected);
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
     }
 
-    /// Passes over the rest of a list's element; a comma within quotes does not end it.
+    /// Skips the rest of a list element. A comma within quotes does not end it.
     pub(super) fn skip_element(&mut self) {
         let (mut is_quoted, mut is_escaped) = (false, false);
         let end = self.0.find(|char| {
@@ -127,7 +127,7 @@ impl<'t> Cursor<'t> {
         self.0 = &self.0[end.unwrap_or(self.0.len())..];
     }
 
-    /// Whether a list's element ends here.
+    /// Whether a list element ends here.
     pub(super) fn is_at_end(&self) -> bool {
         self.0.is_empty() || self.0.starts_with(',')
     }
@@ -141,10 +141,10 @@ impl<'t> Cursor<'t> {
         whole.get(..whole.len() - self.0.len())
     }
 
-    /// The next parameter, `None` where the element ends. An empty one, as after a last `;`, is passed over.
+    /// The next parameter; `None` at the end of the element. An empty parameter, as after a last `;`, is skipped.
     ///
     /// # Errors
-    /// Where the next text is no parameter; the cursor stays in it.
+    /// If the next text is not a parameter. The cursor then stays within it.
     pub(super) fn parameter(&mut self) -> Result<Option<Parameter<'t>>, NotAParameter> {
         loop {
             self.skip_blanks();
@@ -196,7 +196,7 @@ impl<'t> Cursor<'t> {
 /// The name of a parameter and its value.
 pub(super) type Parameter<'t> = (&'t str, Cow<'t, str>);
 
-/// The text is no parameter.
+/// The text is not a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotAParameter;
 

@@ -1,5 +1,4 @@
-//! A member that should be a string: whether it is there, and what it is instead, so that an error can
-//! say so by name.
+//! A JSON member that should be a string, so that an error can name the member.
 
 use std::fmt;
 
@@ -8,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 use crate::error::Failure;
 
-/// A JSON member as sent. `null` counts as absent.
+/// A member as sent. `null` counts as absent.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) enum Member {
     /// Not sent, or `null`.
@@ -21,7 +20,7 @@ pub(crate) enum Member {
 }
 
 impl Member {
-    /// The string; a failure names the member `name`.
+    /// The string. A failure names the member `name`.
     pub(crate) fn required(self, name: &str) -> Result<String, Failure> {
         match self {
             Self::Text(text) => Ok(text),
@@ -30,7 +29,7 @@ impl Member {
         }
     }
 
-    /// The password; a failure says what a password must be.
+    /// The password. A failure says which rule it breaks.
     pub(crate) fn password(self) -> Result<Password, Failure> {
         Password::new(self.required("password")?)
             .map_err(|error| Failure::bad_request(format!("password {error}")))

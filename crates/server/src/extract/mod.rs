@@ -1,4 +1,4 @@
-//! What handlers take from a request, strictly read, with failures in the contract's shape.
+//! Extractors: they parse requests strictly, and their failures have the shape of the contract.
 
 pub(crate) mod accept;
 pub(crate) mod bearer;

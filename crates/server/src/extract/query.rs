@@ -1,4 +1,5 @@
-//! Numbers and flags in a query, strictly read: each at most once, an integer within its bounds, or 400.
+//! Numbers and flags in a query string, parsed strictly. A repeated parameter, and an integer that is malformed or out
+//! of bounds, is answered with 400.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -10,7 +11,7 @@ use keyward_core::page::Page;
 
 use crate::error::Failure;
 
-/// The query of a request, decoded.
+/// The decoded query of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -28,7 +29,7 @@ impl<A: Sync> FromRequestParts<A> for Query {
 }
 
 impl Query {
-    /// The integer `name`, within `bounds`, where it is given.
+    /// The integer `name` within `bounds`, if present.
     pub(crate) fn integer<N>(
         &self,
         name: &str,
@@ -51,7 +52,7 @@ impl Query {
         }
     }
 
-    /// The flag `name`: `true` or `false`; absent is false.
+    /// The flag `name`: `true` or `false`, and false if absent.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Failure> {
         match self.single(name)? {
             None | Some("false") => Ok(false),
@@ -62,7 +63,7 @@ impl Query {
         }
     }
 
-    /// `limit`, 1 to 1,000 and 100 where absent, and `after`, an id.
+    /// `limit`, 1 to 1,000 (100 if absent), and `after`, an id.
     pub(crate) fn page(&self) -> Result<Page, Failure> {
         Ok(Page {
             limit: self.integer("limit", 1..=1_000)?.unwrap_or(100),
@@ -85,7 +86,7 @@ impl Query {
     }
 }
 
-/// What [`Query::page`] reads, for the OpenAPI document.
+/// The parameters of [`Query::page`], for the OpenAPI document.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`Query` reads it; this describes it")]

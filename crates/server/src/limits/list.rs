@@ -1,14 +1,14 @@
-//! The list of limits: one row each, from which the enum and the policy are made. A limit has one more row, the setting
-//! of the same name in section `limits`.
+//! The list of limits. Each has one row here, from which the enum and the policy are generated, and one setting of the
+//! same name in section `limits`.
 
-/// What a limit counts by, and where.
+/// The key by which a limit counts, and whether all servers share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// By account, or by a name that no account has; with all servers that share limits.
+    /// By account, or by a name without an account; shared among servers.
     Account,
-    /// By the client's network; with all servers that share limits.
+    /// By the client's network; shared among servers.
     Network,
-    /// By the client's network, on this server alone: it guards the processor, and asks no other server first.
+    /// By the client's network, on this server alone. Such a limit protects the processor, and must not wait for Redis.
     NetworkHere,
 }
 
@@ -24,7 +24,7 @@ macro_rules! limits {
             /// Every limit.
             pub const ALL: &[Self] = &[$(Self::$Limit),+];
 
-            /// The name of its setting, and the name that servers use among themselves.
+            /// The name of the setting, which is also the name in Redis.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -39,13 +39,13 @@ macro_rules! limits {
             }
         }
 
-        /// The limits, each in requests a minute with a burst of the same size; 0 switches one off.
+        /// The limits, in requests a minute. Each allows a burst of the same size, and 0 turns it off.
         #[derive(Clone, Debug)]
         pub struct Policy {
-            /// Whether anything is limited at all.
+            /// Whether rate limits are on.
             pub enabled: bool,
             $( $(#[doc = $doc])+ pub $name: u32, )+
-            /// Keys that one limiter remembers; further ones share buckets.
+            /// How many keys one limiter stores. Further keys share buckets.
             pub table: usize,
         }
 

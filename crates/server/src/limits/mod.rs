@@ -1,8 +1,8 @@
 //! Rate limits: token buckets by account and by network (GCRA). [`Limit`] lists them.
 //!
-//! Invariant: a request is counted before its work is done, in one atomic step, so a burst in parallel passes no
-//! more than one in sequence. Keys are hashed with a secret of the process and hold no name.
-//! Where limits are shared, a request passes when both this server and all servers together allow it.
+//! Invariant: a request is counted before its work, in one atomic step, so a parallel burst gets no more than a
+//! sequential one. Keys are hashed with a secret of the process and contain no name. If limits are shared, both this
+//! server and Redis must allow a request.
 
 mod list;
 pub mod shared;
@@ -29,7 +29,7 @@ use self::shared::Shared;
 use self::table::Table;
 use crate::address::networks;
 
-/// How many times the budget of an IPv6 /64 its /48 has. Whoever has a /48 has 65,536 networks of a /64.
+/// The budget of an IPv6 /48, as a multiple of that of a /64. A /48 contains 65,536 networks of size /64.
 const WIDE: u32 = 16;
 
 /// What is measured of limits.
@@ -44,7 +44,7 @@ pub(crate) const EXCEEDED: Metric = Metric::new(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests")]
 pub struct Exceeded {
-    /// How long until the next request would pass.
+    /// The time until the next request would pass.
     pub retry_after: Duration,
 }
 
@@ -88,10 +88,10 @@ impl Limits {
         }
     }
 
-    /// These limits, shared with all nodes that count on the same Redis.
+    /// Shares these limits with all nodes that use the same Redis.
     ///
-    /// The node's own limits are charged beside the shared ones and keep their say, so that no bucket
-    /// is full again because Redis is slow, flushed or gone.
+    /// The node's own limits are counted and enforced as well, so that a slow, flushed or unreachable Redis never fills
+    /// a bucket again.
     #[must_use]
     pub fn shared_by(self, shared: Shared) -> Self {
         Self {
@@ -100,14 +100,14 @@ impl Limits {
         }
     }
 
-    /// How sharing goes; `None` where limits are not shared.
+    /// The state of sharing; `None` if limits are not shared.
     #[must_use]
     pub fn shared(&self) -> Option<&Shared> {
         self.shared.as_ref()
     }
 
-    /// Counts a request against `limit` under `key`. An address counts with its network, and an IPv6 network of a
-    /// /64 also with its /48.
+    /// Counts a request against `limit` under `key`. An address counts as its network: an IPv6 address as its /64 and
+    /// also its /48.
     ///
     /// # Errors
     /// [`Exceeded`].
@@ -149,7 +149,8 @@ impl Limits {
         let Some(buckets) = buckets else {
             return Ok(());
         };
-        // Redis first: its refusals leave the server's own bucket as it is, and know the time to wait.
+        // Redis is asked first: if it refuses, the server's own bucket stays unchanged, and the time to wait comes from
+        // Redis.
         if let Some(shared) = &self.shared
             && limit.scope() != Scope::NetworkHere
         {
@@ -159,12 +160,12 @@ impl Limits {
     }
 }
 
-/// What requests are counted by.
+/// The key under which requests are counted.
 #[derive(Clone, Copy, Debug)]
 pub enum Key<'k> {
     /// A client's address.
     Address(IpAddr),
-    /// An account, by any of its names.
+    /// An account, whichever name was used.
     Account(AccountId),
     /// A realm, and a canonical name in it.
     Name(Realm, &'k str),
@@ -173,7 +174,7 @@ pub enum Key<'k> {
 }
 
 impl Hash for Key<'_> {
-    /// An address, which anonymous requests are counted by, is one write to the hasher.
+    /// Hashes an address, the key of anonymous requests, with one write to the hasher.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         match self {
             Self::Address(IpAddr::V4(address)) => {
@@ -211,7 +212,7 @@ impl<'k> From<(Realm, &'k str)> for Key<'k> {
     }
 }
 
-/// The buckets of one limit; none where it is off.
+/// The buckets of one limit; `None` if it is off.
 #[derive(Debug)]
 struct Limiter {
     /// By account, IPv4 address or IPv6 /64.
@@ -250,7 +251,7 @@ impl fmt::Debug for Buckets {
     }
 }
 
-/// Keyward's clock as the limiter's.
+/// Keyward's clock for the limiter.
 #[derive(Clone)]
 struct Time(Arc<dyn Clock>);
 

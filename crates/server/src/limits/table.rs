@@ -1,7 +1,7 @@
-//! The state of one limiter: a bounded table of keys, and shared buckets for those beyond it.
+//! The state of one limiter: a bounded table of keys, and shared buckets for further keys.
 //!
-//! However many keys arrive, memory stays bounded, every request is counted against some bucket, and
-//! a key that has a place of its own keeps it until it has recovered.
+//! Invariant: memory is bounded however many keys arrive, every request is counted in some bucket, and a key in the
+//! table stays there until its bucket is full again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,21 +9,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 
-/// Buckets that keys without a place of their own share.
+/// The number of buckets shared by keys that are not in the table.
 const OVERFLOW: usize = 1_024;
-/// Keys a shard is meant to hold; a table has as many shards as that takes, up to [`SHARDS`].
+/// The intended number of keys in a shard. A table has as many shards as needed, up to [`SHARDS`].
 const SHARD_KEYS: usize = 1_024;
 const SHARDS: usize = 64;
-/// A full shard is searched for recovered keys at most this often, so a flood cannot make it a habit.
+/// The minimum interval, in nanoseconds, between two sweeps of a full shard, so that a flood does not cause a sweep for
+/// each request.
 const SWEEP_EVERY: u64 = 1_000_000_000;
 
-/// Keys, already hashed with a secret, and the theoretical arrival time (in nanoseconds) of each.
+/// Keys, which are hashed with a secret, and the theoretical arrival time of each in nanoseconds.
 #[derive(Debug)]
 pub(super) struct Table {
     shards: Box<[Mutex<Shard>]>,
     shard_keys: usize,
     overflow: Box<[Mutex<Option<Nanos>>]>,
-    /// How long one request takes to be forgiven, in nanoseconds.
+    /// The time after which a bucket regains one request, in nanoseconds.
     period: u64,
 }
 
@@ -34,7 +35,7 @@ struct Shard {
 }
 
 impl Table {
-    /// A table of at most `keys` keys (at least one) for a limiter that forgives one request a `period`.
+    /// A table of at most `keys` keys (at least one) for a limiter whose buckets regain one request per `period`.
     pub(super) fn new(keys: usize, period: u64) -> Self {
         let shards = (keys / SHARD_KEYS).clamp(1, SHARDS);
         Self {
@@ -45,7 +46,7 @@ impl Table {
         }
     }
 
-    /// How many keys have a place of their own.
+    /// The number of keys in the table.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.shards
@@ -62,14 +63,14 @@ impl StateStore for Table {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        // The upper bits choose the shard and the lower ones the bucket: the hash is uniform.
+        // The hash is uniform: the upper bits choose the shard, and the lower ones the shared bucket.
         let mut shard = lock(pick(&self.shards, key >> 32));
         if let Some(arrival) = shard.arrivals.get_mut(key) {
             let (outcome, next) = decide(Some(*arrival))?;
             *arrival = next;
             return Ok(outcome);
         }
-        // What GCRA gives a key never seen is one period after the present.
+        // For a new key, GCRA returns one period after the present.
         let (outcome, next) = decide(None)?;
         if shard.arrivals.len() >= self.shard_keys {
             shard.sweep(next.as_u64().saturating_sub(self.period));
@@ -87,7 +88,7 @@ impl StateStore for Table {
 }
 
 impl Shard {
-    /// Forgets the keys that have all their requests back at `now`.
+    /// Removes the keys whose buckets are full at `now`.
     fn sweep(&mut self, now: u64) {
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP_EVERY;
@@ -97,7 +98,7 @@ impl Shard {
 }
 
 fn pick<T>(from: &[T], hash: u64) -> &T {
-    // A remainder fits where its divisor did.
+    // The remainder is less than the length, so it fits in a `usize`.
     &from[usize::try_from(hash % from.len() as u64).unwrap_or_default()]
 }
 

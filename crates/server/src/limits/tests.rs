@@ -1,4 +1,4 @@
-//! Bursts, recovery, bounds: on a clock that is moved by hand.
+//! Bursts, recovery and bounds, on a manual clock.
 
 use std::net::Ipv6Addr;
 use std::sync::Barrier;
@@ -19,7 +19,7 @@ fn limits(change: impl FnOnce(&mut Policy)) -> (Limits, Arc<ManualClock>) {
     (Limits::new(&policy, shared), clock)
 }
 
-/// The outcome of a call, which in memory is there at once.
+/// The outcome of a call, which is ready at once without Redis.
 fn at_once<T>(call: impl Future<Output = T>) -> T {
     call.now_or_never().unwrap()
 }
@@ -38,7 +38,7 @@ fn four(last: u8) -> IpAddr {
     IpAddr::from([203, 0, 113, last])
 }
 
-/// Some key of the kind that `limit` counts by.
+/// A key of the kind that `limit` counts by.
 fn some(limit: Limit) -> Key<'static> {
     match limit.scope() {
         Scope::Account => Key::Name(Realm::Default, "a"),
@@ -186,7 +186,7 @@ fn remembered(limits: Limits) -> usize {
 #[test]
 fn a_flood_of_keys_grows_no_table_frees_nobody_and_locks_out_nobody_within() {
     let (limits, _, passed) = flooded();
-    // Those with a place pass once each, the others as often as the buckets they share allow.
+    // Keys in the table pass once each. The others pass as often as their shared buckets allow.
     assert!((4_096..=4_096 + 1_024 * 10).contains(&passed), "{passed}");
     assert_eq!(passing(9, || login(&limits, "early")), 1);
     assert!(passing(100, || login(&limits, "late")) <= 10);
@@ -208,7 +208,7 @@ fn keys_that_have_recovered_leave_their_place_to_others() {
 fn keys_that_have_not_recovered_keep_their_place() {
     let (limits, clock, _) = flooded();
     clock.advance(Duration::from_secs(30));
-    // Nine used, five of them back: a fresh bucket would let ten pass.
+    // Nine requests were used and five regained. A fresh bucket would let ten pass.
     for n in 0..2_000 {
         let _ = at_once(login(&limits, &format!("late {n}")));
     }

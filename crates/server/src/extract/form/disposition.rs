@@ -1,6 +1,6 @@
 //! `Content-Disposition` of the parts of a form (RFC 7578 §4.2), as browsers and scripts write it.
 //!
-//! Invariant: what could be read in two ways is refused, with work linear in the text.
+//! Invariant: an ambiguous value is refused. The work is linear in the text.
 
 use http::HeaderMap;
 use http::header::CONTENT_DISPOSITION;
@@ -8,24 +8,25 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::Failure;
 
-/// What a part of a form says it is.
+/// The content disposition of a part.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Disposition {
-    /// The name of its field.
+    /// The name of the field.
     pub(super) name: String,
-    /// The names of its file, where it is one, the best first: `filename*` where that can be read, then `filename`.
+    /// The names of the file, if the part is one, in order of preference: `filename*` if it is well formed, then
+    /// `filename`.
     pub(super) file_names: Vec<String>,
 }
 
 impl Disposition {
-    /// Reads the disposition of a part with these headers.
+    /// Parses the disposition in the headers of a part.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Failure> {
         headers
             .get(CONTENT_DISPOSITION)
             .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
             .and_then(Self::parse)
             .ok_or_else(|| {
-                Failure::bad_request("a part of the form has no good Content-Disposition, in UTF-8")
+                Failure::bad_request("a part of the form has no valid Content-Disposition in UTF-8")
             })
     }
 
@@ -36,7 +37,7 @@ impl Disposition {
         }
         let (mut name, mut plain, mut extended) = (None, None, None);
         loop {
-            // An empty parameter, as after the last semicolon, is none.
+            // Empty parameters, as after the last semicolon, are skipped.
             rest = rest.trim_start_matches([' ', '\t', ';']);
             if rest.is_empty() {
                 break;
@@ -53,7 +54,7 @@ impl Disposition {
                 return None;
             }
         }
-        // One that cannot be read is ignored beside one that can (RFC 8187 §3.2.1), and refused alone.
+        // A malformed `filename*` is ignored beside a `filename` (RFC 8187 §3.2.1), and refused alone.
         let file_names = match (extended, plain) {
             (Some(None), None) => return None,
             (extended, plain) => extended.flatten().into_iter().chain(plain).collect(),
@@ -65,7 +66,7 @@ impl Disposition {
     }
 }
 
-/// Splits `key=value` from what follows its semicolon.
+/// Splits `key=value` from the text after its semicolon.
 fn parameter(text: &str) -> Option<(&str, String, &str)> {
     let (key, rest) = text.split_once('=')?;
     let (value, rest) = match rest.trim_start().strip_prefix('"') {
@@ -85,8 +86,8 @@ fn parameter(text: &str) -> Option<(&str, String, &str)> {
     Some((key.trim(), value, rest))
 }
 
-/// The text up to the closing quote and what follows it. Some clients escape quotes and backslashes with
-/// a backslash, browsers leave backslashes as they are: before anything else one stands for itself.
+/// The text up to the closing quote, and the rest. Some clients escape quotes and backslashes with a backslash, and
+/// browsers do not, so a backslash before any other character stands for itself.
 fn quoted_string(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut rest = text;
@@ -104,7 +105,7 @@ fn quoted_string(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// What browsers write for `"`, CR and LF in a file's name.
+/// Decodes the percent escapes that browsers write for `"`, CR and LF in a file name.
 fn unescaped(value: &str) -> String {
     let mut value = value.replace("%22", "\"");
     for (escape, char) in [("%0D", "\r"), ("%0d", "\r"), ("%0A", "\n"), ("%0a", "\n")] {
@@ -113,7 +114,7 @@ fn unescaped(value: &str) -> String {
     value
 }
 
-/// An `ext-value` in UTF-8 (RFC 8187 §3.2.1).
+/// Decodes an `ext-value` in UTF-8 (RFC 8187 §3.2.1).
 fn extended_value(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_language, encoded) = rest.split_once('\'')?;

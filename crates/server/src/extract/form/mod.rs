@@ -1,4 +1,4 @@
-//! Forms, read strictly: no field twice, nothing but UTF-8, and every byte of a value as it was sent.
+//! Forms, parsed strictly: repeated fields and anything but UTF-8 are refused, and values are not changed.
 
 mod disposition;
 pub(crate) mod multipart;
@@ -15,7 +15,7 @@ use crate::error::Failure;
 pub(crate) struct Fields(HashMap<String, String>);
 
 impl Fields {
-    /// The field `name`, which may be absent.
+    /// Takes the field `name`, which may be absent.
     pub(crate) fn take(&mut self, name: &str) -> Member {
         self.0.remove(name).map_or(Member::Absent, Member::Text)
     }

@@ -1,4 +1,4 @@
-//! `multipart/form-data` (RFC 7578), a part at a time.
+//! `multipart/form-data` (RFC 7578), read one part at a time.
 //!
 //! Invariant: memory does not grow with the body, and work grows no faster than the body ([`Pieces`]).
 
@@ -16,21 +16,21 @@ use super::pieces::{Ahead, Pieces, Refusal};
 use crate::error::Failure;
 use crate::extract::media_type::{self, MediaType};
 
-/// The most parts of a form.
+/// The maximum number of parts of a form.
 const MOST_PARTS: usize = 16;
-/// The largest part that is read as a whole, in bytes.
+/// The largest part that is read into memory, in bytes.
 const LARGEST_SMALL_PART: usize = 64 * 1024;
 /// The longest boundary (RFC 2046 §5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
-/// A form on its way in.
+/// A form that is being received.
 pub(crate) struct Form {
     parts: Multipart<'static>,
     ahead: Ahead,
     count: usize,
 }
 
-/// A part of a form on its way in.
+/// A part of a form that is being received.
 pub(crate) struct Part {
     field: Field<'static>,
     disposition: Disposition,
@@ -38,7 +38,7 @@ pub(crate) struct Part {
 }
 
 impl Form {
-    /// Begins to read a form of at most `largest` bytes.
+    /// Starts to read a form of at most `largest` bytes.
     pub(crate) fn read(headers: &HeaderMap, body: Body, largest: u64) -> Result<Self, Failure> {
         let declared = media_type::declared(headers)?;
         let Some(declared) = declared.filter(|declared| declared.is("multipart/form-data")) else {
@@ -60,8 +60,7 @@ impl Form {
         })
     }
 
-    /// The next part; the one before must have been read to its end. `None` once the form has ended
-    /// as it should.
+    /// The next part. The previous one must have been read to its end. `None` after the end of a complete form.
     pub(crate) async fn next(&mut self) -> Result<Option<Part>, Failure> {
         self.ahead.clear();
         let Some(field) = self.parts.next_field().await.map_err(failure)? else {
@@ -80,7 +79,7 @@ impl Form {
         }))
     }
 
-    /// All fields of a form that has small ones alone, which may be files.
+    /// All fields of a form that has only small ones, which may be files.
     pub(crate) async fn fields(mut self) -> Result<Fields, Failure> {
         let mut fields = Fields::default();
         while let Some(part) = self.next().await? {
@@ -97,12 +96,12 @@ impl Part {
         &self.disposition.name
     }
 
-    /// The names of the file, where it is one, the best first.
+    /// The names of the file, if the part is one, in order of preference.
     pub(crate) fn file_names(&self) -> &[String] {
         &self.disposition.file_names
     }
 
-    /// The declared media type, if it is one.
+    /// The declared media type, if it is well formed.
     pub(crate) fn content_type(&self) -> Option<&str> {
         let text = self.field.headers().get(CONTENT_TYPE)?.to_str().ok()?;
         let is_one = MediaType::parse(text).is_some_and(|read| read.is_well_formed());
@@ -115,7 +114,7 @@ impl Part {
         self.field.chunk().await.map_err(failure)
     }
 
-    /// The whole part, which must be small.
+    /// Reads the whole part, which must be small.
     pub(crate) async fn small(mut self) -> Result<Vec<u8>, Failure> {
         let mut whole = Vec::new();
         while let Some(chunk) = self.chunk().await? {
@@ -129,8 +128,8 @@ impl Part {
     }
 }
 
-/// Refuses a part whose bytes are not sent as they are. RFC 7578 §4.7 has no encodings any more, and whoever still
-/// sends one would get back something else than the file.
+/// Refuses a part with a transfer encoding, which RFC 7578 §4.7 deprecates. The encoding is not decoded, so a client
+/// would get back something else than its file.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
     const HEADER: HeaderName = HeaderName::from_static("content-transfer-encoding");
     let Some(value) = headers.get(HEADER) else {
@@ -145,7 +144,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::bad_request(format!(
-        "send the bytes of each part as they are: Content-Transfer-Encoding: {encoding} is not decoded"
+        "send each part without a transfer encoding: Content-Transfer-Encoding: {encoding} is not supported"
     )))
 }
 

@@ -1,9 +1,9 @@
-//! A body as the parser of multipart forms gets it.
+//! Feeds a body to the parser of multipart forms.
 //!
-//! The parser takes whatever is ready, keeps it until it understands it, and searches all of it again whenever more
-//! comes. Invariant: it is fed no more than [`MOST_AHEAD`] bytes between two results, so that its memory is bounded; and
-//! each piece is at least half as long as what it has kept, so that its work is linear in the body, however small
-//! the pieces are in which that arrives.
+//! The parser takes all bytes that are ready, keeps them until it has a result, and searches all of them again when
+//! more arrive. Invariant: it is fed at most [`MOST_AHEAD`] bytes between two results, so its memory is bounded. Each
+//! piece is at least half as long as the bytes it keeps, so its work is linear in the body, however small the pieces
+//! are that arrive.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use http::StatusCode;
 
 use crate::error::Failure;
 
-/// What the parser is fed at once, in bytes.
+/// The size of a piece, in bytes.
 const PIECE: usize = 32 * 1024;
-/// What the parser may take without a result, in bytes: so long may the headers of a part be.
+/// How many bytes the parser may take without a result. This bounds the headers of a part.
 const MOST_AHEAD: usize = 64 * 1024;
-/// What the parser and the pieces before it take of memory, in bytes.
+/// The memory of the parser and of the pieces waiting for it, in bytes.
 pub(crate) const MEMORY: u64 = (MOST_AHEAD + 2 * PIECE) as u64;
 
-/// Why the parser is fed no further.
+/// The reason why the parser gets no more bytes.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    /// There is more of it than may be.
+    /// The body is too large.
     #[error("the body is larger than allowed")]
     TooLarge,
-    /// The parser has no result yet.
+    /// The parser has taken too many bytes without a result.
     #[error("the headers of a part are larger than allowed")]
     TooFarAhead,
-    /// It broke off, or came too slowly.
+    /// The body broke off, or arrived too slowly.
     #[error("the body cannot be read to its end")]
     Body(#[source] axum::Error),
 }
@@ -49,18 +49,18 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// How many bytes the parser has taken since its last result.
+/// The number of bytes that the parser has taken since its last result.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ahead(Arc<AtomicUsize>);
 
 impl Ahead {
-    /// Notes a result.
+    /// Records a result.
     pub(super) fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 }
 
-/// The pieces of a body, at most one each time it is polled.
+/// The pieces of a body. Each poll returns at most one.
 pub(super) struct Pieces {
     body: BodyDataStream,
     ready: BytesMut,
@@ -89,7 +89,7 @@ impl Pieces {
         let left = self.left.checked_sub(chunk.len() as u64);
         self.left = left.ok_or(Refusal::TooLarge)?;
         if self.ready.is_empty() {
-            // Without a copy where nobody else holds the chunk.
+            // Does not copy a chunk that has no other owner.
             self.ready = BytesMut::from(chunk);
         } else {
             self.ready.extend_from_slice(&chunk);
@@ -102,7 +102,7 @@ impl Stream for Pieces {
     type Item = Result<Bytes, Refusal>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // The parser polls until nothing is ready; let it look at what it has first.
+        // The parser polls until nothing is ready, so this makes it search the bytes it has first.
         if std::mem::take(&mut self.resting) {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// How many bytes a parser searches that has no result, over a body of `length` bytes that come one by one.
+    /// How many bytes a parser without results searches in a body of `length` bytes that arrive one by one.
     async fn searched(length: usize) -> u64 {
         let bytes = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(b"x")));
         let (mut pieces, _ahead) = Pieces::new(Body::from_stream(bytes.take(length)), u64::MAX);
@@ -178,7 +178,7 @@ mod tests {
         }
         assert!(matches!(refused, Some(Refusal::TooFarAhead)), "{refused:?}");
         assert!(taken < MOST_AHEAD + PIECE, "{taken}");
-        // With results in between it is fed until the body is too large.
+        // With results in between, the parser is fed until the body is too large.
         let refused = loop {
             ahead.clear();
             if let Err(refusal) = pieces.next().await.expect("it has no end") {

@@ -1,12 +1,12 @@
-//! `application/x-www-form-urlencoded`, read as the URL standard does, except that bytes that are not UTF-8 are refused
-//! rather than replaced: they might be part of a password.
+//! `application/x-www-form-urlencoded`, parsed as in the URL Standard, except that invalid UTF-8 is refused rather than
+//! replaced, since it may be part of a password.
 
 use percent_encoding::percent_decode;
 
 use super::{Fields, text};
 use crate::error::Failure;
 
-/// Reads a form.
+/// Parses a form.
 pub(crate) fn parse(body: &[u8]) -> Result<Fields, Failure> {
     let mut fields = Fields::default();
     for pair in body

@@ -1,4 +1,4 @@
-//! A wire between a node and Redis that can be cut and held, for tests.
+//! A proxy between a node and Redis that can hold or cut connections, for tests.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What the wire does with all connections, those that are open included.
+/// The state of the proxy, which applies to open connections too.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wire {
-    /// Passes everything on.
+    /// Forwards everything.
     Whole,
-    /// Accepts and takes, and passes nothing on.
+    /// Accepts connections and data, but forwards nothing.
     Held,
-    /// Closes.
+    /// Closes connections.
     Cut,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy before `upstream`, a host and a port.
+    /// Starts a proxy for `upstream`, a host and a port.
     pub(super) async fn before(upstream: &str, wire: Wire) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -57,7 +57,7 @@ impl Proxy {
         self.wire.send_replace(wire);
     }
 
-    /// How many connections have been made.
+    /// The number of connections made so far.
     pub(super) fn connections(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
