@@ -3,6 +3,7 @@
 mod causes;
 mod dependencies;
 mod documents;
+mod postman;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,9 @@ fn tidy() -> anyhow::Result<Vec<String>> {
         let name = named(&root, &document);
         complaints.extend(documents::check(&name, &text, &root, &read));
     }
+    let [collection, openapi] =
+        [postman::COLLECTION, postman::OPENAPI].map(|file| read_text(&root.join(file)));
+    complaints.extend(postman::check(&collection?, &openapi?)?);
     Ok(complaints)
 }
 
