@@ -147,27 +147,15 @@ async fn a_taken_port_keeps_a_server_from_starting_only_if_it_was_chosen() {
         errors.contains("metrics.listen") && errors.contains(&taken),
         "{errors}"
     );
-    // The usual port is one for the machine: whoever has it, both servers start, and at most one serves metrics there.
-    let auto = [("KEYWARD_METRICS__LISTEN", "auto")];
-    let other = TempDir::new().unwrap();
-    let servers = [folder, other].map(|folder| {
-        let server = Server::start_with(folder.path(), "", &auto);
-        (server, folder)
-    });
-    let served = servers
-        .iter()
-        .filter(|(server, _)| server.log().contains("serving metrics"));
-    assert!(served.count() <= 1);
-    let (second, _) = &servers[1];
-    assert!(
-        second.log().contains("no metrics are served"),
-        "{}",
-        second.log()
-    );
-    assert_eq!(
-        second.get("/health/ready").send().await.unwrap().status(),
-        200
-    );
+    // The usual port is one for the machine. While it is taken, by this test or by another program, a server starts.
+    let usual = TcpListener::bind("127.0.0.1:9464");
+    let server = Server::start_with(folder.path(), "", &[("KEYWARD_METRICS__LISTEN", "auto")]);
+    let ready = server.get("/health/ready").send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    let (log, unserved) = (server.log(), "no metrics are served");
+    // Where another program had it, that may have let it go since.
+    let has_other = usual.is_err() && log.contains("serving metrics");
+    assert!(log.contains(unserved) || has_other, "{log}");
 }
 
 /// Asserts the values of these series, each of which is there.
