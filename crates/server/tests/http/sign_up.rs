@@ -111,7 +111,7 @@ async fn an_invitation_signs_up_once_in_its_realm_and_under_its_name() {
         ] {
             let answer = sign_up(&app, path, &body, code).await;
             let text = answer.expect(StatusCode::FORBIDDEN).text_at(message);
-            assert!(text.contains("by invitation"), "{path}: {text}");
+            assert!(text.contains("needs an invitation"), "{path}: {text}");
         }
         let code = invite(realm, None).await;
         let twice = app.post(path).json(&body).header("x-invitation", &code);

@@ -77,7 +77,7 @@ async fn an_operator_has_room_for_so_many_files_and_may_replace_them() {
     let answer = exchange.upload_body(form(&[file("c", b"hello")])).await;
     answer.expect_problem(
         StatusCode::INSUFFICIENT_STORAGE,
-        "there are 2 files already",
+        "you have 2 files",
     );
     assert_eq!(exchange.names().await, ["a", "b"]);
     assert_eq!(exchange.stored(), 2);
@@ -192,7 +192,7 @@ async fn unfinished_uploads_have_so_much_room_together_and_give_it_back() {
     let first = exchange.upload_half("/ops/upload", "first", &content).await;
     let body = form(&[file("second", &content)]);
     let answer = exchange.upload_body(body.clone()).await;
-    answer.expect_problem(FULL, "the uploads under way");
+    answer.expect_problem(FULL, "other uploads under way");
     assert_eq!(exchange.stored(), 1, "the first is under way");
     first.end().await.expect(StatusCode::CREATED);
     let given_up = exchange.upload_half("/ops/upload", "third", &content).await;
