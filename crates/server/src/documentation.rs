@@ -10,6 +10,7 @@ use utoipa::openapi::tag::Tag;
 use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::contract;
 use crate::state::App;
 
 /// Swagger UI has inline styles, and icons in `data:` URLs.
@@ -17,16 +18,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// The sections of the document, in the order in which Swagger UI shows them.
-const TAGS: [&str; 7] = [
-    "notary",
-    "directory",
-    "exchange",
-    "vectors",
-    "customers",
-    "native",
-    "health",
-];
+/// The sections after those of the contracts, in the order in which Swagger UI shows them.
+const OWN_TAGS: [&str; 2] = ["native", "health"];
 
 /// The document without paths: information about the server, and the security schemes.
 pub(crate) fn base() -> OpenApi {
@@ -49,8 +42,9 @@ pub(crate) fn base() -> OpenApi {
         "x-access-token",
         SecurityScheme::ApiKey(ApiKey::Header(header)),
     );
+    let tags = contract::NAMES.iter().copied().chain(OWN_TAGS);
     OpenApiBuilder::new()
-        .tags(Some(TAGS.map(Tag::new)))
+        .tags(Some(tags.map(Tag::new)))
         .info(info)
         .components(Some(components))
         .build()

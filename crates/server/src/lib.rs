@@ -29,5 +29,6 @@ pub mod middleware;
 pub mod serve;
 
 pub use self::assembly::{Base, Policies};
+pub use self::contract::Contracts;
 pub use self::router::{document, site};
-pub use self::state::{App, Contracts, Services, Settings};
+pub use self::state::{App, Services, Settings};

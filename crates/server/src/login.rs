@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::contract::Contracts;
 use crate::contract::directory::{self, Directory};
 use crate::contract::vectors;
 use crate::error::{Failure, Shape, Shaped};
@@ -16,6 +17,7 @@ use crate::extract::client::Client;
 use crate::extract::json::Json;
 use crate::extract::member::Member;
 use crate::responses::{Limited, Takes, Writes};
+use crate::router::Assembly;
 use crate::schemas::{Password, null};
 use crate::state::App;
 
@@ -87,8 +89,14 @@ impl Shape for Either {
     }
 }
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(log_in))
+/// Adds `POST /login`: that of one contract, or the shared one if both contracts are switched on.
+pub(crate) fn add(all: &mut Assembly, contracts: Contracts) {
+    let mut forms = contracts.served().filter_map(|contract| contract.login);
+    match (forms.next(), forms.next()) {
+        (Some(only), None) => only(all),
+        (Some(_), Some(_)) => all.add::<Either>(OpenApiRouter::new().routes(routes!(log_in))),
+        (None, _) => {}
+    }
 }
 
 /// Logs in by e-mail address (directory, 201) or by username (vectors, 200).

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::{Problem, Shape, method_not_allowed, not_found};
 use crate::middleware::{Edge, Site};
 use crate::state::{App, Settings};
-use crate::{api, contract, documentation, health, login, welcome};
+use crate::{api, documentation, health, login, welcome};
 
 /// The whole of a server with these services and settings.
 pub fn site(app: &App, settings: &Settings) -> Site {
@@ -48,36 +48,20 @@ pub fn document(settings: &Settings) -> OpenApi {
 }
 
 fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
-    let on = settings.contracts;
-    let page = welcome::Page::new(settings);
     let mut all = Assembly {
         router: Router::new(),
         document: documentation::base(),
     };
-    all.add::<Problem>(true, api::routes());
-    all.add::<contract::notary::Notary>(on.notary, contract::notary::routes());
-    all.add::<contract::directory::Directory>(
-        on.directory,
-        contract::directory::routes(page.clone()),
-    );
-    all.add::<Problem>(!on.directory, welcome::routes(page));
-    all.add::<Problem>(
-        on.exchange,
-        contract::exchange::routes(settings.largest_upload),
-    );
-    all.add::<contract::vectors::Vectors>(on.vectors, contract::vectors::routes());
-    all.add::<contract::vectors::Vectors>(on.vectors, health::routes());
-    all.add::<Problem>(!on.vectors, health::routes());
-    all.add::<Problem>(on.customers, contract::customers::routes());
-    match (on.directory, on.vectors) {
-        (true, true) => all.add::<login::Either>(true, login::routes()),
-        (directory, vectors) => {
-            all.add::<contract::directory::Directory>(
-                directory,
-                contract::directory::login_routes(),
-            );
-            all.add::<contract::vectors::Vectors>(vectors, contract::vectors::login_routes());
-        }
+    all.add::<Problem>(api::routes());
+    for contract in settings.contracts.served() {
+        (contract.add)(&mut all, settings);
+    }
+    login::add(&mut all, settings.contracts);
+    if !all.has("/") {
+        all.add::<Problem>(welcome::routes(welcome::Page::new(settings)));
+    }
+    if !all.has("/health") {
+        all.add::<Problem>(health::routes());
     }
     documentation::name_operations(&mut all.document);
     (all.router, all.document)
@@ -92,17 +76,15 @@ async fn other_method<S: Shape>(method: Method) -> Response {
     }
 }
 
-struct Assembly {
+/// The routes so far, and their document.
+pub(crate) struct Assembly {
     router: Router<App>,
     document: OpenApi,
 }
 
 impl Assembly {
     /// Adds routes whose 405 has the shape of `S`.
-    fn add<S: Shape>(&mut self, switched_on: bool, routes: OpenApiRouter<App>) {
-        if !switched_on {
-            return;
-        }
+    pub(crate) fn add<S: Shape>(&mut self, routes: OpenApiRouter<App>) {
         let (router, mut document) = routes.split_for_parts();
         // The sets of responses refer to it.
         let schemas = &mut document.components.get_or_insert_default().schemas;
@@ -110,5 +92,10 @@ impl Assembly {
         let router = router.method_not_allowed_fallback(other_method::<S>);
         self.router = std::mem::take(&mut self.router).merge(router);
         self.document.merge(document);
+    }
+
+    /// Whether there are routes at `path` already.
+    fn has(&self, path: &str) -> bool {
+        self.document.paths.paths.contains_key(path)
     }
 }

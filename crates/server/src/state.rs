@@ -16,6 +16,7 @@ use keyward_core::sessions::Sessions;
 use keyward_core::tokens::Tokens;
 
 use crate::address::TrustedProxies;
+use crate::contract::Contracts;
 use crate::hosts::Hosts;
 use crate::limits::Limits;
 use crate::logins::Logins;
@@ -108,32 +109,6 @@ from_app! {
     health: Arc<dyn health::Store>,
     limits: Arc<Limits>,
     proxies: Arc<TrustedProxies>,
-}
-
-/// Which contracts are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contracts {
-    /// The token notary.
-    pub notary: bool,
-    /// The user directory.
-    pub directory: bool,
-    /// The file exchange.
-    pub exchange: bool,
-    /// The vector generator.
-    pub vectors: bool,
-    /// The customers API.
-    pub customers: bool,
-}
-
-impl Contracts {
-    /// All five.
-    pub const ALL: Self = Self {
-        notary: true,
-        directory: true,
-        exchange: true,
-        vectors: true,
-        customers: true,
-    };
 }
 
 /// What the router is made of besides the services.

@@ -11,54 +11,23 @@ use utoipa_axum::routes;
 
 use crate::extract::accept::liking;
 use crate::extract::media_type::MediaType;
-use crate::state::{App, Contracts, Settings};
+use crate::state::{App, Settings};
 
 const PAGE: &str = include_str!("welcome.html");
 /// The page has an inline style and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// For each row: whether it is on the page, its name, and its endpoints.
-fn rows(on: Contracts) -> [(bool, &'static str, &'static str); 6] {
-    [
-        (
-            on.notary,
-            "Token notary",
-            "POST /generateToken, GET /verifyToken",
-        ),
-        (
-            on.directory,
-            "User directory",
-            "POST /signup, POST /login, GET /users",
-        ),
-        (
-            on.exchange,
-            "File exchange",
-            "/ops/*, /client/*, GET /logout",
-        ),
-        (
-            on.vectors,
-            "Vector generator",
-            "POST /register, POST /login, POST /generate_array",
-        ),
-        (
-            on.customers,
-            "Customers",
-            "/api/v1/authentication/*, /api/v1/customers/*",
-        ),
-        (true, "Your account", "/api/v1/account, /api/v1/sessions"),
-    ]
-}
-
-/// The page: the version, the enabled contracts, and links to the documentation.
+/// The page of a server: its version, what runs on it, and the way to its documentation.
 #[derive(Clone)]
 pub(crate) struct Page(Arc<str>);
 
 impl Page {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let rows: String = rows(settings.contracts)
-            .iter()
-            .filter(|(is_on, ..)| *is_on)
-            .map(|(_, name, calls)| format!("<tr><td>{name}</td><td>{calls}</td></tr>\n"))
+        let contracts = settings.contracts.served();
+        let rows: String = contracts
+            .map(|contract| (contract.title, contract.calls))
+            .chain([("Your account", "/api/v1/account, /api/v1/sessions")])
+            .map(|(name, calls)| format!("<tr><td>{name}</td><td>{calls}</td></tr>\n"))
             .collect();
         let documentation = if settings.documentation {
             DOCUMENTATION

@@ -15,7 +15,23 @@ use keyward_server::hosts::HostList;
 use super::declare::settings;
 use super::value::{Budget, Count, Database, LogFilter, LogFormat, MetricsListen, Size, Span};
 
-settings! {
+/// Adds a switch for each contract of the server between the sections.
+macro_rules! declare_settings {
+    ({ $($before:tt)* } { $($after:tt)* } $( $(#[doc = $doc:literal])+ $contract:ident )+) => {
+        settings! {
+            $($before)*
+
+            /// Which of the replaced services are served.
+            contracts "contracts.": Contracts {
+                $( $(#[doc = $doc])+ $contract: bool = true; )+
+            }
+
+            $($after)*
+        }
+    };
+}
+
+keyward_server::contracts! { declare_settings {
     /// Where Keyward listens and where it keeps its data.
     place "": Place {
         /// The address and port to listen on. Port 0 takes a free port. The variable PORT changes the port alone.
@@ -189,21 +205,7 @@ settings! {
         /// alone.
         redis: Option<SecretText> = "";
     }
-
-    /// Which of the replaced services are served.
-    contracts "contracts.": Contracts {
-        /// The token notary: /generateToken, /verifyToken.
-        notary: bool = true;
-        /// The user directory: /, /signup, /users, and /login with an e-mail address.
-        directory: bool = true;
-        /// The file exchange: /ops, /client, /logout.
-        exchange: bool = true;
-        /// The vector generator: /register, /generate_array, and /login with a username.
-        vectors: bool = true;
-        /// The customers API: /api/v1/authentication, /api/v1/customers.
-        customers: bool = true;
-    }
-
+} {
     /// Metrics for Prometheus.
     metrics "metrics.": Metrics {
         /// Where GET /metrics is answered, without authentication: an address and a port, which must be free; "off"; or
@@ -218,4 +220,4 @@ settings! {
         /// "text": one line of text for each event. "json": one JSON object for each event.
         format: LogFormat = "text";
     }
-}
+} }

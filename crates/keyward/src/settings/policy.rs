@@ -259,11 +259,10 @@ fn limits_of(limits: &list::Limits) -> limits::Policy {
 }
 
 fn contracts_of(contracts: &list::Contracts) -> Contracts {
-    Contracts {
-        notary: contracts.notary,
-        directory: contracts.directory,
-        exchange: contracts.exchange,
-        vectors: contracts.vectors,
-        customers: contracts.customers,
+    macro_rules! same {
+        ($( $(#[doc = $doc:literal])+ $name:ident )+) => {
+            Contracts { $( $name: contracts.$name, )+ }
+        };
     }
+    keyward_server::contracts!(same)
 }

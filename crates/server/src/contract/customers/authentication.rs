@@ -10,7 +10,7 @@ use keyward_core::tokens::{Issued, TokenSet, Tokens};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Error;
+use super::error::Error;
 use super::wire::{LoginRequest, TokenPairResponse};
 use crate::error::{PROBLEM, Problem, ProblemDocument};
 use crate::extract::bearer::bearer;

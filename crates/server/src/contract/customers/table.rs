@@ -5,16 +5,18 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use http::StatusCode;
 use http::header::{ETAG, LINK, LOCATION};
+use keyward_core::accounts::Realm;
 use keyward_core::customers::{self, Customer, Customers, MOST_YOUNGEST};
 use keyward_core::id::CustomerId;
 use keyward_core::memory::Account;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::error::Error;
 use super::precondition::{Known, Required, entity_tag};
 use super::wire::{CustomerRequest, CustomerResponse, NewCustomerRequest};
-use super::{Caller, Error};
 use crate::error::{Failure, Problem};
+use crate::extract::guard::{Authorized, NoBody, Scope};
 use crate::extract::id::PathId;
 use crate::extract::json::Json;
 use crate::extract::query::{PageParameters, Query, next_link};
@@ -31,6 +33,17 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show, replace, delete))
         .routes(routes!(list_youngest))
 }
+
+/// Whoever may use the customers table.
+struct Table;
+
+impl Scope for Table {
+    type Shape = Problem;
+    const REALMS: &'static [Realm] = &[Realm::Default];
+}
+
+/// A request of one who may.
+type Caller<P = (), B = NoBody> = Authorized<Table, P, B>;
 
 /// Lists the customers, by id.
 #[utoipa::path(

@@ -35,7 +35,7 @@ use crate::state::App;
 use crate::welcome::{self, Page};
 
 /// The routes; a browser gets `page` at the root.
-pub(crate) fn routes(page: Page) -> OpenApiRouter<App> {
+pub(super) fn routes(page: Page) -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(connected))
         .layer(Extension(page))
@@ -44,7 +44,7 @@ pub(crate) fn routes(page: Page) -> OpenApiRouter<App> {
 }
 
 /// `POST /login` where the vectors do not share it.
-pub(crate) fn login_routes() -> OpenApiRouter<App> {
+pub(super) fn login_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in_alone))
 }
 

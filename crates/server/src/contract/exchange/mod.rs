@@ -8,17 +8,16 @@ mod credentials;
 mod disposition;
 mod download;
 mod error;
+mod routes;
 mod upload;
 mod wire;
 
-use utoipa_axum::router::OpenApiRouter;
+use super::Contract;
 
-use crate::state::App;
-
-/// The routes, with uploads of at most `largest_upload` bytes, form and all.
-pub(crate) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .merge(accounts::routes())
-        .merge(upload::routes(largest_upload))
-        .merge(download::routes())
-}
+/// Its entry in the table of contracts.
+pub(super) const CONTRACT: Contract = Contract {
+    title: "File exchange",
+    calls: "/ops/*, /client/*, GET /logout",
+    add: |all, settings| all.add::<error::Exchange>(routes::routes(settings.largest_upload)),
+    login: None,
+};

@@ -7,5 +7,12 @@ mod large;
 mod routes;
 mod wire;
 
-pub(crate) use self::error::Notary;
-pub(crate) use self::routes::routes;
+use super::Contract;
+
+/// Its entry in the table of contracts.
+pub(super) const CONTRACT: Contract = Contract {
+    title: "Token notary",
+    calls: "POST /generateToken, GET /verifyToken",
+    add: |all, _| all.add::<error::Notary>(routes::routes()),
+    login: None,
+};

@@ -32,7 +32,7 @@ use crate::state::App;
 /// Room for the longest text fully escaped, and for the token that it makes.
 const LARGEST_BODY: usize = 1024 * 1024;
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<App> {
     let mut routes = OpenApiRouter::new()
         .routes(routes!(generate))
         .routes(routes!(verify))

@@ -4,6 +4,20 @@ mod error;
 mod routes;
 mod wire;
 
-pub(crate) use self::error::Vectors;
-pub(crate) use self::routes::{log_in, login_routes, routes};
+use self::error::Vectors;
+pub(crate) use self::routes::log_in;
 pub(crate) use self::wire::{LoginResponse, MessageResponse};
+use super::Contract;
+use crate::health;
+
+/// Its entry in the table of contracts.
+pub(super) const CONTRACT: Contract = Contract {
+    title: "Vector generator",
+    calls: "POST /register, POST /login, POST /generate_array",
+    add: |all, _| {
+        all.add::<Vectors>(routes::routes());
+        // The contract names `/health` too: where another method is used, it answers in its own words.
+        all.add::<Vectors>(health::routes());
+    },
+    login: Some(|all| all.add::<Vectors>(routes::login_routes())),
+};

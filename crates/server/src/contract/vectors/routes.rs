@@ -32,14 +32,14 @@ use crate::state::App;
 const LONGEST_SENTENCE: usize = 64 * 1024;
 const LARGEST_BODY: usize = 512 * 1024;
 
-pub(crate) fn routes() -> OpenApiRouter<App> {
+pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(generate_array))
 }
 
 /// `POST /login` where the directory does not share it.
-pub(crate) fn login_routes() -> OpenApiRouter<App> {
+pub(super) fn login_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in_alone))
 }
 

@@ -75,10 +75,7 @@ async fn an_operator_has_room_for_so_many_files_and_may_replace_them() {
         exchange.upload(name, b"hello").await;
     }
     let answer = exchange.upload_body(form(&[file("c", b"hello")])).await;
-    answer.expect_problem(
-        StatusCode::INSUFFICIENT_STORAGE,
-        "you have 2 files",
-    );
+    answer.expect_problem(StatusCode::INSUFFICIENT_STORAGE, "you have 2 files");
     assert_eq!(exchange.names().await, ["a", "b"]);
     assert_eq!(exchange.stored(), 2);
     let again = form(&[file("b", b"again")]);
