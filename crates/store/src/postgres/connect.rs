@@ -1,7 +1,7 @@
-//! Connections to the database: how one is made and what each is told before its first use.
+//! Connections to the database: how they are opened and set up.
 //!
-//! Invariant: a commit on any of them is on disk when it is answered, whatever the server's default is;
-//! and a database that has come back is not stormed: a few connect at once, after a pause with jitter.
+//! Invariant: a commit on any connection is on disk when it is acknowledged, whatever the server's default is. After an
+//! outage the database is not flooded: few connections are opened at once, after a pause with jitter.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,15 +20,15 @@ use super::address::Address;
 use super::error::{Error, describe};
 use super::{Options, tls};
 
-/// How many connections are being made at once.
+/// How many connections may be opened at once.
 const CONNECTING: usize = 4;
 
-/// The pause after the first failed attempt, and the longest.
+/// The pause after the first failed attempt, and the longest pause.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Config,
@@ -54,7 +54,7 @@ impl Connector {
         })
     }
 
-    /// Makes a connection that is ready for use, unless the database has just been found away.
+    /// Opens a connection that is ready for use. Fails at once if the database was just found unreachable.
     pub(super) async fn connect(&self) -> Result<ClientWrapper, Source> {
         let _turn = self.gate.turn(self.patience).await?;
         let made = timeout(self.patience, async {
@@ -79,7 +79,7 @@ impl Connector {
         made
     }
 
-    /// Opens a connection that the caller drives, with no settings but the server's own.
+    /// Opens a connection that the caller drives, with the settings of the server.
     pub(super) async fn open(&self) -> Result<(Client, Connection<Socket, Stream>), Source> {
         let opened = self.config.connect(self.tls.clone()).await;
         opened.map_err(|error| describe(&error).into())
@@ -103,7 +103,7 @@ impl Connector {
         self.patience
     }
 
-    /// Fails at once while the database is known to be away.
+    /// Fails at once while the database is known to be unreachable.
     pub(super) fn check(&self) -> Result<(), Source> {
         self.gate.check()
     }
@@ -125,10 +125,10 @@ impl Manager for Connector {
     }
 }
 
-/// Whether the server is in recovery: it then takes no writes and lags behind the server that does.
+/// Whether the server is in recovery, which means that it is read-only and lags behind its primary.
 ///
 /// # Errors
-/// Where the engine does not know.
+/// If the database does not know the function.
 pub(super) async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let asked = client.simple_query("SELECT pg_is_in_recovery()").await?;
     let is_true = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"));
@@ -154,7 +154,7 @@ fn setup(patience: Duration) -> String {
     )
 }
 
-/// Lets a few connect at once, and nobody for a while after one failed.
+/// Lets few connections be opened at once, and none for a while after a failure.
 struct Gate {
     turns: Semaphore,
     outage: Mutex<Option<Outage>>,
@@ -174,8 +174,8 @@ impl Gate {
         }
     }
 
-    /// Waits for a turn to connect, which must not take longer than `patience`. During an outage one at a time
-    /// tries, and the others are refused.
+    /// Waits for a turn to connect, which must not last longer than `patience`. During an outage one attempt is made at
+    /// a time, and the others are refused.
     async fn turn(&self, patience: Duration) -> Result<SemaphorePermit<'_>, Source> {
         let turn = self.turns.acquire().await?;
         match &mut *self.outage() {
@@ -199,7 +199,7 @@ impl Gate {
         let mut outage = self.outage();
         let Some(failure) = failure else {
             if outage.take().is_some() {
-                tracing::info!("the database is back");
+                tracing::info!("the database can be reached again");
             }
             return;
         };
@@ -220,8 +220,8 @@ impl Gate {
     }
 }
 
-/// How long to wait after that many failures: doubling, and by half at random, so that several servers
-/// do not come back in step.
+/// The pause after that many failures. It doubles each time, and half of it is random, so that several servers do not
+/// reconnect in step.
 pub(super) fn pause(failures: u32) -> Duration {
     let (first, longest) = PAUSE;
     let whole = first
@@ -261,7 +261,7 @@ mod tests {
         tokio::time::advance(PAUSE.0).await;
         assert!(gate.turn(patience).await.is_ok());
         assert!(gate.check().is_err() && gate.turn(patience).await.is_err());
-        // The one who tries may have been given up on.
+        // The attempt may have been abandoned.
         tokio::time::advance(patience).await;
         assert!(gate.turn(patience).await.is_ok());
         gate.learn(None);

@@ -1,7 +1,7 @@
 //! Every row trait of core, and the signing keys, on PostgreSQL 14 or later or an engine that speaks its language.
 //!
-//! Invariant: what a method has answered for is committed with a synced log, and each method is one
-//! statement or one transaction at READ COMMITTED that is right at SERIALIZABLE too.
+//! Invariant: when a method reports success, its commit is synced. Each method is one statement or one transaction at
+//! READ COMMITTED, and is correct at SERIALIZABLE too.
 
 mod accounts;
 mod address;
@@ -35,20 +35,20 @@ use address::Address;
 use connect::Connector;
 use pool::Pool;
 
-/// How a database is used.
+/// The options of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How many connections at most.
+    /// The maximum number of connections.
     pub connections: usize,
-    /// How many may wait for one; one more is refused as unavailable.
+    /// How many calls may wait for a connection. Further ones are refused as unavailable.
     pub queue: usize,
-    /// How long making a connection may take.
+    /// The time limit for connecting.
     pub connect: Duration,
-    /// How long a method may take, waiting and connecting included; then it is unavailable.
+    /// The time limit of a method, including waiting and connecting. After it the call fails as unavailable.
     pub patience: Duration,
-    /// How often the feed of closed sessions is read where the database does not tell of changes.
+    /// How often the feed of closed sessions is read if the database does not notify.
     pub poll: Duration,
-    /// Whether the database is migrated where it must be; else one that would have to be is refused.
+    /// Whether the database is migrated if necessary. Otherwise a database that needs a migration is refused.
     pub migrate: bool,
 }
 
@@ -65,13 +65,13 @@ impl Default for Options {
     }
 }
 
-/// Why a database was not opened. The text says what to do, and tells no password.
+/// The reason why a database was not opened. The text says what to do, and contains no password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL does not name a database.
+    /// The URL is not that of a database.
     #[error("the database URL cannot be used")]
     Url(#[from] BadUrl),
-    /// A later version of the program has migrated it.
+    /// A later version of Keyward has migrated the database.
     #[error(
         "the database {name} is at version {found}, but this program knows only up to {known}: \
          run the newer program that wrote it, or restore a backup"
@@ -84,7 +84,7 @@ pub enum OpenError {
         /// The latest version this program knows.
         known: i64,
     },
-    /// It must not be migrated now, and would have to be.
+    /// The database needs a migration, which the options do not allow.
     #[error(
         "the database {name} is at version {found}, but this program works with {known}: start a server of \
          this version on it, which migrates it, or use the program that runs on it"
@@ -108,7 +108,7 @@ pub enum OpenError {
         /// The migration.
         version: i64,
     },
-    /// It holds something else's tables.
+    /// The database contains tables of another program.
     #[error(
         "the database {name} holds tables that Keyward did not make: name another database, or another \
          schema with ?options=-csearch_path%3DSCHEMA"
@@ -117,7 +117,7 @@ pub enum OpenError {
         /// The database.
         name: String,
     },
-    /// It cannot hold every text.
+    /// The encoding of the database is not UTF-8.
     #[error(
         "the database {name} is encoded as {encoding}: make one with CREATE DATABASE … ENCODING 'UTF8' \
          TEMPLATE template0"
@@ -138,7 +138,7 @@ pub enum OpenError {
         /// The database.
         name: String,
     },
-    /// It could not be reached or migrated.
+    /// The database could not be reached or migrated.
     #[error("the database {name} cannot be opened")]
     Failed {
         /// The database.
@@ -149,7 +149,7 @@ pub enum OpenError {
     },
 }
 
-/// Tells whether `url` has the form of a database's URL, `postgres://…`, without connecting to it.
+/// Checks that `url` is a well-formed URL of a database, `postgres://…`, without connecting.
 ///
 /// # Errors
 /// [`BadUrl`].
@@ -157,14 +157,14 @@ pub fn check_url(url: &str) -> Result<(), BadUrl> {
     Address::parse(url).map(drop)
 }
 
-/// The rows of Keyward in one PostgreSQL database, shared by any number of servers.
+/// A store in one PostgreSQL database, which any number of servers share.
 pub struct Postgres {
     pool: Pool,
     connector: Connector,
     options: Options,
-    /// Whether the database can tell of changes.
+    /// Whether the database supports notifications.
     tells: bool,
-    /// Whether the server can say that it is a standby.
+    /// Whether the database has `pg_is_in_recovery()`.
     knows_recovery: bool,
 }
 
@@ -207,13 +207,13 @@ impl Postgres {
         ClosureFeed::start(self.connector.clone(), self.tells, self.options.poll)
     }
 
-    /// The connections at present.
+    /// The current numbers of connections.
     #[must_use]
     pub fn pool_status(&self) -> PoolStatus {
         self.pool.status()
     }
 
-    /// Takes no more work, and closes each connection when it is idle.
+    /// Refuses further work, and closes each connection when it becomes idle.
     pub fn close(&self) {
         self.pool.close();
     }

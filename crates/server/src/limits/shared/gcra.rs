@@ -1,4 +1,5 @@
-//! The script that counts on Redis: one atomic step, by Redis's clock, so that nodes' clocks do not matter.
+//! The Redis script that counts requests: one atomic step, by the clock of Redis, so that the clocks of the nodes do
+//! not matter.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,26 +11,26 @@ use redis::{Cmd, ErrorKind, RedisResult, Script, ServerErrorKind};
 const SOURCE: &str = include_str!("gcra.lua");
 const MINUTE_MICROS: u32 = 60_000_000;
 
-/// One bucket: where it is kept, and what it allows.
+/// One bucket: its key and its rate.
 #[derive(Debug)]
 pub(super) struct Bucket {
     /// The key, without the prefix.
     pub(super) key: String,
-    /// Requests a minute, and as many at once.
+    /// Requests a minute, which is also the size of a burst.
     pub(super) a_minute: NonZeroU32,
 }
 
-/// The script, and what is known of where it runs.
+/// The script, and what is known about the Redis server that runs it.
 pub(super) struct Gcra {
     script: Script,
     prefix: String,
-    /// When Redis began to count, in microseconds of its clock; 0 while unknown.
+    /// When Redis started to count, in microseconds of its clock; 0 while unknown.
     epoch: AtomicU64,
     flushes: AtomicU64,
 }
 
 impl Gcra {
-    /// The script on keys that begin with `prefix`.
+    /// The script for keys that begin with `prefix`.
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             script: Script::new(SOURCE),
@@ -39,7 +40,7 @@ impl Gcra {
         }
     }
 
-    /// Counts one request; answers how long to wait, or zero if it passes.
+    /// Counts one request. Returns how long to wait, or zero if the request passes.
     pub(super) async fn count(
         &self,
         connection: &mut impl ConnectionLike,
@@ -47,7 +48,7 @@ impl Gcra {
     ) -> RedisResult<Duration> {
         let by_hash = self.command("EVALSHA", self.script.get_hash(), bucket);
         let answer = match by_hash.query_async(connection).await {
-            // EVAL keeps the script as well. LOAD and a second EVALSHA would leave a gap for a flush.
+            // EVAL also caches the script. Between a LOAD and a second EVALSHA, Redis could be flushed.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 let by_source = self.command("EVAL", SOURCE, bucket);
                 by_source.query_async(connection).await
@@ -59,7 +60,7 @@ impl Gcra {
         Ok(Duration::from_micros(wait))
     }
 
-    /// Tries everything that counting takes, writing included, at the cost of nobody's limit.
+    /// Tests all operations that counting needs, including writing, without using up any limit.
     pub(super) async fn probe(&self, connection: &mut impl ConnectionLike) -> RedisResult<()> {
         let bucket = Bucket {
             key: "probe".to_owned(),
@@ -68,7 +69,7 @@ impl Gcra {
         self.count(connection, &bucket).await.map(|_| ())
     }
 
-    /// How often Redis was found to have lost what it had counted.
+    /// How often Redis was found to have lost its counts.
     pub(super) fn flushes(&self) -> u64 {
         self.flushes.load(Ordering::Relaxed)
     }

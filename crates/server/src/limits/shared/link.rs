@@ -1,6 +1,6 @@
-//! The connection to Redis: one for a node, made in the background, given up as soon as a call fails.
+//! The connection to Redis: one per node, opened in the background, and closed as soon as a call fails.
 //!
-//! Invariant: no request waits for a connection, and none waits for an answer beyond the deadline.
+//! Invariant: no request waits for a connection, and none waits for a response beyond the deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,33 +13,33 @@ use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 
 use super::gcra::{Bucket, Gcra};
 
-/// How long a connection may take to be made, names, TLS and password included.
+/// The time limit for connecting, including DNS, TLS and authentication.
 const CONNECT: Duration = Duration::from_secs(1);
-/// The pauses between attempts: doubled from the first to the last.
+/// The first pause between attempts. Each further one is twice as long, up to `LAST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What goes wrong with Redis.
+/// The reason why a call to Redis failed.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("no answer in time")]
+    #[error("no response in time")]
     Slow(#[from] Elapsed),
     #[error(transparent)]
     Redis(#[from] RedisError),
 }
 
-/// What is known about Redis, and the connection while there is one.
+/// The connection to Redis, if there is one, and its state.
 pub(super) struct Link {
     client: Client,
     pub(super) gcra: Gcra,
     deadline: Duration,
-    /// The connection with its number, by which only the one that failed is given up.
+    /// The connection with its number, so that only the one that failed is closed.
     current: watch::Sender<Option<(u64, MultiplexedConnection)>>,
     outages: AtomicU64,
 }
 
 impl Link {
-    /// A link without a connection until it is [kept](Self::keep).
+    /// A link that has no connection until [`keep`](Self::keep) runs.
     pub(super) fn new(client: Client, gcra: Gcra, deadline: Duration) -> Self {
         Self {
             client,
@@ -50,7 +50,8 @@ impl Link {
         }
     }
 
-    /// Counts one request on Redis: how long it is to wait, zero if it passes; `None` if Redis does not say.
+    /// Counts one request on Redis. Returns how long to wait, or zero if the request passes; `None` if Redis does not
+    /// respond.
     pub(super) async fn count(&self, bucket: &Bucket) -> Option<Duration> {
         let (number, mut connection) = self.current.borrow().clone()?;
         let counted = timeout(self.deadline, self.gcra.count(&mut connection, bucket));
@@ -63,7 +64,7 @@ impl Link {
         }
     }
 
-    /// Connects, and connects again after each failure, for as long as it is polled.
+    /// Connects, and reconnects after each failure, as long as it is polled.
     pub(super) async fn keep(&self) {
         let (mut pause, mut said) = (FIRST_PAUSE, false);
         for number in 0.. {
@@ -74,7 +75,7 @@ impl Link {
                     let since = Instant::now();
                     self.wait_until(false).await;
                     said = true;
-                    // A Redis that keeps failing is not asked, nor spoken of, ever so often.
+                    // If Redis keeps failing, the pauses between attempts and between log lines stay long.
                     if since.elapsed() > LAST_PAUSE {
                         pause = FIRST_PAUSE;
                     }
@@ -90,24 +91,24 @@ impl Link {
         }
     }
 
-    /// Whether Redis counts.
+    /// Whether Redis is reachable.
     pub(super) fn is_up(&self) -> bool {
         self.current.borrow().is_some()
     }
 
-    /// Returns when Redis counts, or when it does not.
+    /// Waits until Redis is reachable (`up`) or unreachable.
     pub(super) async fn wait_until(&self, up: bool) {
-        // The sender lives as long as `self`, so this cannot fail.
+        // `self` holds the sender, so this cannot fail.
         let mut current = self.current.subscribe();
         let _ = current.wait_for(|current| current.is_some() == up).await;
     }
 
-    /// How often Redis went from counting to not counting; being away at the start counts as well.
+    /// How often Redis became unreachable. Being unreachable at the start counts as well.
     pub(super) fn outages(&self) -> u64 {
         self.outages.load(Ordering::Relaxed)
     }
 
-    /// A connection on which counting works within the deadline.
+    /// Opens a connection and checks that counting works within the deadline.
     async fn connect(&self) -> Result<MultiplexedConnection, Trouble> {
         let unlimited = AsyncConnectionConfig::new()
             .set_connection_timeout(None)

@@ -1,7 +1,7 @@
 //! Limits that all nodes share, counted on Redis.
 //!
-//! Redis can only make a limit tighter than it is on one node alone: slow, flushed or gone, it is done
-//! without. Nothing but limits depends on it. Keys are hashed with a secret and expire by themselves.
+//! Invariant: Redis only makes a limit stricter than on one node alone. If it is slow, flushed or unreachable, each
+//! node counts alone. Nothing but limits depends on Redis. Keys are hashed with a secret and expire.
 
 mod gcra;
 mod link;
@@ -19,19 +19,19 @@ use self::gcra::{Bucket, Gcra};
 use self::link::Link;
 use super::{Exceeded, Key};
 
-/// How long a request waits for Redis, unless told otherwise.
+/// How long a request waits for Redis by default.
 pub const DEADLINE: Duration = Duration::from_millis(50);
-/// What all keys in Redis begin with, unless told otherwise.
+/// The default prefix of all keys in Redis.
 pub const PREFIX: &str = "keyward:limit:";
 
-/// Where limits are shared, and how.
+/// The settings of shared limits.
 #[derive(Clone, Copy)]
 pub struct Settings<'a> {
     /// `redis://`, `rediss://` (TLS) or `redis+unix://`, with user, password and database number as needed.
     pub url: &'a str,
-    /// What the nodes know and Redis does not: 32 bytes at least, the same for all.
+    /// The secret of the nodes, unknown to Redis: at least 32 bytes, the same on all nodes.
     pub secret: &'a [u8],
-    /// What the keys begin with: the same for all nodes.
+    /// The prefix of the keys, the same on all nodes.
     pub prefix: &'a str,
     /// How long a request waits for Redis.
     pub deadline: Duration,
@@ -72,20 +72,20 @@ pub enum Error {
     Secret(#[from] hmac::Error),
 }
 
-/// What has happened since the start: for metrics.
+/// Counts since the start, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Whether Redis counts.
+    /// Whether Redis is reachable.
     pub up: bool,
-    /// Requests that were counted on this node alone.
+    /// The number of requests counted on this node alone.
     pub fallbacks: u64,
-    /// How often Redis went away.
+    /// How often Redis became unreachable.
     pub outages: u64,
-    /// How often Redis was found to have lost what it had counted.
+    /// How often Redis was found to have lost its counts.
     pub flushes: u64,
 }
 
-/// This node's part in the limits of all nodes. It tries to reach Redis until it is dropped.
+/// The shared limits on this node. It connects to Redis, and reconnects, until it is dropped.
 pub struct Shared {
     link: Arc<Link>,
     key: HmacKey,
@@ -94,13 +94,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Begins to reach Redis, and waits for nothing: it may as well come later.
+    /// Starts to connect to Redis in the background. Redis may become reachable later.
     ///
     /// # Errors
-    /// [`Error`] for settings that can never work.
+    /// [`Error`] for invalid settings.
     ///
     /// # Panics
-    /// Outside of a Tokio runtime.
+    /// If called outside a Tokio runtime.
     pub fn start(settings: &Settings<'_>) -> Result<Self, Error> {
         let client = redis::Client::open(settings.url)?;
         let key = HmacKey::new(Algorithm::HS256, settings.secret)?;
@@ -117,7 +117,7 @@ impl Shared {
         })
     }
 
-    /// What has happened since the start.
+    /// The counts since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -128,7 +128,8 @@ impl Shared {
         }
     }
 
-    /// Counts a request under `key` on Redis; one that Redis does not answer for passes here.
+    /// Counts a request under `key` on Redis. Passes if Redis does not respond, so that only the node's own limit
+    /// counts.
     pub(super) async fn count(
         &self,
         limit: &str,
@@ -146,12 +147,12 @@ impl Shared {
         }
     }
 
-    /// The limit's name and 128 bits that say nothing about the key to one without the secret.
+    /// The name of the limit and 128 bits that reveal nothing about the key without the secret.
     fn hashed(&self, limit: &str, a_minute: NonZeroU32, key: &Key<'_>) -> String {
         let message = match key {
-            // Of an IPv6 address with zeros at its end, the budget tells the /48 from the /64.
+            // For an IPv6 address that ends in zeros, the budget distinguishes the /48 from the /64.
             Key::Address(address) => format!("{limit} {a_minute} {address}"),
-            // No realm is called so.
+            // No realm has this name.
             Key::Account(id) => format!("{limit} account {id}"),
             Key::Name(realm, name) => format!("{limit} {} {name}", realm.name()),
             Key::Subject(subject) => format!("{limit} {} {subject}", subject.realm().name()),
