@@ -10,7 +10,7 @@ pub struct Password(Zeroizing<String>);
 
 /// The rule that an invalid password breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadPassword {
+pub enum PasswordError {
     /// It is empty.
     #[error("must not be empty")]
     Empty,
@@ -26,13 +26,13 @@ impl Password {
     /// Takes `text` as a password.
     ///
     /// # Errors
-    /// [`BadPassword`] when it is empty or longer than [`Password::MAX`].
-    pub fn new(text: String) -> Result<Self, BadPassword> {
+    /// [`PasswordError`] when it is empty or longer than [`Password::MAX`].
+    pub fn new(text: String) -> Result<Self, PasswordError> {
         let text = Zeroizing::new(text);
         match text.len() {
-            0 => Err(BadPassword::Empty),
+            0 => Err(PasswordError::Empty),
             1..=Self::MAX => Ok(Self(text)),
-            _ => Err(BadPassword::TooLong),
+            _ => Err(PasswordError::TooLong),
         }
     }
 
@@ -79,11 +79,14 @@ mod tests {
 
     #[test]
     fn a_password_is_1_to_1024_bytes_and_never_printed() {
-        assert_eq!(Password::new(String::new()).err(), Some(BadPassword::Empty));
+        assert_eq!(
+            Password::new(String::new()).err(),
+            Some(PasswordError::Empty)
+        );
         assert!(Password::new("é".repeat(512)).is_ok());
         assert_eq!(
             Password::new("é".repeat(513)).err(),
-            Some(BadPassword::TooLong)
+            Some(PasswordError::TooLong)
         );
         let shown = format!(
             "{:?}{:?}",

@@ -8,7 +8,7 @@ use crate::output;
 /// Wrong usage of the program. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Misuse(pub(crate) String);
+pub(crate) struct UsageError(pub(crate) String);
 
 /// Prints the error, if there is one, and returns the exit code.
 pub(crate) fn code_of(result: anyhow::Result<()>) -> ExitCode {
@@ -21,7 +21,7 @@ pub(crate) fn code_of(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     output::remark(&format!("error: {error:#}"));
-    if error.is::<Misuse>() {
+    if error.is::<UsageError>() {
         ExitCode::from(2)
     } else {
         ExitCode::FAILURE

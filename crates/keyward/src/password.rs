@@ -8,7 +8,7 @@ use keyward_core::accounts::passwords;
 use keyward_core::random::{self, Random};
 use keyward_core::secret::{Password, SecretText};
 
-use crate::exit::Misuse;
+use crate::exit::UsageError;
 
 /// How a password is given.
 #[derive(Args)]
@@ -47,7 +47,8 @@ impl PasswordSource {
         } else {
             from_terminal()?
         };
-        let password = Password::new(text).map_err(|bad| Misuse(format!("the password {bad}")))?;
+        let password =
+            Password::new(text).map_err(|bad| UsageError(format!("the password {bad}")))?;
         Ok(Given {
             password,
             generated: None,
@@ -63,7 +64,7 @@ pub(crate) fn hash_from_stdin() -> anyhow::Result<SecretText> {
     let text = from_stdin()?;
     if !passwords::is_known_format(&text) {
         let formats = "argon2, scrypt, PBKDF2, bcrypt or sha-crypt, as Werkzeug, passlib, Django or bcrypt write them";
-        return Err(Misuse(format!(
+        return Err(UsageError(format!(
             "this is no password hash that logins can verify: {formats}"
         ))
         .into());
@@ -88,7 +89,7 @@ fn from_terminal() -> anyhow::Result<String> {
     if !io::stdin().is_terminal() {
         let ways =
             "give the password with --password-stdin, or have one made with --generate-password";
-        return Err(Misuse(ways.to_owned()).into());
+        return Err(UsageError(ways.to_owned()).into());
     }
     let password = rpassword::prompt_password("Password: ")?;
     if rpassword::prompt_password("Once more: ")? != password {

@@ -24,10 +24,10 @@ pub(crate) fn account(memory: &Arc<Budget>, proxies: &TrustedProxies, address: I
     memory.account((!proxies.contains(address)).then(|| networks(address).0))
 }
 
-/// An extractor of the memory account of a request's client.
-pub(crate) struct Payer(pub(crate) Account);
+/// An extractor of the [`Account`] that a request's client has in the memory budget.
+pub(crate) struct MemoryAccount(pub(crate) Account);
 
-impl FromRequestParts<App> for Payer {
+impl FromRequestParts<App> for MemoryAccount {
     type Rejection = <ClientAddress as FromRequestParts<App>>::Rejection;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use keyward_core::accounts::names::{self, BadName, Name};
+use keyward_core::accounts::names::{self, Name, NameError};
 use keyward_core::accounts::{self, Credentials, Realm};
 use keyward_core::error::Code;
 use keyward_core::id::AccountId;
@@ -41,7 +41,7 @@ impl NameRule {
         }
     }
 
-    fn prepare(self, typed: &str) -> Result<Name, BadName> {
+    fn prepare(self, typed: &str) -> Result<Name, NameError> {
         match self {
             Self::Email => names::email(typed),
             Self::Username => names::username(typed),

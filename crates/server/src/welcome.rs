@@ -9,7 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::extract::accept::liking;
+use crate::extract::accept::preference;
 use crate::extract::media_type::MediaType;
 use crate::state::{App, Settings};
 
@@ -73,13 +73,13 @@ impl IntoResponse for Page {
 /// Whether the client prefers the page to plain text. If it prefers neither, it must name the media type of the page,
 /// as browsers do.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
-    let liking = |offered| {
+    let preference = |offered| {
         let offered = MediaType::parse(offered);
         offered
-            .map(|offered| liking(headers, &offered))
+            .map(|offered| preference(headers, &offered))
             .unwrap_or_default()
     };
-    let (page, text) = (liking(PAGE_TYPE), liking(TEXT_TYPE));
+    let (page, text) = (preference(PAGE_TYPE), preference(TEXT_TYPE));
     page.weight > text.weight || page.weight == text.weight && page.weight > 0 && page.is_by_name()
 }
 

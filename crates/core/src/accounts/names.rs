@@ -54,7 +54,7 @@ fn domain_forms(key: &str) -> Option<(String, String)> {
 /// The rule that an invalid name breaks, in words for the person who typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadName(&'static str);
+pub struct NameError(&'static str);
 
 /// The longest username or e-mail address, in bytes.
 pub const MAX: usize = 254;
@@ -62,16 +62,16 @@ pub const MAX: usize = 254;
 /// Prepares a username by PRECIS `UsernameCaseMapped` (RFC 8265 §3.3).
 ///
 /// # Errors
-/// [`BadName`] when it is empty, too long, or contains a character that a username must not have.
-pub fn username(typed: &str) -> Result<Name, BadName> {
+/// [`NameError`] when it is empty, too long, or contains a character that a username must not have.
+pub fn username(typed: &str) -> Result<Name, NameError> {
     if typed.is_empty() {
-        return Err(BadName("must not be empty"));
+        return Err(NameError("must not be empty"));
     }
     if typed.len() > MAX {
-        return Err(BadName("must be at most 254 bytes"));
+        return Err(NameError("must be at most 254 bytes"));
     }
     let key = UsernameCaseMapped::enforce(typed)
-        .map_err(|_| BadName("must be letters, digits and punctuation, without spaces"))?;
+        .map_err(|_| NameError("must be letters, digits and punctuation, without spaces"))?;
     Ok(Name::new(typed, key.into_owned()))
 }
 
@@ -79,15 +79,15 @@ pub fn username(typed: &str) -> Result<Name, BadName> {
 /// internationalised domain count as one.
 ///
 /// # Errors
-/// [`BadName`] when it is not of the form `local@domain` (RFC 5321 §4.1.2, RFC 6531, without quoted local
+/// [`NameError`] when it is not of the form `local@domain` (RFC 5321 §4.1.2, RFC 6531, without quoted local
 /// parts and address literals).
-pub fn email(typed: &str) -> Result<Name, BadName> {
-    const SHAPE: BadName = BadName("must be an e-mail address");
+pub fn email(typed: &str) -> Result<Name, NameError> {
+    const SHAPE: NameError = NameError("must be an e-mail address");
     if typed.is_empty() {
-        return Err(BadName("must not be empty"));
+        return Err(NameError("must not be empty"));
     }
     if typed.len() > MAX {
-        return Err(BadName("must be at most 254 bytes"));
+        return Err(NameError("must be at most 254 bytes"));
     }
     let (local, domain) = typed.rsplit_once('@').ok_or(SHAPE)?;
     if !is_dot_atom(local, 64, is_local_char) || !is_dot_atom(domain, 253, is_domain_char) {
@@ -108,10 +108,10 @@ pub fn email(typed: &str) -> Result<Name, BadName> {
 /// or digit, compared as typed.
 ///
 /// # Errors
-/// [`BadName`] for anything else.
-pub fn exchange_username(typed: &str) -> Result<Name, BadName> {
-    const RULE: BadName =
-        BadName("must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit");
+/// [`NameError`] for anything else.
+pub fn exchange_username(typed: &str) -> Result<Name, NameError> {
+    const RULE: NameError =
+        NameError("must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit");
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     match typed.as_bytes() {
         [first, rest @ ..]

@@ -20,7 +20,7 @@ use futures_util::{StreamExt, TryStreamExt};
 
 pub(crate) use self::measured::METRICS;
 use self::measured::Measured;
-pub use self::name::{BadFileName, FileName};
+pub use self::name::{FileName, FileNameError};
 pub use self::store::{
     BlobReader, BlobWriter, Blobs, Finished, NewFile, NoRoom, Room, Store, Usage,
 };

@@ -16,7 +16,7 @@ pub struct FileName {
 /// The rule that an invalid file name breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadFileName(&'static str);
+pub struct FileNameError(&'static str);
 
 /// The longest name, in bytes.
 const LONGEST: usize = 255;
@@ -26,23 +26,23 @@ impl FileName {
     /// before it.
     ///
     /// # Errors
-    /// [`BadFileName`] with the broken rule.
-    pub fn parse(given: &str) -> Result<Self, BadFileName> {
+    /// [`FileNameError`] with the broken rule.
+    pub fn parse(given: &str) -> Result<Self, FileNameError> {
         let given = given.strip_prefix(r"C:\fakepath\").unwrap_or(given);
         let name = composed(given);
         if name.is_empty() {
-            return Err(BadFileName("the file needs a name"));
+            return Err(FileNameError("the file needs a name"));
         }
         if name.len() > LONGEST {
-            return Err(BadFileName(
+            return Err(FileNameError(
                 "the file's name must be at most 255 bytes of UTF-8",
             ));
         }
         if matches!(&*name, "." | "..") || name.contains(['/', '\\']) {
-            return Err(BadFileName("the file's name must not be a path"));
+            return Err(FileNameError("the file's name must not be a path"));
         }
         if name.chars().any(char::is_control) {
-            return Err(BadFileName(
+            return Err(FileNameError(
                 "the file's name must not contain control characters",
             ));
         }

@@ -7,10 +7,10 @@ use keyward_core::clock::Timestamp;
 use keyward_core::page::Page;
 use serde_json::{Value, json};
 
+use super::account_argument::{AccountArgument, RealmArgument, label, prepare};
 use super::invitation::{self, Invite};
-use super::whom::{RealmArgument, Whom, label, prepare};
 use super::{Access, Opened, on_data};
-use crate::exit::Misuse;
+use crate::exit::UsageError;
 use crate::output;
 use crate::password::{self, PasswordSource};
 use crate::settings::Flags;
@@ -32,9 +32,9 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Disable an account and close its sessions
-    Disable(Whom),
+    Disable(AccountArgument),
     /// Enable a disabled account; its closed sessions stay closed
-    Enable(Whom),
+    Enable(AccountArgument),
     /// Make an invitation to sign up, and print its code, which works once
     Invite(Invite),
     /// List the invitations that were not used
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     /// Set the password of an account, and close its sessions
     SetPassword {
         #[command(flatten)]
-        whom: Whom,
+        account: AccountArgument,
         #[command(flatten)]
         password: PasswordSource,
     },
@@ -85,11 +85,11 @@ impl Command {
             Self::List { realm, json } => on_data(flags, Access::Existing, async |opened| {
                 list(opened, realm, json).await
             }),
-            Self::Disable(whom) => on_data(flags, Access::Existing, async |opened| {
-                disable(opened, &whom).await
+            Self::Disable(account) => on_data(flags, Access::Existing, async |opened| {
+                disable(opened, &account).await
             }),
-            Self::Enable(whom) => on_data(flags, Access::Existing, async |opened| {
-                enable(opened, &whom).await
+            Self::Enable(account) => on_data(flags, Access::Existing, async |opened| {
+                enable(opened, &account).await
             }),
             Self::Invite(invite) => on_data(flags, Access::Create, async |opened| {
                 invite.run(opened).await
@@ -100,9 +100,9 @@ impl Command {
             Self::RevokeInvitation { id } => on_data(flags, Access::Existing, async |opened| {
                 invitation::revoke(opened, id).await
             }),
-            Self::SetPassword { whom, password } => {
+            Self::SetPassword { account, password } => {
                 on_data(flags, Access::Existing, async |opened| {
-                    set_password(opened, &whom, &password).await
+                    set_password(opened, &account, &password).await
                 })
             }
         }
@@ -112,7 +112,7 @@ impl Command {
 impl Add {
     async fn run(self, opened: &Opened) -> anyhow::Result<()> {
         let realm = Realm::from(self.realm);
-        let misuse = |what: &str, bad| Misuse(format!("the {what} {bad}"));
+        let misuse = |what: &str, bad| UsageError(format!("the {what} {bad}"));
         let username = self
             .username
             .map(|typed| prepare(realm, &typed))
@@ -122,7 +122,7 @@ impl Add {
         let email = email.map_err(|bad| misuse("e-mail address", bad))?;
         if realm != Realm::Default && (username.is_none() || email.is_some()) {
             let rule = "accounts of the file exchange have a username and no e-mail address";
-            return Err(Misuse(rule.to_owned()).into());
+            return Err(UsageError(rule.to_owned()).into());
         }
         if self.password_hash_stdin {
             let account = NewAccount {
@@ -204,8 +204,8 @@ fn as_json(account: &Account) -> Value {
     })
 }
 
-async fn disable(opened: &Opened, whom: &Whom) -> anyhow::Result<()> {
-    let account = whom.find(&opened.base.accounts).await?;
+async fn disable(opened: &Opened, account: &AccountArgument) -> anyhow::Result<()> {
+    let account = account.find(&opened.base.accounts).await?;
     let closed = opened.base.sessions.disable_account(&account).await;
     let closed = closed.with_context(|| {
         let who = label(&account);
@@ -217,14 +217,18 @@ async fn disable(opened: &Opened, whom: &Whom) -> anyhow::Result<()> {
     ))?)
 }
 
-async fn enable(opened: &Opened, whom: &Whom) -> anyhow::Result<()> {
-    let account = whom.find(&opened.base.accounts).await?;
+async fn enable(opened: &Opened, account: &AccountArgument) -> anyhow::Result<()> {
+    let account = account.find(&opened.base.accounts).await?;
     opened.base.accounts.enable(account.id).await?;
     Ok(output::line(&format!("enabled {}", label(&account)))?)
 }
 
-async fn set_password(opened: &Opened, whom: &Whom, source: &PasswordSource) -> anyhow::Result<()> {
-    let account = whom.find(&opened.base.accounts).await?;
+async fn set_password(
+    opened: &Opened,
+    account: &AccountArgument,
+    source: &PasswordSource,
+) -> anyhow::Result<()> {
+    let account = account.find(&opened.base.accounts).await?;
     let given = source.take(&*opened.base.random)?;
     let set = opened
         .base

@@ -9,8 +9,8 @@ use keyward_core::page::Page;
 use serde_json::{Value, json};
 
 use super::Opened;
-use super::whom::{RealmArgument, prepare};
-use crate::exit::Misuse;
+use super::account_argument::{RealmArgument, prepare};
+use crate::exit::UsageError;
 use crate::output;
 use crate::settings::Span;
 
@@ -45,14 +45,14 @@ impl Invite {
             (Some(typed), _) => Some(prepare(realm, &typed).map_err(|bad| bad.to_string())),
             (None, Some(_)) if realm != Realm::Default => {
                 let rule = "accounts of the file exchange have no e-mail address";
-                return Err(Misuse(rule.to_owned()).into());
+                return Err(UsageError(rule.to_owned()).into());
             }
             (None, Some(typed)) => Some(names::email(&typed).map_err(|bad| bad.to_string())),
             (None, None) => None,
         };
         let name = name
             .transpose()
-            .map_err(|bad| Misuse(format!("the name {bad}")))?;
+            .map_err(|bad| UsageError(format!("the name {bad}")))?;
         let base = &opened.base;
         let code = base
             .accounts

@@ -9,8 +9,8 @@ pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod token;
 
+mod account_argument;
 mod invitation;
-mod whom;
 
 use std::io;
 use std::sync::Arc;

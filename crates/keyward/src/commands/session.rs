@@ -9,7 +9,7 @@ use keyward_core::page::Page;
 use keyward_core::sessions::{Error, Reason, Session};
 use serde_json::json;
 
-use super::whom::{self, RealmArgument, label, name_of};
+use super::account_argument::{self, RealmArgument, label, name_of};
 use super::{Access, Opened, on_data};
 use crate::output;
 use crate::settings::Flags;
@@ -65,7 +65,7 @@ impl Command {
 impl Of {
     async fn find(&self, opened: &Opened) -> anyhow::Result<Option<Account>> {
         match &self.account {
-            Some(typed) => whom::find(&opened.base.accounts, typed, self.realm)
+            Some(typed) => account_argument::find(&opened.base.accounts, typed, self.realm)
                 .await
                 .map(Some),
             None => Ok(None),

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::whom::{self, RealmArgument};
+use super::account_argument::{self, RealmArgument};
 use super::{Access, Opened, on_data};
-use crate::exit::Misuse;
+use crate::exit::UsageError;
 use crate::settings::{Flags, Span};
 use crate::{output, services};
 
@@ -96,7 +96,7 @@ fn given(token: String) -> anyhow::Result<String> {
     let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
     read.context("standard input is not a text")?;
     match text.trim() {
-        "" => Err(Misuse("there is no token on standard input".to_owned()).into()),
+        "" => Err(UsageError("there is no token on standard input".to_owned()).into()),
         token => Ok(token.to_owned()),
     }
 }
@@ -109,11 +109,11 @@ async fn mint(
     json: bool,
 ) -> anyhow::Result<()> {
     let base = &opened.base;
-    let account = whom::find(&base.accounts, account, realm).await?;
+    let account = account_argument::find(&base.accounts, account, realm).await?;
     if account.disabled_at.is_some() {
         bail!(
             "{} is disabled: see `keyward account enable`",
-            whom::label(&account)
+            account_argument::label(&account)
         );
     }
     let mut policy = opened.settings.tokens.clone();

@@ -89,7 +89,7 @@ impl Settings {
             log,
         } = Values::read(layers)?;
         let mut warnings = layers.warnings.clone();
-        if http.trusted_proxies.is_everyone() {
+        if http.trusted_proxies.includes_clients() {
             warnings.push(everyone(layers));
         }
         Ok(Self {

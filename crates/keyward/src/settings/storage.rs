@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use keyward_core::error::chain;
-use keyward_store::blobs::s3::{BadOptions, Credentials, LARGEST, Options};
+use keyward_store::blobs::s3::{Credentials, LARGEST, Options, OptionsError};
 
 use super::error::{SettingError, Warning};
 use super::layers::Layers;
@@ -84,8 +84,8 @@ pub(super) fn read(
     };
     options.check().map_err(|error| {
         let key = match error {
-            BadOptions::Endpoint | BadOptions::PlainHttp => "files.endpoint",
-            BadOptions::Url | BadOptions::Settings(_) => "files.url",
+            OptionsError::Endpoint | OptionsError::PlainHttp => "files.endpoint",
+            OptionsError::Url | OptionsError::Settings(_) => "files.url",
         };
         layers.error(key, format!("{key}: {}", chain(&error)))
     })?;

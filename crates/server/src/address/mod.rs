@@ -62,7 +62,7 @@ impl TrustedProxies {
 
     /// Whether a network is so large that it must contain clients too: larger than 10.0.0.0/8 or fc00::/7.
     #[must_use]
-    pub fn is_everyone(&self) -> bool {
+    pub fn includes_clients(&self) -> bool {
         self.0.iter().any(|network| match network {
             IpNet::V4(network) => network.prefix_len() < 8,
             IpNet::V6(network) => network.prefix_len() < 7,

@@ -17,7 +17,7 @@ use crate::error::{PROBLEM, Problem, ProblemDocument};
 use crate::extract::id::PathId;
 use crate::extract::query::{PageParameters, Query, next_link};
 use crate::list::{self, ARRAY};
-use crate::memory::Payer;
+use crate::memory::MemoryAccount;
 use crate::responses::{Guarded, Queries, Writes};
 use crate::state::App;
 
@@ -38,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn list(
     State(sessions): State<Sessions>,
-    Payer(account): Payer,
+    MemoryAccount(account): MemoryAccount,
     caller: Caller<Query>,
 ) -> Result<Response, Error> {
     let page = caller.head.page()?;

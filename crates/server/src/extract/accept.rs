@@ -8,16 +8,16 @@ use super::media_type::{Cursor, MediaType, NotAParameter};
 /// The client's preference for a media type: the weight and the specificity of the most specific range that matches it.
 /// The default is that of a type that no range matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Liking {
+pub(crate) struct Preference {
     /// The weight in thousandths: 0, "not acceptable", to 1,000.
     pub(crate) weight: u16,
-    closeness: u8,
+    specificity: u8,
 }
 
-impl Liking {
+impl Preference {
     /// Whether a range names the type itself, without a wildcard.
     pub(crate) fn is_by_name(self) -> bool {
-        self.closeness >= BY_NAME
+        self.specificity >= BY_NAME
     }
 }
 
@@ -25,12 +25,12 @@ impl Liking {
 const BY_NAME: u8 = 2;
 
 /// The client's preference for `offered`. A malformed element is ignored.
-pub(crate) fn liking(headers: &HeaderMap, offered: &MediaType<'_>) -> Liking {
+pub(crate) fn preference(headers: &HeaderMap, offered: &MediaType<'_>) -> Preference {
     let lines = headers.get_all(ACCEPT).iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
     let ranges = lines.flat_map(|line| Ranges(Cursor(line), offered));
     // Of two equally specific ranges, the one with the greater weight counts.
-    let best = ranges.max_by_key(|liking| (liking.closeness, liking.weight));
+    let best = ranges.max_by_key(|preference| (preference.specificity, preference.weight));
     best.unwrap_or_default()
 }
 
@@ -38,9 +38,9 @@ pub(crate) fn liking(headers: &HeaderMap, offered: &MediaType<'_>) -> Liking {
 struct Ranges<'t, 'o>(Cursor<'t>, &'o MediaType<'o>);
 
 impl Iterator for Ranges<'_, '_> {
-    type Item = Liking;
+    type Item = Preference;
 
-    fn next(&mut self) -> Option<Liking> {
+    fn next(&mut self) -> Option<Preference> {
         let Self(rest, offered) = self;
         loop {
             rest.skip_blanks();
@@ -52,17 +52,20 @@ impl Iterator for Ranges<'_, '_> {
             }
             let read = range(rest, offered);
             rest.skip_element();
-            if let Ok(Some(liking)) = read {
-                return Some(liking);
+            if let Ok(Some(preference)) = read {
+                return Some(preference);
             }
         }
     }
 }
 
 /// Parses one range. Returns `None` if it does not match `offered`.
-fn range(rest: &mut Cursor<'_>, offered: &MediaType<'_>) -> Result<Option<Liking>, NotAParameter> {
+fn range(
+    rest: &mut Cursor<'_>,
+    offered: &MediaType<'_>,
+) -> Result<Option<Preference>, NotAParameter> {
     let essence = rest.essence().ok_or(NotAParameter)?;
-    let mut closeness = match essence {
+    let mut specificity = match essence {
         "*/*" => Some(0),
         _ if essence
             .strip_suffix("/*")
@@ -82,14 +85,17 @@ fn range(rest: &mut Cursor<'_>, offered: &MediaType<'_>) -> Result<Option<Liking
             let has = offered
                 .parameter(name)
                 .is_some_and(|of| of.eq_ignore_ascii_case(&value));
-            closeness = closeness
+            specificity = specificity
                 .filter(|_| has)
                 .map(|close: u8| close.saturating_add(1));
         }
     }
     rest.is_at_end().then_some(()).ok_or(NotAParameter)?;
     let weight = weight.unwrap_or(1_000);
-    Ok(closeness.map(|closeness| Liking { weight, closeness }))
+    Ok(specificity.map(|specificity| Preference {
+        weight,
+        specificity,
+    }))
 }
 
 /// Parses a `qvalue` (RFC 9110 §12.4.2): 0 to 1 with up to three decimals.
@@ -116,7 +122,7 @@ mod tests {
         for line in lines {
             headers.append(ACCEPT, line.parse().unwrap());
         }
-        liking(&headers, &MediaType::parse(offered).unwrap()).weight
+        preference(&headers, &MediaType::parse(offered).unwrap()).weight
     }
 
     #[test]

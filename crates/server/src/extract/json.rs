@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::media_type::declared;
 use crate::error::{Failure, Shape, Shaped};
-use crate::memory::Payer;
+use crate::memory::MemoryAccount;
 use crate::state::App;
 
 /// The maximum depth of nested arrays and objects in a body.
@@ -93,7 +93,8 @@ pub(crate) async fn collect(
                 });
             }
             none => {
-                let Ok(Payer(account)) = Payer::from_request_parts(&mut parts, app).await;
+                let Ok(MemoryAccount(account)) =
+                    MemoryAccount::from_request_parts(&mut parts, app).await;
                 none.insert(Pieces::new(&account, declared.unwrap_or(most).min(most)))
             }
         };

@@ -25,7 +25,7 @@ pub(super) struct Address {
 
 /// Why a URL is refused. The text never quotes the URL, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadUrl {
+pub enum UrlError {
     /// The URL cannot be parsed.
     #[error(
         "it is not of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, \
@@ -43,9 +43,9 @@ pub enum BadUrl {
 impl Address {
     /// Parses a URL. `sslmode` has the meaning of libpq: `prefer` (the default) and `require` encrypt without
     /// verifying the server, `verify-full` verifies it.
-    pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
+    pub(super) fn parse(url: &str) -> Result<Self, UrlError> {
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(BadUrl::Form);
+            return Err(UrlError::Form);
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut mode, mut root, mut rest) = (None, None, Vec::new());
@@ -61,17 +61,17 @@ impl Address {
             "prefer" => (SslMode::Prefer, false),
             "require" => (SslMode::Require, false),
             "verify-full" => (SslMode::Require, true),
-            _ => return Err(BadUrl::SslMode),
+            _ => return Err(UrlError::SslMode),
         };
         let trust = match (verifies, root) {
             (false, None) => Trust::Any,
-            (false, Some(_)) => return Err(BadUrl::UnusedRoot),
+            (false, Some(_)) => return Err(UrlError::UnusedRoot),
             (true, None) => Trust::System,
             (true, Some(file)) => Trust::File(file.into()),
         };
         let mut config: Config = format!("{base}?{}", rest.join("&"))
             .parse()
-            .map_err(|_| BadUrl::Form)?;
+            .map_err(|_| UrlError::Form)?;
         config.ssl_mode(ssl_mode);
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host("localhost");
@@ -96,7 +96,7 @@ impl Address {
     }
 }
 
-fn percent_decode(text: &str) -> Result<String, BadUrl> {
+fn percent_decode(text: &str) -> Result<String, UrlError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -105,10 +105,10 @@ fn percent_decode(text: &str) -> Result<String, BadUrl> {
             continue;
         }
         let digits = [rest.next(), rest.next()].map(|digit| digit.unwrap_or(0));
-        let digits = str::from_utf8(&digits).map_err(|_| BadUrl::Form)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| BadUrl::Form)?);
+        let digits = str::from_utf8(&digits).map_err(|_| UrlError::Form)?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| UrlError::Form)?);
     }
-    String::from_utf8(bytes).map_err(|_| BadUrl::Form)
+    String::from_utf8(bytes).map_err(|_| UrlError::Form)
 }
 
 #[cfg(test)]
@@ -143,18 +143,18 @@ mod tests {
     #[test]
     fn a_url_that_cannot_be_used_is_refused_without_a_word_of_it() {
         for (url, expected) in [
-            ("sqlite:keyward.db", BadUrl::Form),
-            ("host=/run user=x", BadUrl::Form),
-            ("postgres://u:hunter2@h:port/d", BadUrl::Form),
+            ("sqlite:keyward.db", UrlError::Form),
+            ("host=/run user=x", UrlError::Form),
+            ("postgres://u:hunter2@h:port/d", UrlError::Form),
             (
                 "postgres://u:p@h/d?sslmode=verify-full&sslrootcert=%zz",
-                BadUrl::Form,
+                UrlError::Form,
             ),
-            ("postgres://u:p@h/d?hunter2", BadUrl::Form),
-            ("postgres://u:p@h/d?sslmode=allow", BadUrl::SslMode),
+            ("postgres://u:p@h/d?hunter2", UrlError::Form),
+            ("postgres://u:p@h/d?sslmode=allow", UrlError::SslMode),
             (
                 "postgres://u:p@h/d?sslmode=require&sslrootcert=/a",
-                BadUrl::UnusedRoot,
+                UrlError::UnusedRoot,
             ),
         ] {
             let refusal = Address::parse(url).expect_err(url);

@@ -22,7 +22,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// The factor by which the poll is slower while notifications work. The slower interval is still only half of the time
 /// in which a closure must reach every server, so lost notifications do no harm.
-const TOLD: u32 = 2;
+const LISTENING_FACTOR: u32 = 2;
 
 /// Reports when another server may have closed sessions.
 pub struct ClosureFeed {
@@ -49,7 +49,7 @@ impl ClosureFeed {
     /// after the interval of the poll.
     pub async fn changed(&self) {
         let wait = if self.is_listening() {
-            self.poll * TOLD
+            self.poll * LISTENING_FACTOR
         } else {
             self.poll
         };

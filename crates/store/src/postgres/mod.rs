@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use keyward_core::error::Source;
 
-pub use self::address::BadUrl;
+pub use self::address::UrlError;
 pub use self::durability::{Durability, durability};
 pub use self::feed::ClosureFeed;
 pub(crate) use self::measured::METRICS;
@@ -70,7 +70,7 @@ impl Default for Options {
 pub enum OpenError {
     /// The URL is not that of a database.
     #[error("the database URL cannot be used")]
-    Url(#[from] BadUrl),
+    Url(#[from] UrlError),
     /// A later version of Keyward has migrated the database.
     #[error(
         "the database {name} is at version {found}, but this program knows only up to {known}: \
@@ -152,8 +152,8 @@ pub enum OpenError {
 /// Checks that `url` is a well-formed URL of a database, `postgres://…`, without connecting.
 ///
 /// # Errors
-/// [`BadUrl`].
-pub fn check_url(url: &str) -> Result<(), BadUrl> {
+/// [`UrlError`].
+pub fn check_url(url: &str) -> Result<(), UrlError> {
     Address::parse(url).map(drop)
 }
 

@@ -31,7 +31,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub(crate) use self::measured::METRICS;
-pub use self::snapshot::{Bytes, Figures, compare_bytes, find_namespace, look_over};
+pub use self::snapshot::{BlobCounts, Figures, compare_blobs, examine, find_namespace};
 use files::blob;
 use readers::Readers;
 use writer::Writer;

@@ -122,7 +122,7 @@ pub(crate) fn defects(db: &Connection) -> rusqlite::Result<Vec<String>> {
 ///
 /// # Errors
 /// When it cannot be opened or read.
-pub fn look_over(path: &Path) -> rusqlite::Result<Figures> {
+pub fn examine(path: &Path) -> rusqlite::Result<Figures> {
     let db = connect(path)?;
     let version = match db.table_exists(None, "schema_migrations")? {
         true => migrate::version(&db)?,
@@ -140,9 +140,9 @@ pub fn look_over(path: &Path) -> rusqlite::Result<Figures> {
     })
 }
 
-/// How the stored blobs and the rows that name them agree.
+/// How many blobs and rows match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bytes {
+pub struct BlobCounts {
     /// Files whose blob is complete.
     pub whole: u64,
     /// Files whose blob is missing or has another length.
@@ -156,13 +156,13 @@ pub struct Bytes {
 ///
 /// # Errors
 /// The database's.
-pub fn compare_bytes(
+pub fn compare_blobs(
     path: &Path,
     stored: impl Iterator<Item = BlobId>,
     mut size_of: impl FnMut(&BlobId) -> Option<u64>,
-) -> rusqlite::Result<Bytes> {
+) -> rusqlite::Result<BlobCounts> {
     let db = connect(path)?;
-    let mut bytes = Bytes::default();
+    let mut bytes = BlobCounts::default();
     each_named(&db, None, |named| {
         if size_of(&named.blob) == Some(named.size) {
             bytes.whole += 1;

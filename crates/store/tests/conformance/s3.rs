@@ -12,7 +12,7 @@ use keyward_core::files::Blobs;
 use keyward_core::memory::Account;
 use keyward_core::secret::SecretText;
 use keyward_store::blobs::S3Blobs;
-use keyward_store::blobs::s3::{BadOptions, Credentials, Options};
+use keyward_store::blobs::s3::{Credentials, Options, OptionsError};
 use tokio::net::TcpListener;
 
 use crate::backend::at_once;
@@ -407,7 +407,7 @@ fn options_that_name_no_bucket_or_send_secrets_in_the_clear_are_refused() {
         "s3://keyward//b",
     ] {
         let error = refused(Options::new(url.into()));
-        assert!(matches!(error, Some(BadOptions::Url)), "{url}: {error:?}");
+        assert!(matches!(error, Some(OptionsError::Url)), "{url}: {error:?}");
     }
     let at = |endpoint: &str, allow_http| Options {
         endpoint: Some(endpoint.into()),
@@ -424,12 +424,12 @@ fn options_that_name_no_bucket_or_send_secrets_in_the_clear_are_refused() {
     ] {
         let error = refused(at(endpoint, true));
         assert!(
-            matches!(error, Some(BadOptions::Endpoint)),
+            matches!(error, Some(OptionsError::Endpoint)),
             "{endpoint}: {error:?}"
         );
     }
     let plain = refused(at("http://s3.example", false));
-    assert!(matches!(plain, Some(BadOptions::PlainHttp)), "{plain:?}");
+    assert!(matches!(plain, Some(OptionsError::PlainHttp)), "{plain:?}");
     assert!(refused(at("https://s3.example:9000", false)).is_none());
     let half = Credentials::Standard {
         variables: vec![(
@@ -441,5 +441,8 @@ fn options_that_name_no_bucket_or_send_secrets_in_the_clear_are_refused() {
         credentials: half,
         ..at("https://s3.example", false)
     });
-    assert!(matches!(error, Some(BadOptions::Settings(_))), "{error:?}");
+    assert!(
+        matches!(error, Some(OptionsError::Settings(_))),
+        "{error:?}"
+    );
 }

@@ -64,7 +64,10 @@ async fn read(blobs: &S3Blobs, id: &BlobId) -> anyhow::Result<()> {
 }
 
 /// Compares the rows of the database with the bytes of its namespace; `None` where it has no namespace yet.
-pub(super) fn compare(database: &Path, options: &Options) -> anyhow::Result<Option<sqlite::Bytes>> {
+pub(super) fn compare(
+    database: &Path,
+    options: &Options,
+) -> anyhow::Result<Option<sqlite::BlobCounts>> {
     let Some(namespace) = sqlite::find_namespace(database)? else {
         return Ok(None);
     };
@@ -84,7 +87,7 @@ pub(super) fn compare(database: &Path, options: &Options) -> anyhow::Result<Opti
         };
         listed.get(id).copied().or_else(asked)
     };
-    let bytes = sqlite::compare_bytes(database, listed.keys().cloned(), size_of)?;
+    let bytes = sqlite::compare_blobs(database, listed.keys().cloned(), size_of)?;
     match failure {
         None => Ok(Some(bytes)),
         Some(fault) => Err(fault.into()),

@@ -149,7 +149,7 @@ fn rows(database: &Path) -> Vec<Finding> {
         known,
         defects,
         newest,
-    } = match sqlite::look_over(database) {
+    } = match sqlite::examine(database) {
         Ok(figures) => figures,
         Err(error) => {
             return vec![Finding::fail(
@@ -202,7 +202,7 @@ fn bytes(database: &Path, folder: &DataFolder, storage: &Storage) -> Finding {
     let root = folder.files();
     let found = match storage.bucket() {
         Some(options) => bucket::compare(database, options),
-        None => sqlite::compare_bytes(database, stored_in(&root), |id| size_of(&root, id))
+        None => sqlite::compare_blobs(database, stored_in(&root), |id| size_of(&root, id))
             .map(Some)
             .map_err(Into::into),
     };
@@ -217,8 +217,8 @@ fn bytes(database: &Path, folder: &DataFolder, storage: &Storage) -> Finding {
 }
 
 /// Whether the rows and the stored bytes agree.
-fn compared(bytes: sqlite::Bytes) -> Finding {
-    let sqlite::Bytes {
+fn compared(bytes: sqlite::BlobCounts) -> Finding {
+    let sqlite::BlobCounts {
         whole,
         missing,
         unnamed,

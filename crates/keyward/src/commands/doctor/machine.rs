@@ -149,7 +149,7 @@ fn open_files(settings: &Settings) -> Finding {
 
 fn proxies(settings: &Settings) -> Finding {
     let (listen, proxies) = (settings.listen, &settings.proxies);
-    if proxies.is_everyone() {
+    if proxies.includes_clients() {
         return Finding::fail(
             "proxies",
             "http.trusted_proxies contains a network that clients are in: they can claim any address",

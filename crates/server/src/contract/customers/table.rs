@@ -21,7 +21,7 @@ use crate::extract::id::PathId;
 use crate::extract::json::Json;
 use crate::extract::query::{PageParameters, Query, next_link};
 use crate::list::{self, ARRAY};
-use crate::memory::Payer;
+use crate::memory::MemoryAccount;
 use crate::responses::{Conditional, Finds, Guarded, Queries, Takes, Writes};
 use crate::state::App;
 
@@ -55,7 +55,7 @@ type Caller<P = (), B = NoBody> = Authorized<Table, P, B>;
     ),
 )]
 async fn list(
-    Payer(account): Payer,
+    MemoryAccount(account): MemoryAccount,
     State(customers): State<Customers>,
     caller: Caller<Query>,
 ) -> Result<Response, Error> {
@@ -175,7 +175,7 @@ async fn delete(
     ),
 )]
 async fn list_youngest(
-    Payer(account): Payer,
+    MemoryAccount(account): MemoryAccount,
     State(customers): State<Customers>,
     caller: Caller<Query>,
 ) -> Result<Response, Error> {

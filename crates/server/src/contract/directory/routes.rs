@@ -28,7 +28,7 @@ use crate::extract::member::Member;
 use crate::extract::query::{PageParameters, Query, next_link};
 use crate::limits::{Limit, Limits};
 use crate::list;
-use crate::memory::Payer;
+use crate::memory::MemoryAccount;
 use crate::password_login::{Attempt, Form, LoginError, NameRule};
 use crate::responses::{Guarded, Limited, Queries, Takes, Writes};
 use crate::state::App;
@@ -158,7 +158,7 @@ pub(crate) async fn log_in(
 )]
 async fn users(
     State(accounts): State<Accounts>,
-    Payer(account): Payer,
+    MemoryAccount(account): MemoryAccount,
     caller: Authorized<Users, Query>,
 ) -> Result<Response, Error> {
     let page = caller.head.page()?;

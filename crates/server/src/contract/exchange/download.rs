@@ -31,7 +31,7 @@ use crate::conditional::{EntityTag, Selection, Validators, Verdict, evaluate, ht
 use crate::error::{Failure, PROBLEM, Problem, ProblemDocument, Shape as _};
 use crate::extract::guard::{Authorized, GuardError, Scope};
 use crate::list;
-use crate::memory::{Payer, keep};
+use crate::memory::{MemoryAccount, keep};
 use crate::responses::{Conditional, Finds, Guarded};
 use crate::state::App;
 
@@ -58,7 +58,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn list(
     State(app): State<App>,
-    Payer(account): Payer,
+    MemoryAccount(account): MemoryAccount,
     caller: Authorized<Readers, Result<Path<String>, PathRejection>>,
 ) -> Result<Response, Error> {
     let username = caller.head.ok().map(|Path(username)| username);
@@ -88,7 +88,7 @@ async fn fetch(
     State(app): State<App>,
     method: Method,
     headers: HeaderMap,
-    Payer(account): Payer,
+    MemoryAccount(account): MemoryAccount,
     caller: Authorized<Readers, Result<Path<(String, String)>, PathRejection>>,
 ) -> Result<Response, Error> {
     let names = caller.head.ok().map(|Path(names)| names);

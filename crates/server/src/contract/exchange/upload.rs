@@ -16,7 +16,7 @@ use crate::error::{Failure, PROBLEM, Problem, ProblemDocument, Shape as _};
 use crate::extract::form::multipart::{self, Form, Part};
 use crate::extract::guard::{Authorized, Scope};
 use crate::extract::query::Query;
-use crate::memory::Payer;
+use crate::memory::MemoryAccount;
 use crate::responses::{Guarded, Takes, Writes};
 use crate::state::App;
 
@@ -63,7 +63,7 @@ struct UploadParameters {
 async fn upload(
     State(app): State<App>,
     Extension(LargestUpload(largest)): Extension<LargestUpload>,
-    Payer(memory): Payer,
+    MemoryAccount(memory): MemoryAccount,
     caller: Authorized<Uploads, Query, Request>,
 ) -> Result<Response, Error> {
     let Authorized {

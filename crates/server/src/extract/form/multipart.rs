@@ -12,7 +12,7 @@ use multer::{Field, Multipart};
 use super::Fields;
 use super::disposition::Disposition;
 pub(crate) use super::pieces::MEMORY;
-use super::pieces::{Ahead, Pieces, Refusal};
+use super::pieces::{Ahead, Pieces, PiecesError};
 use crate::error::Failure;
 use crate::extract::media_type::{self, MediaType};
 
@@ -46,7 +46,7 @@ impl Form {
             return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         };
         if body.size_hint().lower() > largest {
-            return Err(Refusal::TooLarge.into());
+            return Err(PiecesError::TooLarge.into());
         }
         let boundary = declared.parameter("boundary");
         let boundary = boundary
@@ -150,7 +150,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
 
 fn failure(error: multer::Error) -> Failure {
     match error {
-        multer::Error::StreamReadFailed(cause) => match cause.downcast::<Refusal>() {
+        multer::Error::StreamReadFailed(cause) => match cause.downcast::<PiecesError>() {
             Ok(refusal) => (*refusal).into(),
             Err(cause) => Failure::of_body(&*cause),
         },

@@ -26,7 +26,7 @@ pub(crate) const MEMORY: u64 = (MOST_AHEAD + 2 * PIECE) as u64;
 
 /// The reason why the parser gets no more bytes.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum PiecesError {
     /// The body is too large.
     #[error("the body is larger than allowed")]
     TooLarge,
@@ -38,12 +38,12 @@ pub(super) enum Refusal {
     Body(#[source] axum::Error),
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<PiecesError> for Failure {
+    fn from(refusal: PiecesError) -> Self {
         let status = match refusal {
-            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::TooFarAhead => StatusCode::BAD_REQUEST,
-            Refusal::Body(error) => return Self::of_body(&error),
+            PiecesError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            PiecesError::TooFarAhead => StatusCode::BAD_REQUEST,
+            PiecesError::Body(error) => return Self::of_body(&error),
         };
         Self::new(status, refusal.to_string())
     }
@@ -85,9 +85,9 @@ impl Pieces {
         (pieces, ahead)
     }
 
-    fn take(&mut self, chunk: Bytes) -> Result<(), Refusal> {
+    fn take(&mut self, chunk: Bytes) -> Result<(), PiecesError> {
         let left = self.left.checked_sub(chunk.len() as u64);
-        self.left = left.ok_or(Refusal::TooLarge)?;
+        self.left = left.ok_or(PiecesError::TooLarge)?;
         if self.ready.is_empty() {
             // Does not copy a chunk that has no other owner.
             self.ready = BytesMut::from(chunk);
@@ -99,7 +99,7 @@ impl Pieces {
 }
 
 impl Stream for Pieces {
-    type Item = Result<Bytes, Refusal>;
+    type Item = Result<Bytes, PiecesError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         // The parser polls until nothing is ready, so this makes it search the bytes it has first.
@@ -112,7 +112,7 @@ impl Stream for Pieces {
         while self.ready.len() < wanted && !self.ended {
             match ready!(Pin::new(&mut self.body).poll_next(context)) {
                 None => self.ended = true,
-                Some(Err(error)) => return Poll::Ready(Some(Err(Refusal::Body(error)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(PiecesError::Body(error)))),
                 Some(Ok(chunk)) => {
                     if let Err(refusal) = self.take(chunk) {
                         return Poll::Ready(Some(Err(refusal)));
@@ -124,7 +124,7 @@ impl Stream for Pieces {
             return Poll::Ready(None);
         }
         if ahead >= MOST_AHEAD {
-            return Poll::Ready(Some(Err(Refusal::TooFarAhead)));
+            return Poll::Ready(Some(Err(PiecesError::TooFarAhead)));
         }
         let length = self.ready.len().min(PIECE);
         self.ahead.0.fetch_add(length, Ordering::Relaxed);
@@ -176,7 +176,10 @@ mod tests {
                 Err(refusal) => refused = Some(refusal),
             }
         }
-        assert!(matches!(refused, Some(Refusal::TooFarAhead)), "{refused:?}");
+        assert!(
+            matches!(refused, Some(PiecesError::TooFarAhead)),
+            "{refused:?}"
+        );
         assert!(taken < MOST_AHEAD + PIECE, "{taken}");
         // With results in between, the parser is fed until the body is too large.
         let refused = loop {
@@ -185,6 +188,6 @@ mod tests {
                 break refusal;
             }
         };
-        assert!(matches!(refused, Refusal::TooLarge), "{refused:?}");
+        assert!(matches!(refused, PiecesError::TooLarge), "{refused:?}");
     }
 }

@@ -21,7 +21,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The reason why a call to Redis failed.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum CallError {
     #[error("no response in time")]
     Slow(#[from] Elapsed),
     #[error(transparent)]
@@ -57,8 +57,8 @@ impl Link {
         let counted = timeout(self.deadline, self.gcra.count(&mut connection, bucket));
         match flat(counted.await) {
             Ok(wait) => Some(wait),
-            Err(trouble) => {
-                self.give_up(number, &trouble);
+            Err(error) => {
+                self.give_up(number, &error);
                 None
             }
         }
@@ -80,9 +80,9 @@ impl Link {
                         pause = FIRST_PAUSE;
                     }
                 }
-                Err(trouble) if !said => {
+                Err(error) if !said => {
                     said = true;
-                    self.say_away(&trouble);
+                    self.say_away(&error);
                 }
                 Err(_) => {}
             }
@@ -109,7 +109,7 @@ impl Link {
     }
 
     /// Opens a connection and checks that counting works within the deadline.
-    async fn connect(&self) -> Result<MultiplexedConnection, Trouble> {
+    async fn connect(&self) -> Result<MultiplexedConnection, CallError> {
         let unlimited = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
@@ -126,7 +126,7 @@ impl Link {
         Ok(connection)
     }
 
-    fn give_up(&self, number: u64, trouble: &Trouble) {
+    fn give_up(&self, number: u64, error: &CallError) {
         let given_up = self.current.send_if_modified(|current| {
             let is_it = matches!(current, Some((current, _)) if *current == number);
             if is_it {
@@ -135,19 +135,19 @@ impl Link {
             is_it
         });
         if given_up {
-            self.say_away(trouble);
+            self.say_away(error);
         }
     }
 
-    fn say_away(&self, trouble: &Trouble) {
+    fn say_away(&self, error: &CallError) {
         self.outages.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
-            error = chain(trouble),
+            error = chain(error),
             "Redis is unreachable; each node counts rate limits alone"
         );
     }
 }
 
-fn flat<T>(outcome: Result<Result<T, RedisError>, Elapsed>) -> Result<T, Trouble> {
+fn flat<T>(outcome: Result<Result<T, RedisError>, Elapsed>) -> Result<T, CallError> {
     Ok(outcome??)
 }

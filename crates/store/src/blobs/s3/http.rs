@@ -16,24 +16,24 @@ use object_store::client::{
 /// How many bytes of an error response are read.
 const LONGEST_REFUSAL: usize = 64 << 10;
 
-/// Makes HTTP clients that turn error responses into [`Refusal`]s.
+/// Makes HTTP clients that turn error responses into [`ErrorResponse`]s.
 #[derive(Debug)]
 pub(super) struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Judge { inner }))
+        Ok(HttpClient::new(ErrorMapping { inner }))
     }
 }
 
 #[derive(Debug)]
-struct Judge {
+struct ErrorMapping {
     inner: HttpClient,
 }
 
 #[async_trait]
-impl HttpService for Judge {
+impl HttpService for ErrorMapping {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let response = self.inner.execute(request).await?;
         let status = response.status().as_u16();
@@ -47,7 +47,7 @@ impl HttpService for Judge {
         if matches!(status, 404 | 412) && code.as_deref() != Some("NoSuchBucket") {
             return Ok(HttpResponse::from_parts(parts, text.into()));
         }
-        let refusal = Refusal { status, code };
+        let refusal = ErrorResponse { status, code };
         let kind = match refusal.meaning() {
             Meaning::TryAgain => HttpErrorKind::Request,
             Meaning::Full | Meaning::Refused => HttpErrorKind::Unknown,
@@ -59,7 +59,7 @@ impl HttpService for Judge {
 /// An error response of S3.
 #[derive(Debug, thiserror::Error)]
 #[error("S3 answered {status} {}", code.as_deref().unwrap_or("without a code"))]
-pub(super) struct Refusal {
+pub(super) struct ErrorResponse {
     status: u16,
     code: Option<String>,
 }
@@ -70,7 +70,7 @@ enum Meaning {
     Refused,
 }
 
-impl Refusal {
+impl ErrorResponse {
     fn meaning(&self) -> Meaning {
         let code = self.code.as_deref().unwrap_or_default();
         if self.status == 507 || code.contains("Quota") || code.contains("StorageFull") {
@@ -115,7 +115,7 @@ fn failure_in(error: &object_store::Error) -> Option<Meaning> {
 
 fn meaning_of(failure: &HttpError) -> Meaning {
     match failure.source().and_then(|source| source.downcast_ref()) {
-        Some(refusal) => Refusal::meaning(refusal),
+        Some(refusal) => ErrorResponse::meaning(refusal),
         None if failure.kind() == HttpErrorKind::Decode => Meaning::Refused,
         None => Meaning::TryAgain,
     }

@@ -26,7 +26,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use self::http::fault;
-pub use self::options::{BadOptions, Credentials, Options};
+pub use self::options::{Credentials, Options, OptionsError};
 use self::reader::Reader;
 pub use self::writer::LARGEST;
 use self::writer::Writer;
@@ -54,8 +54,8 @@ impl S3Blobs {
     /// Prepares the use of the bucket in `options`, without a request. [`S3Blobs::ready`] makes the first one.
     ///
     /// # Errors
-    /// [`BadOptions`].
-    pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, BadOptions> {
+    /// [`OptionsError`].
+    pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, OptionsError> {
         let parts = options.build()?;
         Ok(Self(Arc::new(Bucket {
             store: parts.store,

@@ -91,7 +91,7 @@ pub enum Credentials {
 
 /// The reason why options cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum BadOptions {
+pub enum OptionsError {
     /// The URL names no bucket.
     #[error("the URL of the files must be s3://bucket or s3://bucket/prefix")]
     Url,
@@ -146,12 +146,12 @@ impl Options {
     /// Validates the options, as far as that is possible without a request.
     ///
     /// # Errors
-    /// [`BadOptions`].
-    pub fn check(&self) -> Result<(), BadOptions> {
+    /// [`OptionsError`].
+    pub fn check(&self) -> Result<(), OptionsError> {
         self.build().map(drop)
     }
 
-    pub(super) fn build(&self) -> Result<Parts, BadOptions> {
+    pub(super) fn build(&self) -> Result<Parts, OptionsError> {
         let (bucket, prefix) = self.bucket_and_prefix()?;
         let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
         let mut plain = false;
@@ -161,7 +161,7 @@ impl Options {
             if !self.path_style {
                 let host = format!("{bucket}.{}", url.host_str().unwrap_or_default());
                 url.set_host(Some(&host))
-                    .map_err(|_| BadOptions::Endpoint)?;
+                    .map_err(|_| OptionsError::Endpoint)?;
             }
             builder = builder.with_endpoint(url.as_str().trim_end_matches('/'));
         }
@@ -183,34 +183,34 @@ impl Options {
         })
     }
 
-    fn bucket_and_prefix(&self) -> Result<(&str, Path), BadOptions> {
-        let rest = self.url.strip_prefix("s3://").ok_or(BadOptions::Url)?;
+    fn bucket_and_prefix(&self) -> Result<(&str, Path), OptionsError> {
+        let rest = self.url.strip_prefix("s3://").ok_or(OptionsError::Url)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let fits = |byte: u8| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-')
         };
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(fits) {
-            return Err(BadOptions::Url);
+            return Err(OptionsError::Url);
         }
         // A leading slash would be ignored silently, so it is refused. A trailing one is common, and is dropped.
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         match Path::parse(prefix) {
             Ok(path) if path.as_ref() == prefix => Ok((bucket, path)),
-            _ => Err(BadOptions::Url),
+            _ => Err(OptionsError::Url),
         }
     }
 
-    fn checked(&self, endpoint: &str) -> Result<Url, BadOptions> {
-        let url: Url = endpoint.parse().map_err(|_| BadOptions::Endpoint)?;
+    fn checked(&self, endpoint: &str) -> Result<Url, OptionsError> {
+        let url: Url = endpoint.parse().map_err(|_| OptionsError::Endpoint)?;
         let bare = url.username().is_empty()
             && url.password().is_none()
             && url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none();
         match url.scheme() {
-            "http" if !self.allow_http => Err(BadOptions::PlainHttp),
+            "http" if !self.allow_http => Err(OptionsError::PlainHttp),
             "http" | "https" if bare => Ok(url),
-            _ => Err(BadOptions::Endpoint),
+            _ => Err(OptionsError::Endpoint),
         }
     }
 

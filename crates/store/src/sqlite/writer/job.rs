@@ -9,10 +9,10 @@ use crate::sqlite::fault;
 /// A write in the queue.
 pub(super) trait Job: Send {
     /// Runs the write in the open transaction.
-    fn run(&mut self, db: &Connection) -> Result<(), Failure>;
+    fn run(&mut self, db: &Connection) -> Result<(), TransactionError>;
 
     /// Sends the result to the caller, given the outcome of the transaction.
-    fn answer(self: Box<Self>, committed: Result<(), &Failure>);
+    fn answer(self: Box<Self>, committed: Result<(), &TransactionError>);
 }
 
 pub(super) struct Write<F, T> {
@@ -42,7 +42,7 @@ where
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
     T: Send,
 {
-    fn run(&mut self, db: &Connection) -> Result<(), Failure> {
+    fn run(&mut self, db: &Connection) -> Result<(), TransactionError> {
         let Some(work) = self.work.take() else {
             return Ok(());
         };
@@ -51,14 +51,14 @@ where
             false => work(db),
         };
         let outcome = match &result {
-            Err(error) => Err(Failure::of_job(error)),
+            Err(error) => Err(TransactionError::of_job(error)),
             Ok(_) => Ok(()),
         };
         self.result = Some(result);
         outcome
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), &Failure>) {
+    fn answer(self: Box<Self>, committed: Result<(), &TransactionError>) {
         let answer = match (committed, self.result) {
             (Ok(()), Some(result)) => result.map_err(fault),
             (Ok(()), None) => Err(Fault::Internal("the write was not run".into())),
@@ -87,9 +87,9 @@ pub(in crate::sqlite) fn in_savepoint<T>(
     result
 }
 
-/// Why a transaction was not committed.
+/// The reason why a transaction was not committed.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct TransactionError {
     pub(super) meaning: Meaning,
     pub(super) cause: String,
 }
@@ -103,7 +103,7 @@ pub(super) enum Meaning {
     Broken,
 }
 
-impl Failure {
+impl TransactionError {
     /// Classifies an error within a transaction. When SQLite's cache overflows, the log is written, and possibly
     /// synced, before the commit.
     pub(super) fn of_job(error: &Error) -> Self {

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use rusqlite::ffi;
 
-use super::job::{Failure, Meaning};
+use super::job::{Meaning, TransactionError};
 use super::*;
 use crate::sqlite::open_writer;
 
@@ -244,8 +244,16 @@ fn an_error_means_what_can_be_done_about_it() {
             Meaning::Broken,
         ),
     ] {
-        assert_eq!(Failure::of_job(&error(code)).meaning, in_job, "{code}");
-        assert_eq!(Failure::of_sync(&error(code)).meaning, at_commit, "{code}");
+        assert_eq!(
+            TransactionError::of_job(&error(code)).meaning,
+            in_job,
+            "{code}"
+        );
+        assert_eq!(
+            TransactionError::of_sync(&error(code)).meaning,
+            at_commit,
+            "{code}"
+        );
     }
 }
 

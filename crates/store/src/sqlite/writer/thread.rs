@@ -11,7 +11,7 @@ use rusqlite::wal::CheckpointMode;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::measured::Measured;
-use super::job::{Failure, Job, Meaning};
+use super::job::{Job, Meaning, TransactionError};
 
 /// The pages by which the log grows before it is copied into the database.
 const CHECKPOINT_PAGES: i32 = 4_000;
@@ -83,7 +83,7 @@ impl Thread {
         &mut self,
         first: Box<dyn Job>,
         closing: &mut Option<oneshot::Sender<()>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TransactionError> {
         let mut jobs = vec![first];
         let committed = self.transact(&mut jobs, closing);
         for job in jobs {
@@ -103,20 +103,20 @@ impl Thread {
         &mut self,
         jobs: &mut Vec<Box<dyn Job>>,
         closing: &mut Option<oneshot::Sender<()>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TransactionError> {
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
             // The writes that arrived meanwhile waited for the same lock.
             while let Some(job) = self.next(jobs.len(), closing) {
                 jobs.push(job);
             }
-            return Err(Failure::of_job(&error));
+            return Err(TransactionError::of_job(&error));
         }
         let mut ran = 0;
         while let Some(job) = jobs.get_mut(ran) {
             let outcome = job.run(&self.db);
             ran += 1;
             if self.db.is_autocommit() {
-                return Err(outcome.err().unwrap_or_else(|| Failure {
+                return Err(outcome.err().unwrap_or_else(|| TransactionError {
                     meaning: Meaning::Internal,
                     cause: "the transaction was undone".into(),
                 }));
@@ -132,11 +132,11 @@ impl Thread {
             self.measured.writes.record(ran as f64);
             return Ok(());
         };
-        let mut failure = Failure::of_sync(&error);
+        let mut failure = TransactionError::of_sync(&error);
         if !self.db.is_autocommit()
             && let Err(error) = self.execute("ROLLBACK")
         {
-            failure = Failure {
+            failure = TransactionError {
                 meaning: Meaning::Broken,
                 cause: error.to_string(),
             };
@@ -163,7 +163,7 @@ impl Thread {
     }
 
     /// Copies the write-ahead log into the database when it has grown, after the results were reported.
-    fn checkpoint_if_due(&mut self) -> Result<(), Failure> {
+    fn checkpoint_if_due(&mut self) -> Result<(), TransactionError> {
         let pages = self.log_pages.load(Ordering::Relaxed);
         if pages < self.checkpointed {
             self.checkpointed = 0;
@@ -178,7 +178,7 @@ impl Thread {
         {
             Ok(_) => Ok(()),
             Err(error) => {
-                let failure = Failure::of_sync(&error);
+                let failure = TransactionError::of_sync(&error);
                 if failure.meaning == Meaning::Broken {
                     return Err(failure);
                 }
@@ -192,7 +192,7 @@ impl Thread {
     }
 
     /// Refuses the waiting writes and all later ones.
-    fn stop(mut self, failure: &Failure) {
+    fn stop(mut self, failure: &TransactionError) {
         tracing::error!(
             cause = failure.cause,
             "the disk failed to make a write durable; every write is refused from now on"
@@ -200,7 +200,7 @@ impl Thread {
         let cause = format!("a write could not be made durable: {}", failure.cause);
         self.failed.0.send_replace(Some(cause.clone()));
         self.queue.close();
-        let refusal = Failure {
+        let refusal = TransactionError {
             meaning: Meaning::Unavailable,
             cause,
         };

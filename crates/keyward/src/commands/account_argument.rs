@@ -2,11 +2,11 @@
 
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
-use keyward_core::accounts::names::{self, BadName, Name};
+use keyward_core::accounts::names::{self, Name, NameError};
 use keyward_core::accounts::{Account, Accounts, Realm};
 use keyward_core::id::AccountId;
 
-use crate::exit::Misuse;
+use crate::exit::UsageError;
 
 /// A realm, as it is typed.
 #[derive(Clone, Copy, ValueEnum)]
@@ -29,9 +29,9 @@ impl From<RealmArgument> for Realm {
     }
 }
 
-/// An account that is there.
+/// The arguments that name an existing account.
 #[derive(Args)]
-pub(crate) struct Whom {
+pub(crate) struct AccountArgument {
     /// ID, username or e-mail address; a number is taken as an ID if an account has it
     #[arg(value_name = "ACCOUNT")]
     account: String,
@@ -40,7 +40,7 @@ pub(crate) struct Whom {
     realm: Option<RealmArgument>,
 }
 
-impl Whom {
+impl AccountArgument {
     /// The account.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ pub(crate) async fn find(
         return Ok(account);
     }
     let realm = realm.map_or(Realm::Default, Realm::from);
-    let name = prepare(realm, typed).map_err(|bad| Misuse(format!("the account {bad}")))?;
+    let name = prepare(realm, typed).map_err(|bad| UsageError(format!("the account {bad}")))?;
     accounts.find_by_name(realm, &name).await?.ok_or_else(|| {
         let realm = realm.name();
         anyhow!("there is no account {typed:?} in the realm {realm}: see `keyward account list`")
@@ -79,7 +79,7 @@ pub(crate) async fn find(
 }
 
 /// A username as its realm has it.
-pub(crate) fn prepare(realm: Realm, typed: &str) -> Result<Name, BadName> {
+pub(crate) fn prepare(realm: Realm, typed: &str) -> Result<Name, NameError> {
     match realm {
         Realm::Default => names::username(typed),
         Realm::Ops | Realm::Client => names::exchange_username(typed),
