@@ -24,10 +24,8 @@ const OWN_TAGS: [&str; 2] = ["native", "health"];
 /// The document without paths: information about the server, and the security schemes.
 pub(crate) fn base() -> OpenApi {
     let mut info = Info::new("Keyward", env!("CARGO_PKG_VERSION"));
-    info.description = Some(
-        "An identity and token server that speaks five wire contracts and an API of its own."
-            .into(),
-    );
+    info.description =
+        Some("An identity and token server with five HTTP contracts and an API of its own.".into());
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")

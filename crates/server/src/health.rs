@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 
-/// What a probe reads.
+/// The body of a health check.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HealthResponse {
     /// `ok` or `unavailable`.

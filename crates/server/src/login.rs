@@ -68,7 +68,7 @@ pub(crate) struct Either;
 #[schema(as = LoginFailureResponse)]
 #[expect(dead_code, reason = "the contracts write it; this describes it")]
 pub(crate) struct EitherFailure {
-    /// What is wrong.
+    /// The error message.
     message: String,
     /// The HTTP status, from the directory.
     #[schema(value_type = u16, required = false)]

@@ -56,13 +56,13 @@ sets! {
     }
     /// Of an operation that needs a token: its guard.
     Guarded {
-        "401": "No token, or one that is not good here",
+        "401": "No token, or one that is not accepted here",
         "429": "Too many requests of this account",
-        "503": "The server is busy, or cannot tell now whether the token is good",
+        "503": "The server is busy, or cannot check now whether the session is open",
     }
     /// Of an operation that reads a token itself, without the guard.
     Presents {
-        "401": "No token, or one that is not good here",
+        "401": "No token, or one that is not accepted here",
     }
     /// Of an operation that anyone may call, but not too often.
     Limited {

@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(change_password))
 }
 
-/// Shows who calls.
+/// Shows the account of the caller.
 #[utoipa::path(
     get, path = "/api/v1/account", tag = "native", security(("bearer" = [])),
     responses(
@@ -40,7 +40,7 @@ async fn show(caller: Caller) -> axum::Json<AccountResponse> {
     axum::Json(AccountResponse::new(caller.account, caller.session))
 }
 
-/// Changes the password of whoever calls, and closes all other sessions.
+/// Changes the password of the caller, and closes the other sessions of the account.
 #[utoipa::path(
     put, path = "/api/v1/account/password", tag = "native", security(("bearer" = [])),
     request_body = PasswordRequest,

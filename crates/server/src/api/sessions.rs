@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(close))
 }
 
-/// Lists the open sessions of whoever calls, by id.
+/// Lists the open sessions of the caller, by id.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "native", security(("bearer" = [])),
     params(PageParameters),
@@ -56,7 +56,7 @@ async fn list(
     Ok(response)
 }
 
-/// Closes an open session of whoever calls; its tokens are refused at once.
+/// Closes an open session of the caller. Its tokens are refused at once.
 #[utoipa::path(
     delete, path = "/api/v1/sessions/{id}", tag = "native", security(("bearer" = [])),
     params(("id" = i64, Path, minimum = 1)),

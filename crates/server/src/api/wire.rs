@@ -1,4 +1,4 @@
-//! The names of the native API on the wire.
+//! The request and response bodies of the native API.
 
 use keyward_core::accounts::Account;
 use keyward_core::id::SessionId;
@@ -10,7 +10,7 @@ use crate::extract::member::Member;
 use crate::list::Row;
 use crate::schemas::Password;
 
-/// Who calls.
+/// The account of the caller.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AccountResponse {
     #[schema(example = 1)]
@@ -24,13 +24,13 @@ pub(super) struct AccountResponse {
     /// As typed at sign-up.
     #[schema(required = true)]
     email: Option<String>,
-    /// What the person is called.
+    /// The display name.
     #[schema(required = true)]
     name: Option<String>,
     /// UTC, with milliseconds.
     #[schema(format = DateTime)]
     created_at: String,
-    /// The session of the token presented.
+    /// The session of the token in the request.
     #[schema(example = 1)]
     session_id: i64,
 }
@@ -49,11 +49,11 @@ impl AccountResponse {
     }
 }
 
-/// A change of password.
+/// A password change.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordRequest {
-    /// The present one.
+    /// The current password.
     #[serde(default)]
     #[schema(value_type = Password, required = true)]
     pub(super) current_password: Member,
@@ -63,25 +63,25 @@ pub(super) struct PasswordRequest {
     pub(super) new_password: Member,
 }
 
-/// A login that still stands.
+/// An open session.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionResponse {
-    /// The `sid` of its tokens.
+    /// The id, which is the `sid` of its tokens.
     #[schema(example = 1)]
     id: i64,
-    /// When the login was.
+    /// The time of the login.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it was refreshed last.
+    /// The time of the last refresh.
     #[schema(format = DateTime)]
     refreshed_at: String,
-    /// When its last token ends.
+    /// The time at which its last token expires.
     #[schema(format = DateTime)]
     expires_at: String,
-    /// What the client called itself.
+    /// The `User-Agent` of the client at the login.
     #[schema(required = true)]
     user_agent: Option<String>,
-    /// Whether it is that of the token presented.
+    /// Whether this is the session of the token in the request.
     current: bool,
 }
 
