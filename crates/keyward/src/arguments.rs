@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{account, backup, config, doctor, restore, serve, session, token};
+use crate::commands::{
+    account, backup, completions, config, doctor, man, restore, serve, session, token,
+};
 use crate::settings::Flags;
 
 /// Keyward is an identity and token server: accounts, logins, and JWTs that can be refreshed and revoked.
@@ -55,6 +57,10 @@ pub(crate) enum Command {
     Restore(restore::Arguments),
     /// Check settings, data folder, keys, database, disk and clock, and suggest what to do
     Doctor(doctor::Arguments),
+    /// Print the completions of the command line for a shell
+    Completions(completions::Arguments),
+    /// Write a manual page for each command
+    Man(man::Arguments),
 }
 
 impl Place {

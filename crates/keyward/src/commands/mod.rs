@@ -2,8 +2,10 @@
 
 pub(crate) mod account;
 pub(crate) mod backup;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod man;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod session;
@@ -40,6 +42,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Backup(backup) => backup.run(&flags),
         Command::Restore(restore) => restore.run(&flags),
         Command::Doctor(doctor) => doctor.run(&flags),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }
 

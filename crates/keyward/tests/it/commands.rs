@@ -12,12 +12,58 @@ fn folder() -> TempDir {
 }
 
 #[test]
+fn every_shell_completes_the_commands() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = keyward(folder.path(), &format!("completions {shell}")).fine();
+        for word in ["keyward", "set-password", "data-dir"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    keyward(folder.path(), "completions tcsh").failed(2);
+    let script = keyward(folder.path(), "completions bash").fine();
+    let path = folder.path().join("keyward.bash");
+    std::fs::write(&path, script).unwrap();
+    let ask = "source keyward.bash; COMP_WORDS=(keyward account s); COMP_CWORD=2; \
+               _keyward keyward s account; echo ${COMPREPLY[@]}";
+    let bash = std::process::Command::new("bash")
+        .args(["-c", ask])
+        .current_dir(folder.path())
+        .output()
+        .expect("bash");
+    assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "set-password");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = folder();
+    keyward(folder.path(), "man pages").fine();
+    let mut pages: Vec<_> = std::fs::read_dir(folder.path().join("pages"))
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    for page in ["keyward.1", "keyward-serve.1", "keyward-account-add.1"] {
+        assert!(
+            pages.iter().any(|found| found == page),
+            "{page} in {pages:?}"
+        );
+    }
+    assert!(pages.iter().all(|page| !page.contains("help")), "{pages:?}");
+    let text = std::fs::read_to_string(folder.path().join("pages/keyward-serve.1")).unwrap();
+    assert!(
+        text.contains("\\-\\-listen") && text.contains(".SH OPTIONS"),
+        "{text}"
+    );
+}
+
+#[test]
 fn help_names_every_command_and_ends_with_0() {
     let folder = folder();
     let commands = [
         (
             "--help",
-            "serve config account session token backup restore doctor --data-dir",
+            "serve config account session token backup restore doctor completions man --data-dir",
         ),
         ("config --help", "check show example"),
         ("account --help", "add list disable enable set-password"),
