@@ -2,6 +2,7 @@
 
 mod arguments;
 mod background;
+mod certificate;
 mod commands;
 mod data;
 mod demo;

@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::background::Background;
+use crate::certificate::Presented;
 use crate::data::Data;
 use crate::metrics::{Metrics, Sources};
 use crate::settings::{Flags, Settings};
@@ -75,8 +76,9 @@ fn learn_costs(accounts: Accounts) {
     });
 }
 
-async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Result<()> {
+async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    let scheme = start_tls(&mut settings)?;
     let metrics = Metrics::install(settings.metrics)?;
     let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
     let listener = listen(settings.listen).await?;
@@ -111,7 +113,7 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let folder = folder.path().display();
     tracing::info!(%address, %folder, engine, files, millis, version = env!("CARGO_PKG_VERSION"), "ready");
-    announce(&format!("ready http://{address}"));
+    announce(&format!("ready {scheme}://{address}"));
     let background = Background::start(&app, data.engine.follow_closures());
 
     tokio::select! {
@@ -134,6 +136,19 @@ async fn run(settings: Settings, is_demo: bool, started: Instant) -> anyhow::Res
     data.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reads the certificate, if there is one, and follows its files. Gives the scheme of the server's URL.
+fn start_tls(settings: &mut Settings) -> anyhow::Result<&'static str> {
+    let Some(files) = &settings.tls else {
+        return Ok("http");
+    };
+    // Before the files are read: until then the signal ends the program.
+    let hangup = signal(SignalKind::hangup())?;
+    let certificate = Presented::start(files)?;
+    settings.serve.tls = Some(certificate.tls());
+    tokio::spawn(certificate.follow(hangup));
+    Ok("https")
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

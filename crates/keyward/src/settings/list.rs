@@ -179,6 +179,15 @@ keyward_server::contracts! { declare_settings {
         docs: bool = true;
     }
 
+    /// TLS, version 1.2 and 1.3. Without a certificate Keyward speaks clear text, for a proxy in front of it.
+    tls "tls.": TlsSection {
+        /// A file with the certificate in PEM, followed by those of the authorities between it and the root. Read again
+        /// within a second of the first connection after it has changed, and on SIGHUP.
+        certificate_file: Option<PathBuf> = "";
+        /// A file with the private key of the certificate in PEM.
+        key_file: Option<PathBuf> = "";
+    }
+
     /// Rate limits, in requests per minute. As many requests may come at once. Further requests are answered with 429.
     /// 0 turns a limit off.
     limits "limits.": Limits {

@@ -17,6 +17,7 @@ use keyward_server::address::TrustedProxies;
 use keyward_server::hosts::{HostList, Hosts};
 use keyward_server::{Contracts, limits, serve};
 
+use super::files::TextFile;
 use super::layers::Layers;
 use super::list::{self, Values};
 use super::secret::Secret;
@@ -24,6 +25,7 @@ use super::storage::{self, Storage};
 use super::value::{Database, LogFilter, LogFormat, MetricsListen};
 use super::weak;
 use super::{SettingError, SettingsError, Topic, Warning};
+use crate::certificate;
 
 /// Room beside a file for the other parts of its form, in bytes.
 const FORM_ROOM: u64 = 64 * 1_024;
@@ -46,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) files: files::Policy,
     pub(crate) storage: Storage,
     pub(crate) serve: serve::Settings,
+    /// The files of the certificate; none without TLS.
+    pub(crate) tls: Option<certificate::Files>,
     pub(crate) proxies: Arc<TrustedProxies>,
     /// How many bytes may wait for clients.
     pub(crate) memory_budget: u64,
@@ -83,6 +87,7 @@ impl Settings {
             accounts,
             files,
             http,
+            tls,
             limits,
             contracts,
             metrics,
@@ -111,6 +116,7 @@ impl Settings {
             storage: storage::read(&files, layers, &mut warnings)?,
             files: files_of(&files),
             serve: serve_of(&http),
+            tls: tls_of(&tls, layers, &mut warnings)?,
             proxies: Arc::new(http.trusted_proxies),
             hosts: http.hosts,
             memory_budget: http.memory_budget.0,
@@ -240,6 +246,33 @@ fn serve_of(http: &list::Http) -> serve::Settings {
         max_connections_per_address: http.max_connections_per_address.size(),
         drain: DRAIN,
         ..serve::Settings::default()
+    }
+}
+
+fn tls_of(
+    tls: &list::TlsSection,
+    layers: &Layers,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<certificate::Files>, SettingError> {
+    let alone = |key: &str, other: &str| {
+        let message = format!("{key} is given and {other} is not: TLS needs both");
+        Err(layers.error(key, message))
+    };
+    match (&tls.certificate_file, &tls.key_file) {
+        (None, None) => Ok(None),
+        (Some(_), None) => alone("tls.certificate_file", "tls.key_file"),
+        (None, Some(_)) => alone("tls.key_file", "tls.certificate_file"),
+        (Some(certificate), Some(key)) => {
+            let files = certificate::Files {
+                certificate: layers.folder.join(certificate),
+                key: layers.folder.join(key),
+            };
+            // A file that cannot be read is named by whoever needs it.
+            if let Ok(text) = TextFile::read(&files.key) {
+                warnings.extend(text.exposure(&files.key.display().to_string(), true));
+            }
+            Ok(Some(files))
+        }
     }
 }
 

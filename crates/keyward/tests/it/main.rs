@@ -42,6 +42,7 @@ mod serve;
 mod server;
 mod shared_limits;
 mod stalled;
+mod tls;
 mod tokens;
 mod two_databases;
 mod upgrade;

@@ -46,6 +46,19 @@ impl Stop {
         self.asked.store(true, Ordering::Release);
         self.notify.notify_waiters();
     }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is asked.
+    pub(super) async fn asked(&self) {
+        let mut asked = pin!(self.notify.notified());
+        asked.as_mut().enable();
+        if !self.is_asked() {
+            asked.await;
+        }
+    }
 }
 
 /// How a connection ended.
@@ -100,7 +113,7 @@ where
             let _ = asked.as_mut().poll(context);
             listening = true;
         }
-        if !finishing && stop.asked.load(Ordering::Acquire) {
+        if !finishing && stop.is_asked() {
             finishing = true;
             pulse.finish();
             watch.shorten_idling(GRACE);

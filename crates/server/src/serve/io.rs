@@ -88,6 +88,17 @@ impl<I> Noted<I> {
             }
         }
     }
+
+    /// As [`note_write`](Self::note_write), for what waits inside the stream itself, as it does in TLS.
+    fn note_flush(&mut self, flushed: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if flushed.is_pending() || self.pulse.is(Wait::Write) {
+            self.note_write(&match &flushed {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(_) => Poll::Ready(Ok(0)),
+            });
+        }
+        flushed
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Noted<I> {
@@ -132,10 +143,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Noted<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.note_flush(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let closed = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.note_flush(closed)
     }
 }

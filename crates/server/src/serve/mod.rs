@@ -11,6 +11,8 @@ mod pace;
 mod pulse;
 mod slots;
 mod strict;
+mod tls;
+mod transport;
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
@@ -19,17 +21,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::error::chain;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use self::body::BodyTimeout;
 pub(crate) use self::body::is_caused_by;
-use self::connection::{Ending, Stop};
-use self::pulse::Wait;
+use self::connection::{GRACE, Stop};
 pub(crate) use self::slots::{CONNECTIONS, REFUSED};
 use self::slots::{Slot, Slots};
+pub use self::tls::Tls;
+use self::transport::{Transport, close};
 use crate::address::{Peer, TrustedProxies};
 use crate::middleware::Site;
 
@@ -38,15 +40,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a stop goes on taking connections that were begun before it: a packet's way to a load balancer and
 /// back. Who asks for one meanwhile asks again after a second.
 const SETTLE: Duration = Duration::from_millis(20);
-/// How long what a client still sends is read and thrown away after its last answer: closing at once
-/// would reset the connection, and the client might never see why it was refused.
-const LINGER: Duration = Duration::from_secs(5);
-
-/// The answer to a head for which there is no memory, so that neither route nor contract is known.
-const OUT_OF_MEMORY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\
-    Connection: close\r\n\r\n";
-
 /// The bounds of connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -71,6 +64,8 @@ pub struct Settings {
     /// Header fields of a request; more is answered 431. Any other number than 100 costs an
     /// allocation a request.
     pub max_headers: usize,
+    /// TLS; none for clear text.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Settings {
@@ -86,6 +81,7 @@ impl Default for Settings {
             drain: Duration::from_secs(30),
             max_header_bytes: 32 * 1_024,
             max_headers: 100,
+            tls: None,
         }
     }
 }
@@ -155,7 +151,13 @@ impl Connections {
     fn add(&mut self, (stream, peer): (TcpStream, SocketAddr)) {
         if let Some(slot) = self.slots.take(peer.ip()) {
             let server = Arc::clone(&self.server);
-            self.tasks.spawn(server.connection(stream, peer, slot));
+            // Only a connection already broken refuses the option.
+            let _ = stream.set_nodelay(true);
+            // A task in clear text has no room for the state of a handshake.
+            match server.settings.tls.clone() {
+                None => self.tasks.spawn(server.http1(stream, peer, slot)),
+                Some(tls) => self.tasks.spawn(server.encrypted(tls, stream, peer, slot)),
+            };
         }
     }
 }
@@ -195,9 +197,28 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, _slot: Slot) {
-        // Only a connection already broken refuses the option.
-        let _ = stream.set_nodelay(true);
+    /// A connection that begins with the handshake of TLS, which the stop cuts off after a moment.
+    async fn encrypted(self: Arc<Self>, tls: Tls, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+        let limit = match self.stop.is_asked() {
+            false => self.settings.header_timeout,
+            true => GRACE,
+        };
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream, limit) => accepted,
+            () = async { self.stop.asked().await; sleep(GRACE).await } => return,
+        };
+        match accepted {
+            Ok(stream) => {
+                tracing::trace!(%peer, version = ?stream.version(), "TLS is established");
+                self.http1(stream, peer, slot).await;
+            }
+            Err(error) => {
+                tracing::debug!(%peer, error = chain(&error), "no TLS: the handshake failed");
+            }
+        }
+    }
+
+    async fn http1<I: Transport>(self: Arc<Self>, stream: I, peer: SocketAddr, _slot: Slot) {
         let site = self.site.clone();
         let (stream, ending, left) =
             connection::run(stream, Peer(peer), site, &self.settings, &self.stop).await;
@@ -207,33 +228,6 @@ impl Server {
             None => closed.await,
         }
     }
-}
-
-async fn close(mut stream: TcpStream, ending: Ending, peer: SocketAddr) {
-    match ending {
-        Ending::Finished { unread: true } => linger(stream).await,
-        Ending::Finished { unread: false } => {}
-        Ending::OutOfMemory => {
-            tracing::debug!(%peer, "a request's head was refused: there is no memory for it");
-            let _ = stream.write_all(OUT_OF_MEMORY).await;
-            linger(stream).await;
-        }
-        Ending::Overdue(wait) => {
-            tracing::debug!(%peer, ?wait, "connection closed: the client took too long");
-            if wait == Wait::Write {
-                // What the client does not take need not stay in the system's buffers either.
-                let _ = stream.set_zero_linger();
-            }
-        }
-    }
-}
-
-/// Closes the stream for writing and reads until the client has closed its side too, for a while.
-async fn linger(mut stream: TcpStream) {
-    let _ = stream.shutdown().await;
-    let mut discarded = vec![0; 16 * 1_024];
-    let to_the_end = async { while stream.read(&mut discarded).await.is_ok_and(|n| n > 0) {} };
-    let _ = timeout(LINGER, to_the_end).await;
 }
 
 #[cfg(test)]

@@ -156,12 +156,12 @@ fn proxies(settings: &Settings) -> Finding {
             "list only the addresses of your proxies",
         );
     }
-    if !listen.ip().is_loopback() && proxies.is_empty() {
+    if !listen.ip().is_loopback() && proxies.is_empty() && settings.tls.is_none() {
         return Finding::warn(
             "proxies",
             format!("it listens on {listen} without TLS, and trusts no proxy"),
-            "put a TLS proxy in front, name its address in http.trusted_proxies, and listen where only it \
-             can reach",
+            "name a certificate in tls.certificate_file; or put a TLS proxy in front, name its address in \
+             http.trusted_proxies, and listen where only it can reach",
         );
     }
     Finding::ok("proxies", format!("it listens on {listen}"))

@@ -3,6 +3,7 @@
 //! Invariant: it changes nothing, except that it writes and deletes a small object in the bucket.
 
 mod bucket;
+mod certificate;
 mod data;
 mod machine;
 mod postgres;
@@ -130,6 +131,7 @@ fn examine(settings: &Settings) -> Vec<Finding> {
         findings.extend(postgres::examine(url));
     }
     findings.extend(bucket::examine(settings));
+    findings.extend(certificate::examine(settings));
     findings.extend(machine::examine(settings));
     findings
 }

@@ -13,8 +13,12 @@ use axum::body::Bytes;
 use axum::routing::{get, post};
 use keyward_core::memory::Budget;
 use keyward_core::random::SeededRandom;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use super::connection::Ending;
+use super::pulse::Wait;
 use super::*;
 use crate::hosts::Hosts;
 use crate::middleware::{Edge, Templates};
