@@ -94,7 +94,7 @@ impl Hosts {
 
 /// The host that a request names, without the port: that of the request target if it has one (RFC 9112 §3.2.2), else
 /// that of `Host`.
-fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     let named = match uri.authority() {
         Some(authority) => authority.as_str(),
         None => headers.get(HOST)?.to_str().ok()?,

@@ -26,6 +26,7 @@ pub mod hosts;
 pub mod limits;
 pub mod metrics;
 pub mod middleware;
+pub mod redirect;
 pub mod serve;
 
 pub use self::assembly::{Base, Policies};

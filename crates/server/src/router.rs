@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use utoipa::openapi::OpenApi;
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -30,6 +30,9 @@ pub fn site(app: &App, settings: &Settings) -> Site {
         hosts: settings.hosts.clone(),
         templates: documented.chain(pages.iter().copied()).collect(),
         access_log: settings.access_log,
+        strict_transport: settings
+            .strict_transport
+            .and_then(|span| HeaderValue::from_str(&format!("max-age={}", span.as_secs())).ok()),
     };
     let router = match settings.documentation {
         true => {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use keyward_core::accounts::Accounts;
@@ -120,6 +121,8 @@ pub struct Settings {
     pub documentation: bool,
     /// Whether each request is logged.
     pub access_log: bool,
+    /// For how long browsers are to use https alone (HSTS); none where the header is not sent.
+    pub strict_transport: Option<Duration>,
     /// Which hosts are answered for.
     pub hosts: Hosts,
     /// The largest body of an upload, in bytes, with room for the other parts of its form.

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use futures_util::FutureExt as _;
-use futures_util::future::OptionFuture;
+use futures_util::future::{self, OptionFuture};
 use keyward_core::accounts::Accounts;
 use keyward_core::clock::Clock;
 use keyward_core::error::chain;
 use keyward_core::keys::Keys;
 use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
-use keyward_server::{App, Base, Policies, serve, site};
+use keyward_server::{App, Base, Policies, redirect, serve, site};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -82,10 +82,12 @@ async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow:
     let metrics = Metrics::install(settings.metrics)?;
     let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
     let listener = listen(settings.listen).await?;
+    let address = listener.local_addr()?;
     let metrics = match metrics {
         Some(metrics) => metrics.bind().await?,
         None => None,
     };
+    let redirect = Redirect::bind(&settings, address).await?;
     let base = services::start(&data, settings.passwords, settings.max_revocation_lag).await?;
     learn_costs(base.accounts.clone());
     let storage = OpenStorage::open(&settings.storage, &folder, &data, &base).await?;
@@ -95,7 +97,6 @@ async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow:
         demo::warn();
     }
 
-    let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = stopped.map(drop).shared();
     let router = keyward_server::Settings {
@@ -107,12 +108,12 @@ async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow:
     let min_free = settings.storage.min_free();
     let sources = Sources::new(&app, &data, files, folder.path().to_owned(), min_free);
     let metrics = metrics.map(|metrics| metrics.serve(sources, stopped.clone()));
+    let redirect = redirect.map(|redirect| redirect.serve(&app, &router, stopped.clone()));
     let serving = serve::run(listener, site, settings.serve, settings.proxies, stopped);
-    let mut server =
-        tokio::spawn(async move { tokio::join!(serving, OptionFuture::from(metrics)).0 });
+    let others = future::join(OptionFuture::from(metrics), OptionFuture::from(redirect));
+    let mut server = tokio::spawn(async move { tokio::join!(serving, others).0 });
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let folder = folder.path().display();
-    tracing::info!(%address, %folder, engine, files, millis, version = env!("CARGO_PKG_VERSION"), "ready");
+    tracing::info!(%address, folder = %folder.path().display(), engine, files, millis, version = env!("CARGO_PKG_VERSION"), "ready");
     announce(&format!("ready {scheme}://{address}"));
     let background = Background::start(&app, data.engine.follow_closures());
 
@@ -149,6 +150,55 @@ fn start_tls(settings: &mut Settings) -> anyhow::Result<&'static str> {
     settings.serve.tls = Some(certificate.tls());
     tokio::spawn(certificate.follow(hangup));
     Ok("https")
+}
+
+/// The listener for clear text beside TLS.
+struct Redirect {
+    listener: TcpListener,
+    port: u16,
+    serve: serve::Settings,
+}
+
+impl Redirect {
+    /// Listens, where the settings say so. `address` is that of the server itself.
+    async fn bind(settings: &Settings, address: SocketAddr) -> anyhow::Result<Option<Self>> {
+        let Some((listen, port)) = settings.redirect else {
+            return Ok(None);
+        };
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!("cannot listen on {listen}: stop what does, or change tls.redirect_listen")
+        })?;
+        tracing::info!(address = %listener.local_addr()?, "redirecting to https");
+        Ok(Some(Self {
+            listener,
+            port: match port {
+                0 => address.port(),
+                port => port,
+            },
+            serve: serve::Settings {
+                tls: None,
+                ..settings.serve.clone()
+            },
+        }))
+    }
+
+    /// Redirects until `stop` is ready.
+    fn serve<S: Future<Output = ()>>(
+        self,
+        app: &App,
+        router: &keyward_server::Settings,
+        stop: S,
+    ) -> impl Future<Output = usize> + use<S> {
+        let site = redirect::site(redirect::Settings {
+            random: app.random.clone(),
+            proxies: app.proxies.clone(),
+            memory: app.memory.clone(),
+            hosts: router.hosts.clone(),
+            port: self.port,
+            access_log: router.access_log,
+        });
+        serve::run(self.listener, site, self.serve, app.proxies.clone(), stop)
+    }
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

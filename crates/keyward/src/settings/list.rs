@@ -186,6 +186,14 @@ keyward_server::contracts! { declare_settings {
         certificate_file: Option<PathBuf> = "";
         /// A file with the private key of the certificate in PEM.
         key_file: Option<PathBuf> = "";
+        /// For how long browsers are to use https alone for this host (Strict-Transport-Security). 0s: the header is not
+        /// sent. A browser cannot be told otherwise before the time is over.
+        hsts: Span = "0s";
+        /// An address and a port, such as "0.0.0.0:80", where requests in clear text are answered with 308 and their
+        /// address by https. It needs a list in http.hosts, so that nobody is sent to another host. Empty: nowhere.
+        redirect_listen: Option<SocketAddr> = "";
+        /// The port on which clients reach this server by https, for those addresses. 0: the port of listen.
+        redirect_port: Count<0, 65_535> = 0;
     }
 
     /// Rate limits, in requests per minute. As many requests may come at once. Further requests are answered with 429.

@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) serve: serve::Settings,
     /// The files of the certificate; none without TLS.
     pub(crate) tls: Option<certificate::Files>,
+    /// Where clear text is redirected to https, and to which port; 0 is that of `listen`.
+    pub(crate) redirect: Option<(SocketAddr, u16)>,
     pub(crate) proxies: Arc<TrustedProxies>,
     /// How many bytes may wait for clients.
     pub(crate) memory_budget: u64,
@@ -116,6 +118,7 @@ impl Settings {
             storage: storage::read(&files, layers, &mut warnings)?,
             files: files_of(&files),
             serve: serve_of(&http),
+            redirect: redirect_of(&tls, &http, layers)?,
             tls: tls_of(&tls, layers, &mut warnings)?,
             proxies: Arc::new(http.trusted_proxies),
             hosts: http.hosts,
@@ -126,6 +129,8 @@ impl Settings {
                 contracts: contracts_of(&contracts),
                 documentation: http.docs,
                 access_log: http.access_log,
+                strict_transport: (tls.certificate_file.is_some() && !tls.hsts.0.is_zero())
+                    .then_some(tls.hsts.0),
                 hosts: Hosts::default(),
                 largest_upload: files.max_size.0.saturating_add(FORM_ROOM),
             },
@@ -274,6 +279,26 @@ fn tls_of(
             Ok(Some(files))
         }
     }
+}
+
+fn redirect_of(
+    tls: &list::TlsSection,
+    http: &list::Http,
+    layers: &Layers,
+) -> Result<Option<(SocketAddr, u16)>, SettingError> {
+    let Some(listen) = tls.redirect_listen else {
+        return Ok(None);
+    };
+    let key = "tls.redirect_listen";
+    let refused = |message: &str| Err(layers.error(key, format!("{key} {message}")));
+    if tls.certificate_file.is_none() {
+        return refused("needs TLS: name a certificate in tls.certificate_file");
+    }
+    if !matches!(http.hosts.of_server(false), Hosts::Only(_)) {
+        return refused("needs the hosts of this server: list them in http.hosts");
+    }
+    let port = u16::try_from(tls.redirect_port.0).unwrap_or_default();
+    Ok(Some((listen, port)))
 }
 
 fn limits_of(limits: &list::Limits) -> limits::Policy {

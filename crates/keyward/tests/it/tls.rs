@@ -433,3 +433,90 @@ fn the_doctor_tells_whether_the_certificate_can_be_presented_and_for_how_long() 
     assert_eq!(level, "fail");
     assert!(found.contains("to 1976-01-01T"), "{found}");
 }
+
+#[tokio::test]
+async fn clear_text_is_redirected_to_the_servers_own_hosts_alone() {
+    let (folder, issued) = (TempDir::new().unwrap(), Issued::new());
+    let env = [
+        ("KEYWARD_TLS__REDIRECT_LISTEN", "127.0.0.1:0"),
+        ("KEYWARD_HTTP__HOSTS", "localhost,*.example.org"),
+    ];
+    let server = start(folder.path(), &issued, &env);
+    let log = server.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("redirecting to https"));
+    let clear = line.and_then(|line| line.split("address=").nth(1)).unwrap();
+    let clear: SocketAddr = clear.split_whitespace().next().unwrap().parse().unwrap();
+    let ask = async |head: &str| {
+        let mut stream = TcpStream::connect(clear).await.unwrap();
+        let request = format!("{head}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let port = address(&server).port();
+    for (head, location) in [
+        (
+            "GET /a%20b?c=%2F HTTP/1.1\r\nHost: localhost:80",
+            format!("localhost:{port}/a%20b?c=%2F"),
+        ),
+        (
+            "POST //evil.example/ HTTP/1.1\r\nHost: a.example.org",
+            format!("a.example.org:{port}//evil.example/"),
+        ),
+        (
+            "GET http://localhost/x HTTP/1.1\r\nHost: evil.example",
+            format!("localhost:{port}/x"),
+        ),
+    ] {
+        let answer = ask(head).await;
+        assert!(answer.starts_with("HTTP/1.1 308"), "{answer}");
+        assert!(
+            answer.contains(&format!("location: https://{location}\r\n")),
+            "{answer}"
+        );
+        assert!(!answer.contains("strict-transport"), "{answer}");
+    }
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nHost: evil.example", "421"),
+        ("GET /health HTTP/1.1\r\nHost: evil.example", "421"),
+        ("GET / HTTP/1.1\r\nHost: localhost@evil.example", "400"),
+        ("GET / HTTP/1.0", "400"),
+    ] {
+        let answer = ask(head).await;
+        assert_eq!(&answer[9..12], status, "{answer}");
+        assert!(!answer.contains("location:"), "{answer}");
+    }
+    assert!(server.stop().0.success());
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_use_https_alone_where_the_setting_says_so() {
+    let (folder, issued) = (TempDir::new().unwrap(), Issued::new());
+    let server = start(folder.path(), &issued, &[("KEYWARD_TLS__HSTS", "1d")]);
+    let mut stream = TlsClient::new(&server, &[&issued]).connect().await.unwrap();
+    let request = "GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.contains("strict-transport-security: max-age=86400\r\n"),
+        "{answer}"
+    );
+    assert!(server.stop().0.success());
+}
+
+#[test]
+fn a_redirect_needs_a_certificate_and_a_list_of_hosts() {
+    let folder = TempDir::new().unwrap();
+    let env = [("KEYWARD_TLS__REDIRECT_LISTEN", "127.0.0.1:0")];
+    for (env, missing) in [
+        (&env[..], "needs TLS"),
+        (&[&FILES[..], &env].concat()[..], "list them in http.hosts"),
+    ] {
+        let refused = keyward_with(folder.path(), "serve", env, "").failed(1);
+        assert!(refused.contains(missing), "{refused}");
+    }
+}

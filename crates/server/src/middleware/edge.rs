@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, Method, StatusCode};
 use tower::Service;
@@ -150,6 +150,7 @@ impl Future for Passing {
             memory,
             proxies,
             access_log,
+            strict_transport,
             ..
         } = &*this.edge;
         response = hold(response, || account(memory, proxies, this.entry.address))
@@ -162,6 +163,9 @@ impl Future for Passing {
             .end(Some(response.status()), this.has_client, logged);
         let headers = response.headers_mut();
         protect(headers);
+        if let Some(strict) = strict_transport {
+            headers.insert(STRICT_TRANSPORT_SECURITY, strict.clone());
+        }
         keep_from_caches(headers);
         headers.insert(X_REQUEST_ID, id.into_header());
         Poll::Ready(Ok(response))

@@ -15,6 +15,7 @@ mod templates;
 use std::sync::Arc;
 
 use axum::Router;
+use http::HeaderValue;
 use keyward_core::memory::{Account, Budget};
 use keyward_core::random::Random;
 
@@ -64,6 +65,8 @@ pub(crate) struct Edge {
     pub(crate) templates: Templates,
     /// Whether requests are logged.
     pub(crate) access_log: bool,
+    /// The value of `Strict-Transport-Security`, where it is sent.
+    pub(crate) strict_transport: Option<HeaderValue>,
 }
 
 /// Why a request must not be routed: it is answered with 400, and the connection is closed.

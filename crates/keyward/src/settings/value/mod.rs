@@ -189,6 +189,20 @@ impl Value for SocketAddr {
     }
 }
 
+/// An address that may be left out: the empty text.
+impl Value for Option<SocketAddr> {
+    fn expected() -> String {
+        format!("{}, or empty", SocketAddr::expected())
+    }
+
+    fn read(raw: &Raw) -> Option<Self> {
+        match raw.text()? {
+            "" => Some(None),
+            _ => SocketAddr::read(raw).map(Some),
+        }
+    }
+}
+
 impl Value for Algorithm {
     fn expected() -> String {
         "\"HS256\", \"HS384\" or \"HS512\"".into()
