@@ -249,8 +249,8 @@ mod tests {
             "x: unknown field `x`, expected `name`"
         );
         assert_eq!(message("{}"), "missing field `name`");
-        assert!(message(r#"{"name":"a","n\u0061me":"b"}"#).contains("good JSON"));
+        assert!(message(r#"{"name":"a","n\u0061me":"b"}"#).contains("valid JSON"));
         assert!(message("[]").contains("object"));
-        assert!(message(&format!("{{\"x\":{}1", "[".repeat(100_000))).contains("good JSON"));
+        assert!(message(&format!("{{\"x\":{}1", "[".repeat(100_000))).contains("valid JSON"));
     }
 }
