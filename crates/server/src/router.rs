@@ -70,8 +70,8 @@ fn routes(settings: &Settings) -> (Router<App>, OpenApi) {
     (all.router, all.document)
 }
 
-/// The answer where a path is known and no route of it takes the method: to `OPTIONS` which ones there are (RFC 9110
-/// §9.3.7), else 405 in the shape of `S`. The router adds `Allow`. There is no header of CORS, so browsers go no further.
+/// The response if a path is known but has no route for the method: 204 to `OPTIONS` (RFC 9110 §9.3.7), else 405 in the
+/// shape of `S`. The router adds `Allow`. There are no CORS headers, so a browser stops there.
 async fn other_method<S: Shape>(method: Method) -> Response {
     match method {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
@@ -89,7 +89,7 @@ impl Assembly {
     /// Adds routes whose 405 has the shape of `S`.
     pub(crate) fn add<S: Shape>(&mut self, routes: OpenApiRouter<App>) {
         let (router, mut document) = routes.split_for_parts();
-        // The sets of responses refer to it.
+        // The response sets refer to this schema.
         let schemas = &mut document.components.get_or_insert_default().schemas;
         schemas.insert(S::Body::name().into(), S::Body::schema());
         let router = router.method_not_allowed_fallback(other_method::<S>);
@@ -97,7 +97,7 @@ impl Assembly {
         self.document.merge(document);
     }
 
-    /// Whether there are routes at `path` already.
+    /// Whether `path` already has routes.
     fn has(&self, path: &str) -> bool {
         self.document.paths.paths.contains_key(path)
     }

@@ -1,4 +1,4 @@
-//! What handlers may reach: each takes, by `State`, only the capabilities it names.
+//! The state of the router. A handler names in `State` the capabilities that it uses.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -49,13 +49,13 @@ pub struct Services {
     pub customers: Customers,
     /// Randomness for the vectors and for request ids.
     pub random: Arc<dyn Random>,
-    /// What readiness is asked of.
+    /// What `/health/ready` checks.
     pub health: Arc<dyn health::Store>,
     /// Rate limits.
     pub limits: Arc<Limits>,
-    /// Whose forwarded addresses are believed.
+    /// The proxies whose forwarded addresses are trusted.
     pub proxies: Arc<TrustedProxies>,
-    /// What waits for clients, in bytes.
+    /// The budget of bytes that wait for clients.
     pub memory: Arc<Budget>,
 }
 
@@ -121,7 +121,7 @@ pub struct Settings {
     pub documentation: bool,
     /// Whether each request is logged.
     pub access_log: bool,
-    /// For how long browsers are to use https alone (HSTS); none where the header is not sent.
+    /// How long browsers use only https (HSTS); `None` if the header is not sent.
     pub strict_transport: Option<Duration>,
     /// Which hosts are answered for.
     pub hosts: Hosts,

@@ -1,8 +1,8 @@
 //! The five wire contracts, a folder each, and the table of them.
 //!
-//! Invariant: contracts never import one another. All have the same files: `mod.rs` with the row for the table, `routes.rs`, `wire.rs`
-//! with the names of the contract, and `error.rs` with the shape of its errors; large ones have more. The router, the welcome page,
-//! the sections of the OpenAPI document and the settings are made from the table.
+//! Invariant: contracts never import one another. All have the same files: `mod.rs` with the row for the table, `routes.rs`,
+//! `wire.rs` with the names of the contract, and `error.rs` with the shape of its errors; large ones have more. The router, the
+//! welcome page, the sections of the OpenAPI document and the settings are made from the table.
 
 pub(crate) mod customers;
 pub(crate) mod directory;
@@ -13,7 +13,7 @@ pub(crate) mod vectors;
 use crate::router::Assembly;
 use crate::state::Settings;
 
-/// What the server needs to know of a contract.
+/// A row of the table.
 pub(crate) struct Contract {
     /// Its name on the welcome page.
     pub(crate) title: &'static str,
@@ -25,8 +25,8 @@ pub(crate) struct Contract {
     pub(crate) login: Option<fn(&mut Assembly)>,
 }
 
-/// The table of contracts: calls the named macro with the given tokens and all rows. A row is the explanation of a contract and its
-/// name. The folder, the setting and the section in the OpenAPI document have the same name.
+/// The table of contracts: calls the named macro with the given tokens and all rows. A row is the explanation of a contract
+/// and its name. The folder, the setting and the section in the OpenAPI document have the same name.
 #[macro_export]
 macro_rules! contracts {
     ($macro:ident $($before:tt)*) => {

@@ -41,7 +41,7 @@ impl Service<Request> for Site {
 }
 
 impl Site {
-    /// Passes a request to its route, unless it is `malformed` or an answer of the server itself is due.
+    /// Passes a request to its route, unless it is `malformed` or the edge answers it itself.
     pub(crate) fn pass(mut self, mut request: Request, malformed: Option<Malformed>) -> Passing {
         let Edge {
             random,
@@ -61,7 +61,7 @@ impl Site {
             *request.uri_mut() = uri;
         }
         let entry = Entry::new(&request, address, templates);
-        // Without it the extractor takes the peer's.
+        // Without this extension the extractor takes the address of the peer.
         if address != peer {
             request.extensions_mut().insert(ClientAddress(address));
         }
@@ -71,7 +71,7 @@ impl Site {
         } else if !included && !health::is_probe(request.uri().path()) {
             Step::Answered(Some(misdirected()))
         } else if request.method() == Method::OPTIONS && request.uri().path() == "*" {
-            // It asks the server, not a path (RFC 9110 §9.3.7).
+            // Such a request is about the server, not about a path (RFC 9110 §9.3.7).
             Step::Answered(Some(StatusCode::NO_CONTENT.into_response()))
         } else {
             Step::Routed(self.router.call(request))
@@ -86,19 +86,19 @@ impl Site {
     }
 }
 
-/// Where the answer comes from.
+/// Where the response comes from.
 enum Step {
     /// From a route.
     Routed(RouteFuture<Infallible>),
-    /// It is there, until it is taken: the request reaches no route.
+    /// From the edge, until it is taken. The request reaches no route.
     Answered(Option<Response>),
 }
 
-/// A request on its way through. Its line in the access log is written when the answer is there, or when it is
-/// dropped before that.
+/// A request that is being answered. Its line in the access log is written when the response is ready, or when the request
+/// is dropped before that.
 pub struct Passing {
     answer: Step,
-    /// Taken when the answer is there.
+    /// Taken when the response is ready.
     id: Option<RequestId>,
     entry: Entry,
     edge: Arc<Edge>,
@@ -107,7 +107,7 @@ pub struct Passing {
 }
 
 impl Passing {
-    /// Notes that the client has gone; the answer is for the log alone.
+    /// Records that the client has disconnected. The response is then only logged.
     pub(crate) fn lose_client(&mut self) {
         self.has_client = false;
     }
@@ -127,7 +127,7 @@ impl Future for Passing {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        // A future that panicked is not polled again, so nobody sees what it left half done.
+        // A future that panicked is not polled again, so its half-done state is never seen.
         let polled = catch_unwind(AssertUnwindSafe(|| match &mut this.answer {
             Step::Routed(routed) => Pin::new(routed).poll(context),
             Step::Answered(response) => {
@@ -172,7 +172,7 @@ impl Future for Passing {
     }
 }
 
-/// Headers that keep a browser from guessing types, telling where it came from, and being framed.
+/// Sets headers against guessed media types, leaked referrers and framing.
 fn protect(headers: &mut HeaderMap) {
     const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
     const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
@@ -186,9 +186,9 @@ fn protect(headers: &mut HeaderMap) {
     }
 }
 
-/// Lets no cache keep what may be somebody's: a shared one may, where the token is not in `Authorization` (RFC 9111
-/// §3.5). Whoever made the answer says otherwise where it is for everybody. One with an entity tag may be kept by the
-/// client itself, who must ask each time whether it still holds.
+/// Keeps private responses out of caches. A shared cache may store a response if the token is not in `Authorization`
+/// (RFC 9111 §3.5). A handler sets `Cache-Control` itself if its response is public. A response with an entity tag may be
+/// stored by the client, which must revalidate it each time.
 fn keep_from_caches(headers: &mut HeaderMap) {
     const REVALIDATED: HeaderValue = HeaderValue::from_static("private, no-cache");
     const NOT_STORED: HeaderValue = HeaderValue::from_static("no-store");

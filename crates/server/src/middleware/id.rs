@@ -1,14 +1,14 @@
-//! Request ids: sixteen random hex digits, or what a trusted proxy calls the request.
+//! Request ids: sixteen random hex digits, or the id that a trusted proxy sent.
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use keyward_core::random::{Random, hex};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A longer id of a proxy is not taken over.
+/// The longest id of a proxy that is accepted, in characters.
 const LONGEST: usize = 64;
 
-/// Names one request in its answer and in the logs.
+/// The id of one request, in its response and in the logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequestId(HeaderValue);
 
@@ -23,7 +23,7 @@ impl RequestId {
         Self(id.unwrap_or(HeaderValue::from_static("-")))
     }
 
-    /// The id that a proxy sent; none if it is not one, or not the only one.
+    /// The id that a proxy sent; `None` if it is malformed or sent twice.
     pub(super) fn sent(headers: &HeaderMap) -> Option<Self> {
         let mut sent = headers.get_all(X_REQUEST_ID).into_iter();
         let (Some(id), None) = (sent.next(), sent.next()) else {

@@ -1,5 +1,7 @@
-//! The end of a request: its measurement, and in the access log one event for each request, whether its client waited
-//! for the answer or not, with nothing in it that the client could use to forge another.
+//! The end of a request: its measurement and its line in the access log.
+//!
+//! Invariant: every request has exactly one line, also if its client disconnected. Nothing that the client sent can forge
+//! another line.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,16 +13,16 @@ use super::id::RequestId;
 use super::measured::Route;
 use super::templates::Templates;
 
-/// Of a path that no route matched, this many characters are logged.
+/// How many characters are logged of a path that no route matches.
 const LONGEST_PATH: usize = 128;
 
-/// What is known of a request when it comes.
+/// What is known of a request when it arrives.
 #[derive(Debug)]
 pub(super) struct Entry {
     started: Instant,
     method: Method,
     route: Arc<Route>,
-    /// Where the route has no template, the path for the log.
+    /// The path for the log, if the route has no template.
     path: String,
     pub(super) address: IpAddr,
 }
@@ -42,8 +44,8 @@ impl Entry {
         }
     }
 
-    /// Measures the request and, with an `id`, writes its line: `status` is none of a request that was given up before
-    /// its answer, and `has_client` false where the client left before the answer.
+    /// Measures the request and, with an `id`, writes its line. `status` is `None` if the request was abandoned before its
+    /// response. `has_client` is false if the client disconnected before the response.
     pub(super) fn end(&self, status: Option<StatusCode>, has_client: bool, id: Option<&RequestId>) {
         let took = self.started.elapsed();
         self.route.record(&self.method, status, took);
@@ -91,7 +93,7 @@ fn address_text(address: IpAddr) -> String {
     text
 }
 
-/// A path that no route has, cut and escaped. Never the query.
+/// A path that no route matches, truncated and escaped, without the query.
 fn shown(path: &str) -> String {
     path.chars()
         .take(LONGEST_PATH)

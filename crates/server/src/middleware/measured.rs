@@ -1,6 +1,6 @@
 //! How long requests take, by route, method and class of status.
 //!
-//! Invariant: on the way of a request a histogram is found by its index. It is registered by name once, with the first
+//! Invariant: while a request is answered, its histogram is found by an index. It is registered by name once, with the first
 //! request of its kind, so that a server has only the series of requests that occur.
 
 use std::array;
@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use keyward_core::metrics::{Kind, Metric, WAITS};
 use metrics::{Histogram, SharedString};
 
-/// What is measured of requests.
+/// The metric of requests.
 pub(crate) const REQUESTS: Metric = Metric::new(
     "keyward_http_request_duration_seconds",
     Kind::Histogram(WAITS),
@@ -25,7 +25,7 @@ const NO_ROUTE: &str = "other";
 const METHODS: [&str; 8] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other",
 ];
-/// Classes of status. A request that was given up before its response has none.
+/// Classes of status. A request that was abandoned before its response has none.
 const STATUSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 const SERVER_ERROR: usize = 4;
 
@@ -57,7 +57,7 @@ impl Route {
         self.template.as_deref()
     }
 
-    /// Counts a request that took so long; `status` is none of a request that was given up before its response.
+    /// Counts a request and its duration. `status` is `None` if the request was abandoned before its response.
     pub(super) fn record(&self, method: &Method, status: Option<StatusCode>, took: Duration) {
         let method = index_of_method(method);
         let status = index_of_status(status);

@@ -1,9 +1,9 @@
-//! The edge that every request passes: an id, the client's address, one spelling of the path, one line in the access
-//! log, headers that keep browsers and caches from doing harm, and an answer also where a handler panicked or the
-//! request must reach none.
+//! The edge that every request passes. It gives the request an id, finds the client's address, normalizes the path, writes
+//! a line in the access log, and sets headers that protect browsers and caches. It answers itself if a handler panicked
+//! or if the request must reach no handler.
 //!
-//! It is one service around the router rather than five layers in it, as each layer costs every request some
-//! allocations; the price is that it finds the route's template for the log itself.
+//! It is one service around the router and not five layers in it, because each layer costs every request some allocations.
+//! In return it has to find the template of the route by itself.
 
 mod edge;
 mod id;
@@ -26,10 +26,10 @@ use crate::address::{Peer, TrustedProxies};
 use crate::hosts::Hosts;
 use crate::memory::account;
 
-/// The router behind its edge: what connections hand their requests to.
+/// The router behind its edge. Connections pass their requests to it.
 ///
-/// Requests reach the router with what [`ClientAddress`](crate::address::ClientAddress) needs, answers leave with
-/// `X-Request-Id`, and where the access log is on each request is one event of target `access`.
+/// Requests reach the router with the extension that [`ClientAddress`](crate::address::ClientAddress) reads. Responses have an
+/// `X-Request-Id`. If the access log is on, each request is one event of target `access`.
 #[derive(Clone)]
 pub struct Site {
     router: Router,
@@ -42,7 +42,7 @@ impl Site {
         Self { router, edge }
     }
 
-    /// Who pays for the buffers of a connection.
+    /// The memory account of the buffers of a connection.
     pub(crate) fn account(&self, peer: Peer) -> Account {
         let Edge {
             memory, proxies, ..
@@ -57,7 +57,7 @@ pub(crate) struct Edge {
     pub(crate) random: Arc<dyn Random>,
     /// Whose `X-Forwarded-For`, `Forwarded` and `X-Request-Id` are believed.
     pub(crate) proxies: Arc<TrustedProxies>,
-    /// What waits for clients, in bytes.
+    /// The budget of bytes that wait for clients.
     pub(crate) memory: Arc<Budget>,
     /// Which hosts are answered for.
     pub(crate) hosts: Hosts,
@@ -65,21 +65,21 @@ pub(crate) struct Edge {
     pub(crate) templates: Templates,
     /// Whether requests are logged.
     pub(crate) access_log: bool,
-    /// The value of `Strict-Transport-Security`, where it is sent.
+    /// The value of `Strict-Transport-Security`, if it is sent.
     pub(crate) strict_transport: Option<HeaderValue>,
 }
 
-/// Why a request must not be routed: it is answered with 400, and the connection is closed.
+/// Why a request is not routed. It is answered with 400, and the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// Without exactly one `Host`, or with one that is no host (RFC 9112 §3.2).
+    /// It does not have exactly one `Host`, or the `Host` is malformed (RFC 9112 §3.2).
     Host,
-    /// With a transfer coding other than `chunked` alone, which would be handed on undecoded (RFC 9112 §6.1).
+    /// It has a transfer coding other than `chunked` alone, which would not be decoded (RFC 9112 §6.1).
     Coding,
 }
 
 impl Malformed {
-    /// What to tell the client.
+    /// The message for the client.
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Host => {

@@ -1,13 +1,15 @@
-//! One spelling of a path for all that look at it.
+//! One spelling of a path, for the router and the log.
 //!
 //! An escape of an unreserved character is the same as the character (RFC 3986 §2.3), so a path is routed and logged
-//! without such escapes. Invariant: whatever a handler decodes afterwards is what it would have been before; every
-//! other escape stays, a `/` and a `%` above all, and dots mean nothing to any route.
+//! without such escapes.
+//!
+//! Invariant: a handler that decodes the path gets the same text as before. Every other escape stays, above all those of `/`
+//! and `%`. Dots have no meaning for any route.
 
 use http::Uri;
 use http::uri::PathAndQuery;
 
-/// The address with the escapes of unreserved characters in its path decoded; none where there are none.
+/// The URI with the escapes of unreserved characters in its path decoded; `None` if it has none.
 pub(super) fn without_needless_escapes(uri: &Uri) -> Option<Uri> {
     let path = decode_unreserved(uri.path())?;
     let path = match uri.query() {
@@ -19,8 +21,8 @@ pub(super) fn without_needless_escapes(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The path, if something in it is to be decoded. A path with a `%` that begins no escape is left alone: decoding
-/// what follows might make one.
+/// The decoded path, if there is something to decode. A path with a `%` that begins no escape is not changed, because
+/// decoding what follows could make one.
 fn decode_unreserved(path: &str) -> Option<String> {
     if !path.as_bytes().contains(&b'%') {
         return None;

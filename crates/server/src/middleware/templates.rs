@@ -1,6 +1,6 @@
 //! The templates of the routes, by which the access log and the metrics group requests.
 //!
-//! Invariant: a template is text of ours, so it holds nobody's data.
+//! Invariant: a template is a text of the program, so it contains no personal data.
 
 use std::sync::Arc;
 
@@ -38,11 +38,11 @@ impl Default for Templates {
 }
 
 impl<'t> FromIterator<&'t str> for Templates {
-    /// Of two that stand for the same paths the first counts.
+    /// If two templates stand for the same paths, the first one is used.
     fn from_iter<I: IntoIterator<Item = &'t str>>(templates: I) -> Self {
         let mut routes = matchit::Router::new();
         for template in templates {
-            // The router has refused what is no template; a second one of the same paths tells nothing new.
+            // The router has refused malformed templates. A second template for the same paths adds nothing.
             let _ = routes.insert(template, Arc::new(Route::new(Some(template))));
         }
         Self {

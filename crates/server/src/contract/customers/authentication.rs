@@ -58,8 +58,7 @@ async fn log_in(
 
 /// Trades a refresh token for a new pair.
 ///
-/// A refresh token works once: presented again, it ends the login that it descends from, with every
-/// token of it.
+/// A refresh token works once. If it is presented again, the session ends, with all of its tokens.
 #[utoipa::path(
     post, path = "/api/v1/authentication/refresh", tag = "customers",
     security(("bearer" = [])),
@@ -81,7 +80,7 @@ async fn refresh(
     Ok(pair(issued))
 }
 
-/// Closes the session of an access or refresh token, of whichever contract.
+/// Closes the session of an access or refresh token of any contract.
 #[utoipa::path(
     post, path = "/api/v1/authentication/logout", tag = "customers",
     security(("bearer" = [])),

@@ -1,4 +1,4 @@
-//! What the customers API says about failures: problem documents (RFC 9457) in the server's own words.
+//! The errors of the customers API: problem documents (RFC 9457) with the server's own messages.
 
 use crate::error::{Problem, Shaped};
 

@@ -10,7 +10,7 @@ mod wire;
 use super::Contract;
 use crate::error::Problem;
 
-/// Its entry in the table of contracts.
+/// The row of the customers API in the table of contracts.
 pub(super) const CONTRACT: Contract = Contract {
     title: "Customers",
     calls: "/api/v1/authentication/*, /api/v1/customers/*",

@@ -15,8 +15,8 @@ pub(super) fn entity_tag(version: i64) -> EntityTag {
     EntityTag::strong(version.to_string())
 }
 
-/// What `If-Match` and `If-None-Match` ask of a change (RFC 9110 §13.2.2). `If-Match: *` asks for nothing more than the
-/// customer, whose absence is 404 anyway, and nothing that is there fits `If-None-Match: *`.
+/// The conditions of a change, from `If-Match` and `If-None-Match` (RFC 9110 §13.2.2). `If-Match: *` requires only that the
+/// customer exists, and a missing one is 404 anyway. `If-None-Match: *` fails for every customer that exists.
 pub(super) struct Required(pub(super) Precondition);
 
 impl<A: Sync> FromRequestParts<A> for Required {
@@ -47,11 +47,11 @@ impl Required {
     }
 }
 
-/// What the client has already, as `If-None-Match` says.
+/// The versions that the client already has, from `If-None-Match`.
 pub(super) struct Known(Option<EntityTags>);
 
 impl Known {
-    /// Whether, by weak comparison, `version` is among it.
+    /// Whether `version` is among them, by weak comparison.
     pub(super) fn has(&self, version: i64) -> bool {
         let known = self.0.as_ref();
         known.is_some_and(|known| known.match_weakly(&entity_tag(version)))
@@ -71,7 +71,7 @@ fn version(tag: &EntityTag) -> Option<i64> {
     weak_version(tag).filter(|_| tag.is_strong())
 }
 
-/// The version that a tag names, weak or not, in the one spelling that [`entity_tag`] gives it.
+/// The version that a weak or strong tag names, in the spelling of [`entity_tag`].
 fn weak_version(tag: &EntityTag) -> Option<i64> {
     let text = tag.text();
     text.parse()

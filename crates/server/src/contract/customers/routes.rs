@@ -1,4 +1,4 @@
-//! The calls of the customers API, from the files that have them.
+//! The routes of the customers API: login, and the table.
 
 use utoipa_axum::router::OpenApiRouter;
 

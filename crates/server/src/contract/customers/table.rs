@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_youngest))
 }
 
-/// Whoever may use the customers table.
+/// The accounts that may use the customers table.
 struct Table;
 
 impl Scope for Table {
@@ -42,7 +42,7 @@ impl Scope for Table {
     const REALMS: &'static [Realm] = &[Realm::Default];
 }
 
-/// A request of one who may.
+/// An authorized request to the table.
 type Caller<P = (), B = NoBody> = Authorized<Table, P, B>;
 
 /// Lists the customers, by id.

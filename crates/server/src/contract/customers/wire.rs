@@ -30,7 +30,7 @@ pub(super) struct LoginRequest {
 pub(super) struct TokenPairResponse {
     /// A JWT.
     access_token: String,
-    /// Good once, for a new pair.
+    /// Works once, for a new pair.
     refresh_token: String,
     /// Always `Bearer`.
     #[schema(value_type = String, pattern = "^Bearer$", example = "Bearer")]
@@ -75,11 +75,11 @@ impl NewCustomerRequest {
     }
 }
 
-/// What a customer is to be replaced by.
+/// The new values of a customer.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CustomerRequest {
-    /// The id of the path, or absent.
+    /// The same id as in the path, or absent.
     #[schema(example = 1, read_only)]
     id: Option<i64>,
     /// 1 to 255 characters.
@@ -97,7 +97,7 @@ pub(super) struct CustomerRequest {
 }
 
 impl CustomerRequest {
-    /// What is submitted for the customer `id`.
+    /// The values for the customer `id`.
     pub(super) fn submitted(self, id: i64) -> Result<Submitted, Failure> {
         if self.id.is_some_and(|sent| sent != id) {
             return Err(Failure::bad_request(

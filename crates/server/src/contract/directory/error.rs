@@ -44,7 +44,7 @@ pub(super) fn sign_up_error(error: accounts::Error) -> Failure {
     }
 }
 
-/// The one answer to a wrong password and an unknown address, which repeats what was sent but the password.
+/// The response to a wrong password and to an unknown address alike. It repeats the request without the password.
 pub(super) fn verification_failed(email: String) -> Response {
     let status = StatusCode::FORBIDDEN;
     let body = LoginResponse {

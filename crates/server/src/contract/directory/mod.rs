@@ -10,7 +10,7 @@ pub(crate) use self::wire::LoginResponse;
 use super::Contract;
 use crate::welcome::Page;
 
-/// Its entry in the table of contracts.
+/// The row of the directory in the table of contracts.
 pub(super) const CONTRACT: Contract = Contract {
     title: "User directory",
     calls: "POST /signup, POST /login, GET /users",

@@ -1,4 +1,4 @@
-//! The calls of the directory.
+//! The operations of the directory.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ use crate::responses::{Guarded, Limited, Queries, Takes, Writes};
 use crate::state::App;
 use crate::welcome::{self, Page};
 
-/// The routes; a browser gets `page` at the root.
+/// The routes. A browser gets `page` at `/`.
 pub(super) fn routes(page: Page) -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(connected))
@@ -43,12 +43,12 @@ pub(super) fn routes(page: Page) -> OpenApiRouter<App> {
         .routes(routes!(users))
 }
 
-/// `POST /login` where the vectors do not share it.
+/// `POST /login`, if the vector generator does not share it.
 pub(super) fn login_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in_alone))
 }
 
-/// Says that the directory is there; a browser gets the welcome page.
+/// Confirms that the directory runs. A browser gets the welcome page.
 #[utoipa::path(
     get, path = "/", tag = "directory",
     responses(
@@ -116,7 +116,7 @@ async fn log_in_alone(
     log_in(&app, client, body.email, body.password).await
 }
 
-/// Logs in by e-mail address, for whoever has read the body.
+/// Logs in by e-mail address, after the body was read.
 pub(crate) async fn log_in(
     app: &App,
     client: Client,
@@ -175,7 +175,7 @@ async fn users(
     Ok(response)
 }
 
-/// Whoever may list the users.
+/// The accounts that may list the users.
 struct Users;
 
 impl Scope for Users {

@@ -7,13 +7,13 @@ use crate::extract::member::Member;
 use crate::list::Row;
 use crate::schemas::{DisplayName, EmailAddress, Password, null};
 
-/// What stands where the original returned a password or its hash.
+/// The text in place of a password or hash that the replaced service returned.
 const HIDDEN: &str = "********";
 
 /// A new user.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct SignUpRequest {
-    /// What the person is called.
+    /// The name of the person.
     #[serde(default)]
     #[schema(value_type = DisplayName, required = true)]
     pub(super) name: Member,
@@ -33,7 +33,7 @@ pub(super) struct SignUpResponse {
     /// The HTTP status.
     #[schema(example = 201)]
     pub(super) code: u16,
-    /// Who was registered.
+    /// The registered user.
     pub(super) data: Registered,
     /// `successfully registered`.
     #[schema(value_type = String)]
@@ -42,7 +42,7 @@ pub(super) struct SignUpResponse {
     pub(super) status: bool,
 }
 
-/// Who was registered.
+/// The registered user.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Registered {
     email: String,
@@ -81,9 +81,9 @@ pub(crate) struct LoginResponse {
     /// The HTTP status.
     #[schema(example = 201)]
     pub(super) code: u16,
-    /// What was sent.
+    /// The credentials of the request, without the password.
     pub(super) data: EmailAndPassword,
-    /// The outcome in words.
+    /// The outcome.
     #[schema(value_type = String)]
     pub(super) message: &'static str,
     /// Whether it worked.
@@ -93,7 +93,7 @@ pub(crate) struct LoginResponse {
     pub(super) token: Option<String>,
 }
 
-/// What was sent to a login.
+/// The credentials of a login.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EmailAndPassword {
     email: String,
@@ -110,7 +110,7 @@ impl EmailAndPassword {
     }
 }
 
-/// What the list of users begins and ends with.
+/// The text before and after the rows of the users.
 pub(super) const USERS: [&str; 2] = [r#"{"users":["#, "]}"];
 
 /// The users, without an envelope.

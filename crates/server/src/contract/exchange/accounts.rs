@@ -91,18 +91,18 @@ role!(
     Ops,
     /// Signs an operator up.
     sign_up_operator "/ops/signup",
-    /// Logs an operator in: the answer is the token and nothing else.
+    /// Logs an operator in. The body of the response is the token alone.
     log_in_operator "/ops/login"
 );
 role!(
     Client,
     /// Signs a client up.
     sign_up_client "/client/signup",
-    /// Logs a client in: the answer is the token and nothing else.
+    /// Logs a client in. The body of the response is the token alone.
     log_in_client "/client/login"
 );
 
-/// Closes the session of an access token, whatever its realm.
+/// Closes the session of an access token of any realm.
 #[utoipa::path(
     method(get, post), path = "/logout", tag = "exchange", security(("bearer" = [])),
     responses(
@@ -116,7 +116,7 @@ async fn log_out(
     caller: Result<Authorized<Anyone>, Response>,
 ) -> Result<Response, Error> {
     if method == Method::HEAD {
-        // The router lets HEAD run what serves GET, but asking for headers must not end a session.
+        // The router also calls the handler of GET for HEAD, but HEAD must not end a session.
         let refusal: Error = method_not_allowed().await;
         return Ok(([(ALLOW, "GET,POST")], refusal).into_response());
     }
@@ -183,7 +183,7 @@ async fn log_in(
     Ok((headers, issued.access_token).into_response())
 }
 
-/// Whoever has a session to end, of whichever realm.
+/// The accounts that may log out: those of every realm.
 struct Anyone;
 
 impl Scope for Anyone {

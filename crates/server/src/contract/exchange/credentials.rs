@@ -1,5 +1,5 @@
-//! A username and a password, as a form or as JSON, equally strictly read: no name twice, only UTF-8, and
-//! every byte of a password as it was sent.
+//! A username and a password, as a form or as JSON. Both are read strictly: no member twice, UTF-8 only, and every byte of a
+//! password as it was sent.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -15,7 +15,7 @@ use crate::extract::media_type::declared;
 use crate::extract::member::Member;
 use crate::state::App;
 
-/// The credentials of a request, each perhaps absent.
+/// The credentials of a request. Each may be absent.
 pub(super) struct Credentials {
     pub(super) username: Member,
     pub(super) password: Member,

@@ -3,8 +3,8 @@
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The value of `Content-Disposition` that offers a download under `name`: in UTF-8, and for what does not
-/// read that, in ASCII with `_` for everything that would need care.
+/// The value of `Content-Disposition` that offers a download as `name`: in UTF-8, and for clients that do not read that, in
+/// ASCII with `_` for every character that would need an escape.
 pub(super) fn attachment(name: &str) -> HeaderValue {
     let plain = |char: char| match char {
         ' '..='~' if !r#""\%"#.contains(char) => char,
@@ -16,7 +16,7 @@ pub(super) fn attachment(name: &str) -> HeaderValue {
     HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("attachment"))
 }
 
-/// All but `attr-char` (RFC 8187 §3.2.1).
+/// All characters except `attr-char` (RFC 8187 §3.2.1).
 const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')

@@ -35,7 +35,7 @@ use crate::memory::{MemoryAccount, keep};
 use crate::responses::{Conditional, Finds, Guarded};
 use crate::state::App;
 
-/// How often a file is looked up again that was replaced between its row and its bytes.
+/// How often a file is looked up again if it was replaced between reading its row and its bytes.
 const TRIES: usize = 5;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -105,7 +105,7 @@ async fn fetch(
     }
 }
 
-/// Clients, and operators for their own files.
+/// The accounts that may read files: clients, and operators their own files.
 struct Readers;
 
 impl Scope for Readers {
@@ -113,7 +113,7 @@ impl Scope for Readers {
     const REALMS: &'static [Realm] = &[Realm::Client, Realm::Ops];
 }
 
-/// The operator of that name, for a client or for itself; none is named where a name in the path cannot be decoded.
+/// The operator of that name, if the caller is a client or that operator. A name that cannot be decoded names none.
 async fn find_operator(
     app: &App,
     principal: &Principal,
@@ -137,7 +137,7 @@ async fn find_operator(
     Ok(account.ok_or_else(unknown)?.id)
 }
 
-/// The file, or what the conditions and the range of the request make of it.
+/// The file, a range of it, or the response that a condition of the request demands.
 async fn send(
     files: &Files,
     method: &Method,
@@ -180,7 +180,7 @@ async fn send(
     Ok(response)
 }
 
-/// The bytes of a range, which are in the memory budget until they are taken.
+/// The bytes of a range. They count in the memory budget until the client has taken them.
 async fn bytes(
     files: &Files,
     file: &File,
@@ -199,8 +199,8 @@ async fn bytes(
     Ok(Body::from_stream(chunks))
 }
 
-/// What is sent however the file is sent. A file that replaced one of the same second was modified in the next, which
-/// is not said before it has begun (RFC 9110 §8.8.2.1).
+/// The headers of every response with a file. A file that replaced another in the same second counts as modified in the
+/// next second, so `Last-Modified` is left out until that has begun (RFC 9110 §8.8.2.1).
 fn validate(headers: &mut HeaderMap, current: &Validators, now: Timestamp) {
     headers.insert(ETAG, current.tag.to_header());
     put(
@@ -210,7 +210,7 @@ fn validate(headers: &mut HeaderMap, current: &Validators, now: Timestamp) {
     );
 }
 
-/// What the bytes are, and that nothing may run them: they are somebody else's, of a type they claim.
+/// The type of the bytes, and headers that keep a browser from running them: the type is only the uploader's claim.
 fn describe(headers: &mut HeaderMap, file: &File) {
     let content_type = HeaderValue::from_str(&file.content_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
@@ -227,7 +227,7 @@ fn describe(headers: &mut HeaderMap, file: &File) {
 fn not_modified(file: &File, current: &Validators, now: Timestamp) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     validate(response.headers_mut(), current, now);
-    // That of the whole file is the only length that may be told here (RFC 9110 §8.6).
+    // Only the length of the whole file may be sent here (RFC 9110 §8.6).
     response
         .headers_mut()
         .insert(CONTENT_LENGTH, file.size.into());

@@ -1,4 +1,4 @@
-//! What the exchange says about failures.
+//! The errors of the exchange.
 
 use axum::response::Response;
 use keyward_core::accounts::{self, Realm};

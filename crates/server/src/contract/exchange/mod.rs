@@ -1,7 +1,6 @@
 //! The exchange contract: operators upload files, clients list and fetch them.
 //!
-//! Failures are `application/problem+json`. Only a token of the other role is 403; any other that is not
-//! good here is 401.
+//! Errors are `application/problem+json`. A token of the other role is 403. Any other token that is not accepted is 401.
 
 mod accounts;
 mod credentials;
@@ -14,7 +13,7 @@ mod wire;
 
 use super::Contract;
 
-/// Its entry in the table of contracts.
+/// The row of the exchange in the table of contracts.
 pub(super) const CONTRACT: Contract = Contract {
     title: "File exchange",
     calls: "/ops/*, /client/*, GET /logout",

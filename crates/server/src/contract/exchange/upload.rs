@@ -1,4 +1,4 @@
-//! Uploads: the body streams to storage, and the file appears once it is whole.
+//! Uploads. The body is streamed to storage, and the file appears when it is complete.
 
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -22,9 +22,9 @@ use crate::state::App;
 
 /// The field that holds the file.
 const FIELD: &str = "request_file";
-/// The longest media type that is kept.
+/// The longest media type that is stored.
 const LONGEST_TYPE: usize = 255;
-/// The type of a part that declares none, or none that is one.
+/// The type of a part that declares none, or a malformed one.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// The largest body, in bytes.
@@ -42,7 +42,7 @@ pub(super) fn routes(largest_upload: u64) -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`Query` reads it; this describes it")]
 struct UploadParameters {
-    /// Whether a file of that name is replaced.
+    /// Whether an existing file of that name is replaced.
     #[param(value_type = bool, required = false, default = false)]
     overwrite: (),
 }
@@ -87,8 +87,8 @@ async fn upload(
         memory,
     };
     let upload = receive(&app.files, &target, form).await?;
-    // The commit that makes the file visible checks session and account too; this also holds where the database has
-    // not learnt of a logout yet.
+    // The commit that makes the file visible checks session and account too. This check also covers a logout that the
+    // database does not know of yet.
     let verified = app.tokens.verify_again(principal).await;
     verified.map_err(|error| Exchange::refuse(error.into()))?;
     let stored = upload.finish().await.map_err(upload_error)?;
@@ -96,7 +96,7 @@ async fn upload(
     Ok((StatusCode::CREATED, axum::Json(stored)).into_response())
 }
 
-/// Operators.
+/// The accounts that may upload: operators.
 struct Uploads;
 
 impl Scope for Uploads {
@@ -111,14 +111,14 @@ struct Uploader {
     session: SessionId,
 }
 
-/// Where an upload goes, and who pays for what is in memory of it.
+/// The destination of an upload, and the account of its bytes in memory.
 struct Target {
     uploader: Uploader,
     overwrite: bool,
     memory: Account,
 }
 
-/// Takes the form to its end. An upload that is dropped on the way leaves nothing.
+/// Reads the form to its end. An upload that is dropped before that leaves nothing.
 async fn receive(files: &Files, target: &Target, mut form: Form) -> Result<Upload, Failure> {
     let mut received = None;
     while let Some(mut part) = form.next().await? {
@@ -158,7 +158,7 @@ fn parse(part: &Part, target: &Target) -> Result<UploadRequest, Failure> {
     })
 }
 
-/// The first of the names that can be used: an unusable `filename*` beside a good `filename` is ignored.
+/// The first usable name. An unusable `filename*` beside a usable `filename` is ignored.
 fn file_name(given: &[String]) -> Result<FileName, Failure> {
     let mut refused = None;
     for name in given {

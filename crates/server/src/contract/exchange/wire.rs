@@ -27,7 +27,7 @@ pub(super) struct CredentialsRequest {
     pub(super) password: Member,
 }
 
-/// [`CredentialsRequest`] as `application/x-www-form-urlencoded`, whose fields come once each.
+/// [`CredentialsRequest`] as `application/x-www-form-urlencoded`. Each field occurs once.
 pub(super) struct CredentialsForm;
 
 impl PartialSchema for CredentialsForm {
@@ -64,7 +64,7 @@ fn credentials(form: ObjectBuilder) -> ObjectBuilder {
         .required("password")
 }
 
-/// A form, whose further fields are read and left alone.
+/// A form. Other fields are read and ignored.
 fn form() -> ObjectBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String);
     ObjectBuilder::new()
@@ -72,7 +72,7 @@ fn form() -> ObjectBuilder {
         .additional_properties(Some(text))
 }
 
-/// What one part may be: anything, JSON for example (OpenAPI 3.1 §4.8.14.5).
+/// The content of a part: anything, for example JSON (OpenAPI 3.1 §4.8.14.5).
 const PART: [Type; 5] = [
     Type::String,
     Type::Object,
@@ -103,7 +103,7 @@ pub(super) struct SignedUpResponse {
     /// What happened.
     #[schema(value_type = String)]
     pub(super) message: &'static str,
-    /// Who signed up.
+    /// The account that signed up.
     #[schema(example = "sbeve72")]
     pub(super) username: String,
 }
@@ -112,13 +112,13 @@ pub(super) struct SignedUpResponse {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExchangeMessage)]
 pub(super) struct MessageResponse {
-    /// In words.
+    /// The message.
     #[schema(value_type = String)]
     pub(super) message: &'static str,
 }
 
-/// The form of an upload: one file, with its name and type, and at most 15 other parts. They are read past, so their
-/// fields may come several times.
+/// The form of an upload: one file, with its name and type, and at most 15 other parts. The other parts are ignored, so
+/// their fields may be repeated.
 pub(super) struct UploadForm;
 
 impl PartialSchema for UploadForm {
@@ -170,7 +170,7 @@ impl From<File> for UploadedResponse {
     }
 }
 
-/// What the list of an operator's files begins and ends with.
+/// The text before and after the rows of an operator's files.
 pub(super) const FILES: [&str; 2] = [r#"{"files":["#, "]}"];
 
 /// An operator's files, by the UTF-8 bytes of their names.

@@ -35,7 +35,7 @@ pub(super) fn invalid_content_type() -> Error {
     Failure::new(StatusCode::ACCEPTED, "Invalid content type").into()
 }
 
-/// As of a wrong type, and by its name: such a body is not what its `Content-Type` says either.
+/// The same status as for a wrong type, with the name of the coding: a coded body is not of its `Content-Type` either.
 pub(super) fn content_coding(refused: Failure) -> Error {
     let message = format!("Invalid content type: {}", refused.message);
     let mut failure = refused.with_message(message);

@@ -1,7 +1,7 @@
-//! Work on large texts, which leaves the async workers so that it holds up no other request.
+//! Work on large texts. It runs outside the async workers, so that it delays no other request.
 //!
-//! Invariant: a text is worked on by an async worker only where that takes less than about a millisecond,
-//! and a bounded number of larger ones are worked on at once.
+//! Invariant: an async worker processes a text only if that takes less than about a millisecond. The number of larger texts
+//! that are processed at once is bounded.
 
 use std::panic::resume_unwind;
 
@@ -11,14 +11,14 @@ use tokio::task::spawn_blocking;
 
 use crate::error::Failure;
 
-/// The largest text that an async worker works on, in bytes.
+/// The largest text that an async worker processes, in bytes.
 const SMALL: usize = 16 * 1024;
 
-/// How many large texts are worked on at once, by all requests of the process.
+/// How many large texts the process works on at once.
 const AT_ONCE: u32 = 2;
 static LARGE: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
-/// Does what takes time in proportion to `size`, the bytes of a text.
+/// Does `work`, whose time grows with `size`, the length of a text in bytes.
 pub(super) async fn work<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -26,7 +26,7 @@ pub(super) async fn work<T: Send + 'static>(
     if size <= SMALL {
         return Ok(work());
     }
-    // The permit goes with the work: a client that leaves does not make room for more of it.
+    // The work keeps the permit: a client that disconnects does not free it for more work.
     let permit = LARGE.acquire().await;
     let done = spawn_blocking(move || {
         let _permit = permit;

@@ -1,6 +1,6 @@
 //! The token notary: `POST /generateToken`, `GET /verifyToken`.
 //!
-//! Errors that the contract names have statuses in the 2xx range.
+//! The errors that the contract defines have statuses in the 2xx range.
 
 mod error;
 mod large;
@@ -9,7 +9,7 @@ mod wire;
 
 use super::Contract;
 
-/// Its entry in the table of contracts.
+/// The row of the notary in the table of contracts.
 pub(super) const CONTRACT: Contract = Contract {
     title: "Token notary",
     calls: "POST /generateToken, GET /verifyToken",

@@ -29,7 +29,7 @@ use crate::memory::hold;
 use crate::responses::{Limited, Reads};
 use crate::state::App;
 
-/// Room for the longest text fully escaped, and for the token that it makes.
+/// The largest body, in bytes: enough for the longest text with every byte escaped, and for the token made from it.
 const LARGEST_BODY: usize = 1024 * 1024;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -37,7 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(generate))
         .routes(routes!(verify))
         .routes(routes!(verify_by_post));
-    // Without a body they answer 202, which the contract counts among its answers.
+    // Without a body the response is 202, which is a response of the contract.
     for item in routes.get_openapi_mut().paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             if let Some(RefOr::T(body)) = &mut operation.request_body {
@@ -94,7 +94,7 @@ async fn verify(
     Ok(hold(answer::json(text), || app.account(address))?)
 }
 
-/// As `GET /verifyToken`, for where a proxy drops the body of a GET.
+/// The same as `GET /verifyToken`, for clients behind a proxy that drops the body of a GET.
 #[utoipa::path(
     post, path = "/verifyToken", tag = "notary", request_body = VerifyRequest,
     responses(
@@ -122,7 +122,7 @@ fn minted(notary: &Notary, body: &[u8]) -> Result<String, Error> {
 
 fn verified(notary: &Notary, body: &[u8]) -> Result<String, Error> {
     let body: VerifyRequest = parse(body)?;
-    // Both are looked at before either is missed: one of another type is 400 in any case.
+    // Both types are checked before either member counts as missing: another type is 400 in any case.
     let (token, key) = (
         filled(body.token, "Token")?,
         filled(body.signing_key, "Signing_key")?,
@@ -132,7 +132,7 @@ fn verified(notary: &Notary, body: &[u8]) -> Result<String, Error> {
     Ok(verify_response(&notary.verify_with(&key, &token)?))
 }
 
-/// A failure in the contract's words: core does not know the name `user_data`.
+/// The failure with the contract's name for the text, `user_data`, which core does not know.
 fn mint_failure(error: notary::Error) -> Failure {
     let is_too_large = matches!(error, notary::Error::TooLarge);
     let failure = Failure::from(error);

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::extract::member::Member;
 
-/// What is to be signed.
+/// The text to sign.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct GenerateRequest {
     /// At most 64 KiB.
@@ -24,8 +24,7 @@ pub(super) struct GenerateResponse {
     token: String,
 }
 
-/// [`GenerateResponse`] as text: nothing in a compact JWS needs an escape, for which a serializer would look at
-/// every byte of it.
+/// [`GenerateResponse`] as text. A compact JWS needs no escapes, and a serializer would check every byte for them.
 pub(super) fn generate_response(token: &str) -> String {
     [r#"{"JWT Token":""#, token, r#""}"#].concat()
 }
@@ -43,7 +42,7 @@ pub(super) struct VerifyRequest {
     pub(super) signing_key: Member,
 }
 
-/// The token's own header and claims, untouched, and whether its signature is good.
+/// The header and the claims of the token, unchanged, and whether the key verifies its signature.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "`verify_response` writes it; this describes it")]
 pub(super) struct VerifyResponse {
@@ -58,8 +57,8 @@ pub(super) struct VerifyResponse {
     verified: bool,
 }
 
-/// [`VerifyResponse`] as text. Header and claims were checked when the token was taken apart, so they go in
-/// as they stand; a serializer would read both once more.
+/// [`VerifyResponse`] as text. Header and claims were checked when the token was parsed, so they are copied. A serializer
+/// would parse both again.
 pub(super) fn verify_response(verdict: &Verdict) -> String {
     let verified = if verdict.verified { "true" } else { "false" };
     [

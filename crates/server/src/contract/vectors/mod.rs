@@ -10,13 +10,13 @@ pub(crate) use self::wire::{LoginResponse, MessageResponse};
 use super::Contract;
 use crate::health;
 
-/// Its entry in the table of contracts.
+/// The row of the vector generator in the table of contracts.
 pub(super) const CONTRACT: Contract = Contract {
     title: "Vector generator",
     calls: "POST /register, POST /login, POST /generate_array",
     add: |all, _| {
         all.add::<Vectors>(routes::routes());
-        // The contract names `/health` too: where another method is used, it answers in its own words.
+        // The contract has `/health` too, so a 405 there has the contract's shape.
         all.add::<Vectors>(health::routes());
     },
     login: Some(|all| all.add::<Vectors>(routes::login_routes())),

@@ -1,4 +1,4 @@
-//! The calls of the vectors.
+//! The operations of the vector generator.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::password_login::{Attempt, Form, NameRule};
 use crate::responses::{Guarded, Limited, Takes, Writes};
 use crate::state::App;
 
-/// The longest sentence, in bytes, and room for it with every byte escaped.
+/// The longest sentence, in bytes. The largest body has room for it with every byte escaped.
 const LONGEST_SENTENCE: usize = 64 * 1024;
 const LARGEST_BODY: usize = 512 * 1024;
 
@@ -38,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(generate_array))
 }
 
-/// `POST /login` where the directory does not share it.
+/// `POST /login`, if the directory does not share it.
 pub(super) fn login_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in_alone))
 }
@@ -104,7 +104,7 @@ async fn log_in_alone(
     log_in(&app, client, body.username, body.password).await
 }
 
-/// Logs in by username, for whoever has read the body.
+/// Logs in by username, after the body was read.
 pub(crate) async fn log_in(
     app: &App,
     client: Client,
@@ -131,7 +131,7 @@ pub(crate) async fn log_in(
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`Query` reads it; this describes it")]
 struct ArrayParameters {
-    /// How many numbers.
+    /// The number of elements.
     #[param(value_type = usize, required = false, minimum = 1, maximum = 10_000, default = 500)]
     dimensions: (),
     /// The same seed and sentence give the same array.
@@ -166,7 +166,7 @@ async fn generate_array(
     Ok(hold(answer::json(array), || app.account(address))?)
 }
 
-/// Whoever may have arrays made, within a budget of its own.
+/// The accounts that may make arrays. Arrays have a rate limit of their own.
 struct Arrays;
 
 impl Scope for Arrays {

@@ -29,7 +29,7 @@ pub(crate) struct LoginResponse {
     pub(super) token: String,
 }
 
-/// What an array is asked for with.
+/// The text from which an array is made.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ArrayRequest {
     /// At most 64 KiB.
@@ -42,7 +42,7 @@ pub(super) struct ArrayRequest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = VectorsMessageResponse)]
 pub(crate) struct MessageResponse {
-    /// What happened.
+    /// The message.
     #[schema(value_type = String)]
     pub(super) message: Cow<'static, str>,
 }
