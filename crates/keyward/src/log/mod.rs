@@ -1,11 +1,14 @@
-//! The log on standard error: one line for each event, as text or JSON.
+//! The log on standard error: one line for each event, as text on a terminal and as JSON elsewhere, unless the
+//! settings say otherwise.
 //!
 //! Invariant: text from a client cannot end a line or control a terminal. Lines keep their order.
 
+mod ecs;
 mod text;
+mod time;
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -36,9 +39,14 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<Lines> {
         .with_env_filter(filter)
         .with_ansi(false)
         .with_writer(lines.clone());
-    let started = match log.format {
-        LogFormat::Text => builder.event_format(text::Text::default()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let is_text = match log.format {
+        LogFormat::Auto => io::stderr().is_terminal(),
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let started = match is_text {
+        true => builder.event_format(text::Text::default()).try_init(),
+        false => builder.event_format(ecs::Ecs::default()).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!(error))?;
     let gathered = lines.clone();

@@ -234,7 +234,8 @@ keyward_server::contracts! { declare_settings {
     log "log.": Log {
         /// What is logged: off, error, warn, info, debug, trace, or a filter such as "info,keyward_server=debug".
         level: LogFilter = "info";
-        /// "text": one line of text for each event. "json": one JSON object for each event.
-        format: LogFormat = "text";
+        /// "text": one line of text for each event. "json": one JSON object for each event, on one line, with the names
+        /// of the Elastic Common Schema. "auto": text on a terminal, JSON elsewhere.
+        format: LogFormat = "auto";
     }
 } }

@@ -176,20 +176,53 @@ async fn pages_outside_the_document_are_logged_by_their_templates_too() {
     }
 }
 
-#[test]
-fn a_log_in_json_is_one_object_a_line() {
+#[tokio::test]
+async fn a_log_in_a_file_has_one_object_a_line_with_the_names_of_the_elastic_common_schema() {
     let folder = TempDir::new().unwrap();
-    let server = Server::start_with(folder.path(), "", &[("KEYWARD_LOG__FORMAT", "json")]);
-    let log = server.log();
+    let server = Server::start_with(folder.path(), "", &[("KEYWARD_LOG__FORMAT", "auto")]);
+    let forged = "/%22,%22log.level%22:%22error%0A%7B%22message%22:%22forged%22%7D";
+    let answer = server.get(forged).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    let id = answer.headers()["x-request-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(server.try_log_in("nobody", "pw").await.status(), 401);
+    let log = server.log_path();
+    assert!(server.stop().0.success());
+    let log = std::fs::read_to_string(log).unwrap();
     let events: Vec<Value> = log
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert!(
-        events
-            .iter()
-            .any(|event| event["message"] == "ready" && event["millis"].is_u64())
-    );
+    for event in &events {
+        for name in [
+            "@timestamp",
+            "log.level",
+            "message",
+            "ecs.version",
+            "event.dataset",
+        ] {
+            assert!(event[name].is_string(), "{name}: {event}");
+        }
+    }
+    let find = |name: &str, value: &str| {
+        let found = events.iter().filter(|event| event[name] == value);
+        let found: Vec<_> = found.collect();
+        assert_eq!(found.len(), 1, "{name}: {log}");
+        found[0]
+    };
+    assert!(find("message", "ready")["event.duration"].is_u64());
+    let access = find("http.request.id", &id);
+    assert_eq!(access["event.dataset"], "keyward.access");
+    assert_eq!(access["http.response.status_code"], 404);
+    assert_eq!(access["http.request.method"], "GET");
+    assert_eq!(access["url.path"], forged);
+    assert_eq!(access["client.ip"], "127.0.0.1");
+    assert!(access["event.duration"].is_u64());
+    let failed = find("message", "a login failed: no account has the name");
+    assert_eq!(failed["client.ip"], "127.0.0.1");
+    find("url.path", "/login");
 }
 
 #[test]

@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 
 /// How long the program may take to start or stop before a test fails.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// Settings of tests: hashes as cheap as can be, no limits, and no metrics, whose usual port only one server can have.
-const CHEAP: [(&str, &str); 4] = [
+/// Settings of tests: hashes as cheap as can be, no limits, a log for people, and no metrics, whose usual port only one
+/// server can have.
+const CHEAP: [(&str, &str); 5] = [
+    ("KEYWARD_LOG__FORMAT", "text"),
     ("KEYWARD_METRICS__LISTEN", "off"),
     ("KEYWARD_LIMITS__ENABLED", "false"),
     ("KEYWARD_PASSWORDS__MEMORY_KIB", "8"),

@@ -374,19 +374,22 @@ impl Value for LogFilter {
 /// How a line of the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
+    /// For people on a terminal, for programs elsewhere.
+    Auto,
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object a line, for programs.
     Json,
 }
 
 impl Value for LogFormat {
     fn expected() -> String {
-        "\"text\" or \"json\"".into()
+        "\"auto\", \"text\" or \"json\"".into()
     }
 
     fn read(raw: &Raw) -> Option<Self> {
         match raw.text()? {
+            "auto" => Some(Self::Auto),
             "text" => Some(Self::Text),
             "json" => Some(Self::Json),
             _ => None,
