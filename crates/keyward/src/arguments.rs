@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, backup, completions, config, doctor, man, restore, serve, session, token,
+    account, backup, completions, config, doctor, health, man, restore, serve, session, token,
 };
 use crate::settings::Flags;
 
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Restore(restore::Arguments),
     /// Check settings, data folder, keys, database, disk and clock, and suggest what to do
     Doctor(doctor::Arguments),
+    /// Ask the running server whether it is ready; exits with 1 if it is not
+    Health(health::Arguments),
     /// Print the completions of the command line for a shell
     Completions(completions::Arguments),
     /// Write a manual page for each command

@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod health;
 pub(crate) mod man;
 pub(crate) mod restore;
 pub(crate) mod serve;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Backup(backup) => backup.run(&flags),
         Command::Restore(restore) => restore.run(&flags),
         Command::Doctor(doctor) => doctor.run(&flags),
+        Command::Health(health) => health.run(&flags),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }

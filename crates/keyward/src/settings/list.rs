@@ -44,6 +44,8 @@ keyward_server::contracts! { declare_settings {
         /// share and which also keeps the generated keys. Set a URL with a password here or as KEYWARD_DATABASE: other
         /// users of the machine can read a command line.
         database: Database = "";
+        /// A file with the value of `database`. One line break at the end of the file is ignored.
+        database_file: Option<PathBuf> = "";
     }
 
     /// The signing keys, and how long tokens and sessions are valid.
@@ -221,6 +223,8 @@ keyward_server::contracts! { declare_settings {
         /// requests together. They need the same key for access tokens. While Redis is unreachable, each server counts
         /// alone.
         redis: Option<SecretText> = "";
+        /// A file with the URL of the Redis server. One line break at the end of the file is ignored.
+        redis_file: Option<PathBuf> = "";
     }
 } {
     /// Metrics for Prometheus.

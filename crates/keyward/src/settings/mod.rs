@@ -14,6 +14,7 @@ mod print;
 mod secret;
 mod sources;
 mod storage;
+mod urls;
 mod value;
 mod weak;
 

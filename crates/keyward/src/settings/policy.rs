@@ -23,8 +23,7 @@ use super::list::{self, Values};
 use super::secret::Secret;
 use super::storage::{self, Storage};
 use super::value::{Database, LogFilter, LogFormat, MetricsListen};
-use super::weak;
-use super::{SettingError, SettingsError, Topic, Warning};
+use super::{SettingError, SettingsError, Topic, Warning, urls, weak};
 use crate::certificate;
 
 /// Room beside a file for the other parts of its form, in bytes.
@@ -101,11 +100,8 @@ impl Settings {
         }
         Ok(Self {
             listen: place.listen,
-            data_dir: layers.folder.join(place.data_dir),
-            database: match place.database {
-                Database::Sqlite(path) => Database::Sqlite(layers.folder.join(path)),
-                other => other,
-            },
+            data_dir: layers.folder.join(&place.data_dir),
+            database: urls::database(&place, layers, &mut warnings)?,
             keys: keys_of(&tokens, layers, &mut warnings)?,
             tokens: tokens_of(tokens),
             max_revocation_lag: sessions.max_revocation_lag.0,
@@ -124,7 +120,7 @@ impl Settings {
             hosts: http.hosts,
             memory_budget: http.memory_budget.0,
             limits: limits_of(&limits),
-            redis: limits.redis,
+            redis: urls::redis(&limits, layers, &mut warnings)?,
             router: keyward_server::Settings {
                 contracts: contracts_of(&contracts),
                 documentation: http.docs,

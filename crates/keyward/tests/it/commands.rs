@@ -63,7 +63,7 @@ fn help_names_every_command_and_ends_with_0() {
     let commands = [
         (
             "--help",
-            "serve config account session token backup restore doctor completions man --data-dir",
+            "serve config account session token backup restore doctor health completions man --data-dir",
         ),
         ("config --help", "check show example"),
         ("account --help", "add list disable enable set-password"),

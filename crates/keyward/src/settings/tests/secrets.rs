@@ -2,14 +2,22 @@
 
 use std::fs::set_permissions;
 
+use keyward_core::secret::SecretText;
+
 use super::*;
 
-/// The settings that name a file with a secret, and the settings that must stand beside each.
-const FILES: [(&str, &[(&str, &str)]); 3] = [
-    ("KEYWARD_TOKENS__ACCESS_TOKEN_SECRET_FILE", &[]),
-    ("KEYWARD_TOKENS__NOTARY_KEY_FILE", &[]),
+/// Settings that must be given too.
+type Beside = &'static [(&'static str, &'static str)];
+/// The settings that name a file with a secret, what the secret must begin with, and the settings that must stand
+/// beside each.
+const FILES: [(&str, &str, Beside); 5] = [
+    ("KEYWARD_TOKENS__ACCESS_TOKEN_SECRET_FILE", "", &[]),
+    ("KEYWARD_TOKENS__NOTARY_KEY_FILE", "", &[]),
+    ("KEYWARD_DATABASE_FILE", "sqlite:/", &[]),
+    ("KEYWARD_LIMITS__REDIS_FILE", "redis://", &[]),
     (
         "KEYWARD_FILES__SECRET_FILE",
+        "",
         &[
             ("KEYWARD_FILES__URL", "s3://bucket"),
             ("KEYWARD_FILES__KEY_ID", "id"),
@@ -33,7 +41,7 @@ fn every_setting_that_names_a_file_with_a_secret_is_tried_here() {
         .filter(|setting| setting.key.ends_with("_file") && !setting.key.starts_with("tls."))
         .map(|setting| variable_of(setting.key))
         .collect();
-    let mut tried = FILES.map(|(setting, _)| setting.to_owned());
+    let mut tried = FILES.map(|(setting, ..)| setting.to_owned());
     found.sort();
     tried.sort();
     assert_eq!(found, tried);
@@ -41,12 +49,13 @@ fn every_setting_that_names_a_file_with_a_secret_is_tried_here() {
 
 #[test]
 fn a_secret_may_come_from_a_file() {
-    for (setting, beside) in FILES {
+    for (setting, begin, beside) in FILES {
+        let key = format!("{begin}{KEY}");
         for content in [
-            KEY.to_owned(),
-            format!("{KEY}\n"),
-            format!("{KEY}\r\n"),
-            format!("\u{feff}{KEY}\n"),
+            key.clone(),
+            format!("{key}\n"),
+            format!("{key}\r\n"),
+            format!("\u{feff}{key}\n"),
         ] {
             let world = with_file(setting, beside, &content);
             let settings = world.settings();
@@ -63,12 +72,27 @@ fn a_secret_may_come_from_a_file() {
             {
                 found.push(secret.expose());
             }
-            assert_eq!(found, [KEY], "{setting} {content:?}");
+            found.extend(settings.redis.as_ref().map(SecretText::expose));
+            let database = match &settings.database {
+                Database::Sqlite(path) => Some(format!("sqlite:{}", path.display())),
+                _ => None,
+            };
+            found.extend(database.as_deref());
+            assert_eq!(found, [key.as_str()], "{setting} {content:?}");
             assert_eq!(world.warnings(), "");
         }
     }
     let world = with_file(FILES[0].0, &[("JWT_SECRET", KEY)], KEY);
     world.refused_for(&["tokens.access_token_secret_file", "keep one"]);
+    let url = "postgres://keyward:geheim@db/keyward";
+    let world = with_file("KEYWARD_DATABASE_FILE", &[("KEYWARD_DATABASE", url)], url);
+    world.refused_for(&["database_file", "keep one"]);
+    let world = with_file("KEYWARD_DATABASE_FILE", &[], url);
+    let found = Database::Postgres(SecretText::new(url.to_owned()));
+    assert_eq!(world.settings().database, found);
+    let world = with_file("KEYWARD_DATABASE_FILE", &[], "mysql://keyward:geheim@db");
+    world.refused_for(&["the content of database_file must be", "sqlite:PATH"]);
+    assert!(!world.refused().contains("geheim"));
     World::new()
         .variable("KEYWARD_TOKENS__SECRET_FILE", "missing")
         .refused_for(&["missing cannot be read", "No such file"]);
@@ -76,20 +100,21 @@ fn a_secret_may_come_from_a_file() {
 
 #[test]
 fn what_people_do_not_see_never_becomes_part_of_a_secret_from_a_file() {
-    for (setting, beside) in FILES {
+    for (setting, begin, beside) in FILES {
+        let key = format!("{begin}{KEY}");
         for content in [
-            format!("{KEY}\n\n"),
-            format!("{KEY}\r\n\r\n"),
-            format!("{KEY}\r\r\n"),
-            format!("{KEY} \n"),
-            format!("{KEY} "),
-            format!("{KEY}\t"),
-            format!(" {KEY}"),
-            format!("\n{KEY}"),
-            format!("{KEY}\0"),
-            format!("{KEY}\u{a0}\n"),
-            format!("{KEY}\u{200b}"),
-            format!("\u{feff}\u{feff}{KEY}"),
+            format!("{key}\n\n"),
+            format!("{key}\r\n\r\n"),
+            format!("{key}\r\r\n"),
+            format!("{key} \n"),
+            format!("{key} "),
+            format!("{key}\t"),
+            format!(" {key}"),
+            format!("\n{key}"),
+            format!("{key}\0"),
+            format!("{key}\u{a0}\n"),
+            format!("{key}\u{200b}"),
+            format!("\u{feff}\u{feff}{key}"),
         ] {
             let refused = with_file(setting, beside, &content).refused();
             assert!(
@@ -104,7 +129,7 @@ fn what_people_do_not_see_never_becomes_part_of_a_secret_from_a_file() {
         for content in ["", "\n", "\r\n", "\u{feff}"] {
             with_file(setting, beside, content).refused_for(&["key is empty"]);
         }
-        with_file(setting, beside, &format!("{KEY}\n{KEY}")).warned_of(&["more than one line"]);
+        with_file(setting, beside, &format!("{key}\n{key}")).warned_of(&["more than one line"]);
     }
     let world = World::new().variable(FILES[0].0, "key");
     std::fs::write(world.folder.path().join("key"), b"a\nb\xff\n").unwrap();
