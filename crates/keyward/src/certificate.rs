@@ -21,6 +21,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use x509_cert::der::Decode;
 
+use crate::supervisor;
+
 /// The shortest time between two looks at the files.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The largest file that is read, in bytes.
@@ -206,6 +208,16 @@ impl Presented {
 
     /// Reads the files if they have changed or somebody `asked`.
     fn look(&mut self, asked: bool) {
+        if asked {
+            supervisor::reloading();
+        }
+        self.read_again(asked);
+        if asked {
+            supervisor::ready();
+        }
+    }
+
+    fn read_again(&mut self, asked: bool) {
         let state = self.files.state();
         let changed = state != self.seen;
         if !changed && !asked && !self.failed {

@@ -15,6 +15,7 @@ mod password;
 mod services;
 mod settings;
 mod storage;
+mod supervisor;
 
 use std::process::ExitCode;
 

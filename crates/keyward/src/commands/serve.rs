@@ -19,6 +19,7 @@ use keyward_server::{App, Base, Policies, redirect, serve, site};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::background::Background;
 use crate::certificate::Presented;
@@ -26,7 +27,7 @@ use crate::data::Data;
 use crate::metrics::{Metrics, Sources};
 use crate::settings::{Flags, Settings};
 use crate::storage::OpenStorage;
-use crate::{demo, log, services};
+use crate::{demo, log, services, supervisor};
 
 /// How long the end waits for work on the disk that nobody waits for any more.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -81,7 +82,10 @@ async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow:
     let scheme = start_tls(&mut settings)?;
     let metrics = Metrics::install(settings.metrics)?;
     let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
-    let listener = listen(settings.listen).await?;
+    let listener = match supervisor::listener()? {
+        Some(passed) => adopt(passed)?,
+        None => listen(settings.listen).await?,
+    };
     let address = listener.local_addr()?;
     let metrics = match metrics {
         Some(metrics) => metrics.bind().await?,
@@ -115,6 +119,8 @@ async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow:
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(%address, folder = %folder.path().display(), engine, files, millis, version = env!("CARGO_PKG_VERSION"), "ready");
     announce(&format!("ready {scheme}://{address}"));
+    supervisor::ready();
+    tokio::spawn(supervisor::keep_alive());
     let background = Background::start(&app, data.engine.follow_closures());
 
     tokio::select! {
@@ -126,6 +132,17 @@ async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow:
         ended = &mut server => bail!("the server ended by itself: {ended:?}"),
     }
     drop(stop);
+    finish(server, &mut signals, background, &data).await
+}
+
+/// Finishes the requests under way and closes the database, unless a second signal comes.
+async fn finish(
+    mut server: JoinHandle<usize>,
+    signals: &mut Signals,
+    background: Background,
+    data: &Data,
+) -> anyhow::Result<()> {
+    supervisor::stopping();
     let cut_off = tokio::select! {
         cut_off = &mut server => cut_off?,
         signal = signals.next() => bail!("{signal} a second time: stopped without finishing requests"),
@@ -199,6 +216,12 @@ impl Redirect {
         });
         serve::run(self.listener, site, self.serve, app.proxies.clone(), stop)
     }
+}
+
+/// The socket that the supervisor passes.
+fn adopt(passed: std::net::TcpListener) -> anyhow::Result<TcpListener> {
+    passed.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(passed)?)
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

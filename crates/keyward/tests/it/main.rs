@@ -43,6 +43,7 @@ mod serve;
 mod server;
 mod shared_limits;
 mod stalled;
+mod supervisor;
 mod tls;
 mod tokens;
 mod two_databases;
