@@ -39,6 +39,7 @@ mod readme;
 #[expect(dead_code, reason = "the store's tests use more of it")]
 #[path = "../../../store/tests/conformance/s3_server.rs"]
 mod s3_server;
+mod secrets;
 mod serve;
 mod server;
 mod shared_limits;

@@ -6,12 +6,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+
+use crate::secrets::Secrets;
 
 /// How long the program may take to start or stop before a test fails.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -108,6 +110,8 @@ pub(crate) struct Server {
     client: Client,
     log: PathBuf,
     rest: mpsc::Receiver<String>,
+    /// What its log must not contain.
+    secrets: Mutex<Secrets>,
 }
 
 impl Server {
@@ -152,6 +156,22 @@ impl Server {
             client: Client::new(),
             log,
             rest,
+            secrets: Mutex::new(secrets_of(env)),
+        }
+    }
+
+    /// Checks that the log has no secret.
+    fn assert_no_secret(&self) {
+        // A test may have removed the folder, and what fails already says why.
+        let Ok(log) = std::fs::read(&self.log) else {
+            return;
+        };
+        if thread::panicking() {
+            return;
+        }
+        let secrets = self.secrets.lock().unwrap();
+        if let Some(why) = secrets.found(&String::from_utf8_lossy(&log)) {
+            panic!("{why}");
         }
     }
 
@@ -187,6 +207,7 @@ impl Server {
 
     /// Tries to log in by username (vectors).
     pub(crate) async fn try_log_in(&self, username: &str, password: &str) -> Response {
+        self.secrets.lock().unwrap().add(password);
         let body = json!({"username": username, "password": password});
         self.post("/login")
             .json(&body)
@@ -197,6 +218,7 @@ impl Server {
 
     /// Registers a username (vectors).
     pub(crate) async fn register(&self, username: &str, password: &str) {
+        self.secrets.lock().unwrap().add(password);
         let body = json!({"username": username, "password": password});
         let answer = self
             .post("/register")
@@ -271,7 +293,30 @@ impl Drop for Server {
         // It may have ended long ago.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.assert_no_secret();
     }
+}
+
+/// The secrets that these variables give a server.
+fn secrets_of(env: &[(&str, &str)]) -> Secrets {
+    let mut secrets = Secrets::default();
+    for (name, value) in env {
+        // A file of a secret is named by its path.
+        let is_secret = ["SECRET", "NOTARY_KEY"]
+            .iter()
+            .any(|part| name.contains(part));
+        if is_secret && !name.ends_with("_FILE") {
+            secrets.add(value);
+        }
+        // The password in a URL.
+        let credentials = value
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once('@'));
+        if let Some((_, password)) = credentials.and_then(|(user, _)| user.split_once(':')) {
+            secrets.add(password);
+        }
+    }
+    secrets
 }
 
 /// The first line of its standard output when that comes, and the rest when it ends.
