@@ -20,6 +20,7 @@ use tower::Service;
 use super::id::{RequestId, X_REQUEST_ID};
 use super::log::Entry;
 use super::path::without_needless_escapes;
+use super::trace::TraceId;
 use super::{Edge, Malformed, Site};
 use crate::address::{ClientAddress, client_address, peer_address};
 use crate::error::{Cause, Failure, Problem, Shaped};
@@ -145,7 +146,8 @@ impl Future for Passing {
             .id
             .take()
             .unwrap_or_else(|| unreachable!("polled after its answer"));
-        let mut response = caught.unwrap_or_else(|panic| panicked(&*panic, &id));
+        let trace = this.entry.trace.as_ref().map(TraceId::as_str);
+        let mut response = caught.unwrap_or_else(|panic| panicked(&*panic, &id, trace));
         let Edge {
             memory,
             proxies,
@@ -156,7 +158,7 @@ impl Future for Passing {
         response = hold(response, || account(memory, proxies, this.entry.address))
             .unwrap_or_else(|failure| Shaped::<Problem>::from(failure).into_response());
         if let Some(Cause(cause)) = response.extensions().get() {
-            tracing::error!(id = id.as_str(), cause, "a request failed");
+            tracing::error!(id = id.as_str(), trace, cause, "a request failed");
         }
         let logged = access_log.then_some(&id);
         this.entry
@@ -212,14 +214,14 @@ fn refuse(malformed: Malformed) -> Response {
     Shaped::<Problem>::from(failure).into_response()
 }
 
-fn panicked(panic: &(dyn Any + Send), id: &RequestId) -> Response {
+fn panicked(panic: &(dyn Any + Send), id: &RequestId, trace: Option<&str>) -> Response {
     const PROBLEM: &str =
         r#"{"type":"urn:keyward:error:server_error","title":"Internal Server Error","status":500}"#;
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no text");
-    tracing::error!(id = id.as_str(), panic = text, "a handler panicked");
+    tracing::error!(id = id.as_str(), trace, panic = text, "a handler panicked");
     let media_type = [(CONTENT_TYPE, "application/problem+json")];
     (StatusCode::INTERNAL_SERVER_ERROR, media_type, PROBLEM).into_response()
 }

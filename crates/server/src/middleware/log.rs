@@ -12,6 +12,7 @@ use http::{Method, Request, StatusCode};
 use super::id::RequestId;
 use super::measured::Route;
 use super::templates::Templates;
+use super::trace::TraceId;
 
 /// How many characters are logged of a path that no route matches.
 const LONGEST_PATH: usize = 128;
@@ -25,6 +26,8 @@ pub(super) struct Entry {
     /// The path for the log, if the route has no template.
     path: String,
     pub(super) address: IpAddr,
+    /// The trace that the client named.
+    pub(super) trace: Option<TraceId>,
 }
 
 impl Entry {
@@ -41,6 +44,7 @@ impl Entry {
             route: Arc::clone(route),
             path,
             address,
+            trace: TraceId::sent(request.headers()),
         }
     }
 
@@ -63,6 +67,7 @@ impl Entry {
         tracing::info!(
             target: "access",
             id = id.as_str(),
+            trace = self.trace.as_ref().map(TraceId::as_str),
             address = address_text(self.address).as_str(),
             method = self.method.as_str(),
             path = self.route.template().unwrap_or(&self.path),

@@ -11,6 +11,7 @@ mod log;
 mod measured;
 mod path;
 mod templates;
+mod trace;
 
 use std::sync::Arc;
 

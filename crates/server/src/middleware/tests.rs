@@ -177,6 +177,31 @@ async fn a_handler_that_panics_is_answered_500_without_a_word_of_it() {
 }
 
 #[tokio::test]
+async fn every_line_of_a_request_has_the_trace_that_its_client_named_and_the_answer_has_nothing_of_it()
+ {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let site = site(true);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let header = format!("00-{trace}-00f067aa0ba902b7-01");
+    let answer = send(&site, "203.0.113.9", "/panic", &[("traceparent", &header)]).await;
+    assert!(!answer.headers().contains_key("traceparent"));
+    send(
+        &site,
+        "203.0.113.9",
+        "/",
+        &[("traceparent", "00-no-trace-00")],
+    )
+    .await;
+
+    let lines = log.0.lock().unwrap();
+    let named = format!("trace={trace}");
+    let has_trace: Vec<_> = lines.iter().map(|line| line.contains(&named)).collect();
+    assert_eq!(has_trace, [true, true, false], "{lines:#?}");
+    assert!(!lines[2].contains("trace="), "{}", lines[2]);
+}
+
+#[tokio::test]
 async fn the_log_has_a_line_a_request_with_the_route_and_without_query_or_credentials() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
