@@ -86,8 +86,8 @@ impl Connector {
     }
 
     /// Makes a connection with no settings but the server's own, which ends when the result is dropped.
-    pub(super) async fn plain(&self) -> Result<ClientWrapper, Source> {
-        let opened = timeout(self.patience, self.open()).await;
+    pub(super) async fn plain(&self, patience: Duration) -> Result<ClientWrapper, Source> {
+        let opened = timeout(patience, self.open()).await;
         let (client, connection) = opened.unwrap_or_else(|_| Err("it does not answer".into()))?;
         Ok(ClientWrapper::new(
             client,
@@ -96,11 +96,6 @@ impl Connector {
                 let _ = connection.await;
             }),
         ))
-    }
-
-    /// How long making a connection may take.
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
     }
 
     /// Fails at once while the database is known to be unreachable.

@@ -5,6 +5,8 @@
 //! itself: that a commit is on disk before it is answered (`synchronous_commit`), that reads see what is committed, and
 //! that no statement runs for ever.
 
+use std::time::Duration;
+
 use keyward_core::error::Source;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -12,6 +14,9 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::connect::Connector;
 use super::error::describe;
+
+/// How long the comparison may take. A database that is merely slow must not be taken for a pooler.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether two connections of Keyward can get each other's sessions. Nothing is set on either.
 ///
@@ -22,8 +27,11 @@ use super::error::describe;
 /// # Errors
 /// When the database cannot be reached.
 pub(super) async fn shares_sessions(connector: &Connector) -> Result<bool, Source> {
-    let (a, b) = (connector.plain().await?, connector.plain().await?);
-    let asked = timeout(connector.patience(), compare(&a, &b)).await;
+    let (a, b) = (
+        connector.plain(PATIENCE).await?,
+        connector.plain(PATIENCE).await?,
+    );
+    let asked = timeout(PATIENCE, compare(&a, &b)).await;
     match asked {
         Ok(Ok(shares)) => Ok(shares),
         Ok(Err(error)) => match error.code() {
