@@ -107,11 +107,4 @@ impl EncodedHeader {
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
-
-    /// Whether a token begins with exactly this header. This is the cheapest way to find the key of a token.
-    pub fn heads(&self, token: &str) -> bool {
-        token
-            .strip_prefix(self.segment())
-            .is_some_and(|rest| rest.starts_with('.'))
-    }
 }

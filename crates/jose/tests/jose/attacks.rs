@@ -96,6 +96,13 @@ fn an_expected_header_of_another_algorithm_does_not_skip_the_check() {
 }
 
 #[test]
+fn the_debug_form_of_a_verified_token_has_none_of_its_claims() {
+    let token = signed(HEADER, CLAIMS);
+    let verified = verify(&token, &key(), &header(), &Limits::default()).unwrap();
+    assert_eq!(format!("{verified:?}"), "Verified { .. }");
+}
+
+#[test]
 fn a_kid_is_only_ever_a_text() {
     for kid in [
         "../../etc/passwd",

@@ -261,6 +261,46 @@ fn a_jwk_behind_a_byte_order_mark_is_read() {
     assert!(verifies(&key, &token));
 }
 
+/// DER of this tag.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).unwrap();
+    let length = match length {
+        0..128 => vec![length],
+        _ => vec![0x81, length],
+    };
+    [&[tag], &length[..], content].concat()
+}
+
+#[test]
+fn an_old_certificate_and_a_request_are_no_secrets() {
+    let name = element(0x30, &[0x55; 90]);
+    for number in [&[0][..], &[0x7F; 20], &[0x7F; 33]] {
+        let body = [element(0x02, number), name.clone()].concat();
+        let whole = element(0x30, &element(0x30, &body));
+        assert!(!is_secret(&base64(&whole)), "{number:?}");
+    }
+    let body = [element(0x02, &[0x7F; 34]), name].concat();
+    assert!(is_secret(&base64(&element(0x30, &element(0x30, &body)))));
+}
+
+#[test]
+fn a_modulus_of_512_bits_is_recognised_and_a_shorter_number_is_not() {
+    for (bytes, expected) in [(64, false), (63, true)] {
+        let mut modulus = vec![0xA5; bytes + 1];
+        modulus[0] = 0;
+        let key = [element(0x02, &modulus), element(0x02, &[1, 0, 1])].concat();
+        let key = base64(&element(0x30, &key));
+        assert_eq!(is_secret(&key), expected, "{bytes}");
+    }
+}
+
+#[test]
+fn hexadecimal_ends_at_a_character_that_separates_nothing() {
+    let key = hex(&PAIRS[0].spki());
+    assert!(!is_secret(&key));
+    assert!(is_secret(&format!("{}z{}", &key[..12], &key[12..])));
+}
+
 #[test]
 fn secrets_that_resemble_keys_are_secrets() {
     for secret in [
