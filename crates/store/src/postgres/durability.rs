@@ -31,10 +31,10 @@ pub async fn durability(url: &str) -> Result<Vec<Durability>, OpenError> {
         source,
     };
     let connector = Connector::new(address, Options::default()).map_err(failed)?;
-    let db = connector.connect().await.map_err(failed)?;
     if pooler::shares_sessions(&connector).await.map_err(failed)? {
         return Err(OpenError::Pooled { name });
     }
+    let db = connector.connect().await.map_err(failed)?;
     let mut found = Vec::new();
     for setting in SETTINGS {
         // An engine that does not know the setting answers with an error.

@@ -181,10 +181,11 @@ impl Postgres {
             source,
         };
         let connector = Connector::new(address, options).map_err(failed)?;
-        let mut db = connector.connect().await.map_err(failed)?;
+        // First, so that nothing is set on sessions of a pool that is refused.
         if pooler::shares_sessions(&connector).await.map_err(failed)? {
             return Err(OpenError::Pooled { name });
         }
+        let mut db = connector.connect().await.map_err(failed)?;
         if !options.migrate {
             migrate::refuse_older(&db, &name).await?;
         }

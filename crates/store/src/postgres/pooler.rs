@@ -16,7 +16,7 @@ use super::connect::Connector;
 use super::error::describe;
 
 /// How long the comparison may take. A database that is merely slow must not be taken for a pooler.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether two connections of Keyward can get each other's sessions. Nothing is set on either.
 ///
