@@ -1,8 +1,8 @@
-//! The end of a listener.
+//! Closes a listener.
 //!
-//! Invariant: closing it resets no connection that a client has seen made. The system makes connections before
-//! they are accepted and resets those that wait when the listener is closed; so from the stop on none is begun,
-//! those under way are waited for, and what waits is taken.
+//! Invariant: closing it resets no connection that the client sees as established. The system establishes connections
+//! before they are accepted, and resets the waiting ones when the listener is closed. Therefore a stop first keeps new
+//! connections from being established, waits for those whose handshake has begun, and accepts all that wait.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,13 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::is_of_the_client;
 
-/// Lets the system ignore who asks for a connection, so that they ask again and are refused, or find the next
-/// server. Where it cannot, a connection that is made between the last accept and the close is reset.
+/// Makes the system ignore new attempts to connect. The clients try again, and are then refused or reach the next
+/// server. On systems other than Linux, a connection that is established between the last accept and the close is
+/// reset.
 pub(super) fn begin_no_more(listener: &TcpListener) {
     #[cfg(target_os = "linux")]
     {
         use socket2::{SockFilter, SockRef};
-        /// Classic BPF over a TCP segment, whose byte 13 holds the flags.
+        /// A classic BPF program. Byte 13 of a TCP segment holds the flags.
         const DROP_SYN: [SockFilter; 4] = [
             SockFilter::new(0x30, 0, 0, 13),       // load it
             SockFilter::new(0x45, 0, 1, 0x02),     // without SYN, skip one
@@ -28,7 +29,7 @@ pub(super) fn begin_no_more(listener: &TcpListener) {
         if let Err(error) = SockRef::from(listener).attach_filter(&DROP_SYN) {
             tracing::debug!(
                 error = chain(&error),
-                "connections are made until the listener is closed"
+                "clients can connect until the listener is closed, and some of them may be reset"
             );
         }
     }
@@ -36,7 +37,8 @@ pub(super) fn begin_no_more(listener: &TcpListener) {
     let _ = listener;
 }
 
-/// Closes the listener, having taken what waits to be accepted: the system is asked, not what it told before.
+/// Accepts all waiting connections and closes the listener. It calls the system directly, because tokio's readiness may
+/// be out of date.
 pub(super) fn take_rest(listener: TcpListener, mut take: impl FnMut((TcpStream, SocketAddr))) {
     let Ok(listener) = listener.into_std() else {
         return;
@@ -51,7 +53,10 @@ pub(super) fn take_rest(listener: TcpListener, mut take: impl FnMut((TcpStream, 
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
                 if error.kind() != io::ErrorKind::WouldBlock {
-                    tracing::error!(error = chain(&error), "connections that waited are lost");
+                    tracing::error!(
+                        error = chain(&error),
+                        "connections that waited to be accepted are lost"
+                    );
                 }
                 return;
             }

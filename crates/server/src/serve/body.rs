@@ -1,4 +1,4 @@
-//! The bodies of a connection's requests and answers, which note how far these have come.
+//! The bodies of a connection's requests and responses. They record in the connection's state how far these have come.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -13,25 +13,25 @@ use hyper::body::Incoming;
 use keyward_core::memory::Exhausted;
 
 use super::pace::Pace;
-use super::pulse::{Pulse, Wait};
+use super::timeouts::{ConnectionState, Wait};
 
-/// The slowest rate of a request's body, in bytes a second of waiting for it.
-const SLOWEST: u64 = 100;
+/// The minimum rate of a request's body, in bytes per second of waiting for the client.
+const MINIMUM_RATE: u64 = 100;
 
-/// The client sent nothing of its request's body for as long as is allowed, or too little: answered with 408.
+/// The body of the request came too slowly, or not at all. It is answered with 408.
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body did not come in time")]
 pub struct BodyTimeout;
 
 impl BodyTimeout {
-    /// Whether `error`, or what caused it, is a body that did not come in time.
+    /// Whether `error`, or one of its causes, is a body that did not come in time.
     #[must_use]
     pub fn caused(error: &(dyn Error + 'static)) -> bool {
         is_caused_by::<Self>(error)
     }
 }
 
-/// Whether `error`, or what caused it, is an `E`.
+/// Whether `error`, or one of its causes, is an `E`.
 pub(crate) fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -43,31 +43,35 @@ pub(crate) fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) ->
     false
 }
 
-/// A request's body: fails with [`BodyTimeout`] when the connection gives it up, and with [`Exhausted`] when the
-/// connection has no room for more of it.
+/// The body of a request. Reading it fails with [`BodyTimeout`] after the connection's timeout, and with [`Exhausted`]
+/// when the memory budget has no room for more of it.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     incoming: Incoming,
-    /// Whether nothing more can be read of it, which `incoming` does not tell of one in chunks.
+    /// Whether nothing more can be read. `incoming` does not know this of a chunked body.
     ended: bool,
     pace: Pace,
-    pulse: Arc<Pulse>,
+    state: Arc<ConnectionState>,
 }
 
 impl RequestBody {
-    /// `incoming` as a body for handlers; nothing is wrapped around one that is empty.
+    /// Makes `incoming` the body that handlers read. An empty one is not wrapped.
     ///
-    /// It may fall behind the slowest rate by twice `timeout`.
-    pub(super) fn wrap(incoming: Incoming, pulse: &Arc<Pulse>, timeout: Duration) -> Body {
+    /// The body may fall behind the minimum rate by twice `timeout`.
+    pub(super) fn wrap(
+        incoming: Incoming,
+        state: &Arc<ConnectionState>,
+        timeout: Duration,
+    ) -> Body {
         if incoming.is_end_stream() {
             return Body::empty();
         }
-        pulse.open_body();
+        state.open_body();
         Body::new(Self {
             incoming,
             ended: false,
-            pace: Pace::new(SLOWEST, timeout.saturating_mul(2)),
-            pulse: Arc::clone(pulse),
+            pace: Pace::new(MINIMUM_RATE, timeout.saturating_mul(2)),
+            state: Arc::clone(state),
         })
     }
 
@@ -81,12 +85,12 @@ impl RequestBody {
             Poll::Ready(None) => self.ended = true,
             Poll::Ready(Some(Err(_))) => {
                 self.ended = true;
-                self.pulse.leave_body_unread();
+                self.state.leave_body_unread();
             }
             Poll::Pending => {}
         }
         if self.ended {
-            self.pulse.close_body();
+            self.state.close_body();
         }
         received
     }
@@ -104,19 +108,19 @@ impl HttpBody for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.poll_incoming(context) {
             Poll::Ready(frame) => {
-                self.pulse.end(Wait::Body);
+                self.state.end(Wait::Body);
                 Poll::Ready(frame.map(|frame| {
-                    frame.map_err(|error| match self.pulse.is_out_of_memory() {
+                    frame.map_err(|error| match self.state.is_out_of_memory() {
                         true => Exhausted.into(),
                         false => error.into(),
                     })
                 }))
             }
             Poll::Pending => {
-                let Self { pulse, pace, .. } = &mut *self;
-                pulse.begin_body(context, || pace.wait());
-                if self.pulse.is_body_late() {
-                    self.pulse.end(Wait::Body);
+                let Self { state, pace, .. } = &mut *self;
+                state.begin_body(context, || pace.wait());
+                if self.state.is_body_late() {
+                    self.state.end(Wait::Body);
                     return Poll::Ready(Some(Err(BodyTimeout.into())));
                 }
                 Poll::Pending
@@ -135,9 +139,9 @@ impl HttpBody for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.pulse.end(Wait::Body);
-        // The part that came with the head, and the end, are passed over. hyper does not wait for more of a body
-        // that nobody reads: it closes the connection.
+        self.state.end(Wait::Body);
+        // hyper closes a connection whose body nobody has read to its end. A small body often came with the head. Two
+        // polls, one for its data and one for its end, skip it, and the connection can be used again.
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..2 {
             if !self.ended {
@@ -145,22 +149,22 @@ impl Drop for RequestBody {
             }
         }
         if !self.ended {
-            self.pulse.leave_body_unread();
-            self.pulse.close_body();
+            self.state.leave_body_unread();
+            self.state.close_body();
         }
     }
 }
 
-/// An answer's body: when it goes, the answer is complete and the connection idles.
+/// The body of a response. When it is dropped, the response is complete and the connection is idle.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     body: Body,
-    pulse: Arc<Pulse>,
+    state: Arc<ConnectionState>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Body, pulse: Arc<Pulse>) -> Self {
-        Self { body, pulse }
+    pub(super) fn new(body: Body, state: Arc<ConnectionState>) -> Self {
+        Self { body, state }
     }
 }
 
@@ -186,6 +190,6 @@ impl HttpBody for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.pulse.begin(Wait::Idle);
+        self.state.begin(Wait::Idle);
     }
 }

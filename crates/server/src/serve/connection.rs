@@ -1,7 +1,9 @@
-//! One connection: HTTP/1.1 requests handed to the site until it ends, is asked to, or is overdue.
+//! One connection: passes HTTP/1.1 requests to the site until the client leaves, a wait exceeds its limit, or the server
+//! stops.
 //!
-//! Invariant: from the stop on every answer says that it is the last, and what is idle has [`GRACE`] to ask for one.
-//! hyper's own graceful shutdown would close a connection whose request is on the way, or half there.
+//! Invariant: after the stop every response announces that it is the last of its connection, and an idle connection has
+//! [`GRACE`] to send one more request. hyper's own graceful shutdown would close a connection whose request is on the
+//! way or has come in part.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -21,20 +23,20 @@ use tokio::sync::Notify;
 
 use super::Settings;
 use super::body::{RequestBody, ResponseBody};
-use super::io::Noted;
-use super::pulse::{Pulse, Wait, Watch};
+use super::io::MeteredStream;
 use super::strict::find_malformed;
+use super::timeouts::{ConnectionState, Timeouts, Wait};
 use crate::address::Peer;
 use crate::middleware::{Passing, Site};
 
-/// The headers hyper parses without an allocation; its own default.
+/// The number of headers that hyper parses without an allocation. It is hyper's default.
 const HEADERS_ON_STACK: usize = 100;
 
-/// How long a connection on which no request is under way stays open after the stop: its client may be sending
-/// one, above all where it has just connected.
+/// How long an idle connection stays open after the stop. Its client may be sending a request, above all if it has just
+/// connected.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// Asks all connections to finish.
+/// The signal that asks all connections to finish.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     asked: AtomicBool,
@@ -51,7 +53,7 @@ impl Stop {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// Waits until it is asked.
+    /// Waits for [`ask`](Self::ask).
     pub(super) async fn asked(&self) {
         let mut asked = pin!(self.notify.notified());
         asked.as_mut().enable();
@@ -64,20 +66,20 @@ impl Stop {
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// By HTTP; `unread` if the client may still be sending what nobody reads.
+    /// As HTTP provides. `unread` if the client may still be sending bytes that nobody will read.
     Finished { unread: bool },
-    /// In the middle of a head for which there was no memory: nothing was answered.
+    /// In the middle of a head for which there was no memory. No response was sent.
     OutOfMemory,
-    /// A wait was over its limit.
+    /// A wait exceeded its limit.
     Overdue(Wait),
 }
 
-/// Runs a connection to its end and gives the stream back for closing, with the request that was under way when the
-/// client left.
+/// Runs a connection to its end. Returns the stream, to be closed, and the request that was under way when the client
+/// left.
 ///
-/// Whatever it asked for has perhaps begun: the caller carries it to its end, so that an effect, its line in the log
-/// and the budgets that it is counted on never depend on how long a client waits. One whose body was still being read
-/// is given up: nothing tells a body that was cut off from one that came whole.
+/// The handler of that request may have begun its work, so the caller runs it to its end: neither an effect nor its log
+/// line nor the budgets it counts on depend on the patience of a client. A request whose body was still being read is
+/// dropped, because a handler cannot tell a truncated body from a complete one.
 pub(super) async fn run<I>(
     stream: I,
     peer: Peer,
@@ -88,11 +90,11 @@ pub(super) async fn run<I>(
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let pulse = Arc::new(Pulse::default());
-    let requests = Arc::new(Requests::new(Arc::clone(&pulse)));
-    let io = TokioIo::new(Noted::new(
+    let state = Arc::new(ConnectionState::default());
+    let requests = Arc::new(Requests::new(Arc::clone(&state)));
+    let io = TokioIo::new(MeteredStream::new(
         stream,
-        Arc::clone(&pulse),
+        Arc::clone(&state),
         site.account(peer),
         2 * buffer_size(settings),
         settings.write_timeout,
@@ -104,31 +106,31 @@ where
         requests: Arc::clone(&requests),
     };
     let mut connection = builder(settings).serve_connection(io, to_site);
-    let mut watch = Watch::new(Arc::clone(&pulse), settings);
+    let mut timeouts = Timeouts::new(Arc::clone(&state), settings);
     let mut asked = pin!(stop.notify.notified());
     let (mut listening, mut finishing) = (false, false);
     let ending = std::future::poll_fn(|context| {
         if !listening {
-            // A task's waker stays the same, so that one poll is enough to be woken at the stop.
+            // The waker of a task stays the same, so one poll is enough for the stop to wake it.
             let _ = asked.as_mut().poll(context);
             listening = true;
         }
         if !finishing && stop.is_asked() {
             finishing = true;
-            pulse.finish();
-            watch.shorten_idling(GRACE);
+            state.finish();
+            timeouts.shorten_idling(GRACE);
         }
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
-            if pulse.is_out_of_memory() && pulse.is(Wait::Head) {
+            if state.is_out_of_memory() && state.is(Wait::Head) {
                 return Poll::Ready(Ending::OutOfMemory);
             }
-            // Errors are the client's: it broke off, or was answered 400 by hyper.
-            let unread = result.is_err() || pulse.is_body_unread();
+            // An error is the client's: it disconnected, or hyper answered it with 400.
+            let unread = result.is_err() || state.is_body_unread();
             return Poll::Ready(Ending::Finished { unread });
         }
-        match ready!(watch.poll_overdue(context)) {
+        match ready!(timeouts.poll_overdue(context)) {
             Wait::Body => {
-                pulse.give_up_body();
+                state.give_up_body();
                 Poll::Pending
             }
             wait => Poll::Ready(Ending::Overdue(wait)),
@@ -139,14 +141,14 @@ where
     (stream, ending, requests.take_left())
 }
 
-/// How large the buffer of a connection may become: a head of the largest size, and what is read with it.
+/// The largest size of a connection's buffer: the largest head, and the bytes that are read together with it.
 fn buffer_size(settings: &Settings) -> usize {
     settings.max_header_bytes.saturating_add(8 * 1_024)
 }
 
 fn builder(settings: &Settings) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // Its timer cannot tell an idle connection from a slow head; the watch can.
+    // hyper's timer cannot tell an idle connection from a slow head. `Timeouts` can.
     builder
         .header_read_timeout(None)
         .max_buf_size(buffer_size(settings))
@@ -157,26 +159,26 @@ fn builder(settings: &Settings) -> http1::Builder {
     builder
 }
 
-/// The requests of a connection, one at a time.
+/// The requests of a connection, which run one at a time.
 pub(super) struct Requests {
-    pulse: Arc<Pulse>,
-    /// The one whose client left.
+    state: Arc<ConnectionState>,
+    /// The request whose client left.
     left: Mutex<Option<Passing>>,
 }
 
 impl Requests {
-    pub(super) fn new(pulse: Arc<Pulse>) -> Self {
+    pub(super) fn new(state: Arc<ConnectionState>) -> Self {
         Self {
-            pulse,
+            state,
             left: Mutex::default(),
         }
     }
 
-    /// Keeps a request whose client has left, unless more of its body was to come.
-    pub(super) fn keep(&self, mut routed: Passing) {
-        if !self.pulse.is_body_open() {
-            routed.lose_client();
-            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(routed);
+    /// Keeps a request whose client left, unless its body was incomplete.
+    pub(super) fn keep(&self, mut passing: Passing) {
+        if !self.state.is_body_open() {
+            passing.lose_client();
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(passing);
         }
     }
 
@@ -188,7 +190,7 @@ impl Requests {
     }
 }
 
-/// The site, as hyper calls it.
+/// The site as the service that hyper calls.
 struct ToSite {
     site: Site,
     peer: Peer,
@@ -199,56 +201,57 @@ struct ToSite {
 impl hyper::service::Service<Request<Incoming>> for ToSite {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: Request<Incoming>) -> Answer {
-        let pulse = &self.requests.pulse;
-        pulse.begin_request();
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture {
+        let state = &self.requests.state;
+        state.begin_request();
         let malformed = find_malformed(&request);
-        let mut request = request.map(|body| RequestBody::wrap(body, pulse, self.body_timeout));
+        let mut request = request.map(|body| RequestBody::wrap(body, state, self.body_timeout));
         request.extensions_mut().insert(self.peer);
-        Answer {
-            routed: Some(self.site.clone().pass(request, malformed)),
+        ResponseFuture {
+            passing: Some(self.site.clone().pass(request, malformed)),
             is_last: malformed.is_some(),
             requests: Arc::clone(&self.requests),
         }
     }
 }
 
-/// The answer to come.
-struct Answer {
-    /// Taken when the answer is there.
-    routed: Option<Passing>,
-    /// Whether the connection is closed after it in any case.
+/// The response of one request.
+struct ResponseFuture {
+    /// `None` once the response is ready.
+    passing: Option<Passing>,
+    /// Whether the connection is closed after the response in any case.
     is_last: bool,
     requests: Arc<Requests>,
 }
 
-impl Future for Answer {
+impl Future for ResponseFuture {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(routed) = &mut self.routed else {
-            unreachable!("polled after its answer")
+        let Some(passing) = &mut self.passing else {
+            unreachable!("polled after its response")
         };
-        let mut response = ready!(Pin::new(routed).poll(context))?;
-        self.routed = None;
-        let pulse = &self.requests.pulse;
-        if self.is_last || pulse.is_finishing() || pulse.is_body_unread() {
-            // The client's next request would be lost if it were not told. Of the body hyper does not say it.
+        let mut response = ready!(Pin::new(passing).poll(context))?;
+        self.passing = None;
+        let state = &self.requests.state;
+        if self.is_last || state.is_finishing() || state.is_body_unread() {
+            // The header makes hyper close the connection, and tells the client, which might otherwise send its next
+            // request and lose it. hyper itself does not announce that it closes after an unread body.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
         Poll::Ready(Ok(
-            response.map(|body| ResponseBody::new(body, Arc::clone(pulse)))
+            response.map(|body| ResponseBody::new(body, Arc::clone(state)))
         ))
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseFuture {
     fn drop(&mut self) {
-        if let Some(routed) = self.routed.take() {
-            self.requests.keep(routed);
+        if let Some(passing) = self.passing.take() {
+            self.requests.keep(passing);
         }
     }
 }

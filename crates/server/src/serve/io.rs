@@ -1,7 +1,7 @@
-//! A stream that notes what its connection waits for, and reserves the memory of its buffers.
+//! The metered stream of a connection: it records each wait for the client, and reserves the memory of the buffers.
 //!
-//! Invariant: what is read of a request, and is more than any connection may hold, is in the memory budget until the
-//! connection idles.
+//! Invariant: from the moment that a request exceeds what every connection may hold ([`FREE`]), the buffers of its
+//! connection are in the memory budget until the connection is idle.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -13,44 +13,45 @@ use keyward_core::memory::{Account, FREE, Reservation};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pace::Pace;
-use super::pulse::{Pulse, Wait};
+use super::timeouts::{ConnectionState, Wait};
 
-/// The slowest rate at which an answer may be taken, in bytes a second of waiting for the client.
-const SLOWEST: u64 = 1_000;
+/// The minimum rate at which a client must read a response, in bytes per second of waiting for the client.
+const MINIMUM_RATE: u64 = 1_000;
 
-/// A stream: its first byte after idling begins a head, and a write that finds no room begins a wait.
+/// A stream that is metered. The first byte that it reads while idle begins the head of a request, and a write that does
+/// not fit into the send buffer begins a wait.
 #[derive(Debug)]
-pub(super) struct Noted<I> {
+pub(super) struct MeteredStream<I> {
     stream: I,
-    pulse: Arc<Pulse>,
+    state: Arc<ConnectionState>,
     account: Account,
-    /// How many bytes the buffers of the connection may grow to.
+    /// The largest size of the connection's buffers, in bytes.
     buffers: u64,
-    /// How many bytes of the present request were read.
+    /// The bytes of the current request that were read.
     read: usize,
     held: Option<Reservation>,
     pace: Pace,
 }
 
-impl<I> Noted<I> {
-    /// A stream whose buffers, of at most `buffers` bytes, are paid for by `account`, and on which an answer may fall
-    /// behind the slowest rate by twice `timeout`.
+impl<I> MeteredStream<I> {
+    /// Reserves the stream's buffers, of at most `buffers` bytes, in `account`. A response may fall behind the minimum
+    /// rate by twice `timeout`.
     pub(super) fn new(
         stream: I,
-        pulse: Arc<Pulse>,
+        state: Arc<ConnectionState>,
         account: Account,
         buffers: usize,
         timeout: Duration,
     ) -> Self {
-        pulse.begin(Wait::Idle);
+        state.begin(Wait::Idle);
         Self {
             stream,
-            pulse,
+            state,
             account,
             buffers: buffers as u64,
             read: 0,
             held: None,
-            pace: Pace::new(SLOWEST, timeout.saturating_mul(2)),
+            pace: Pace::new(MINIMUM_RATE, timeout.saturating_mul(2)),
         }
     }
 
@@ -58,10 +59,10 @@ impl<I> Noted<I> {
         self.stream
     }
 
-    fn note_read(&mut self, bytes: usize) -> io::Result<()> {
-        if self.pulse.is(Wait::Idle) {
-            self.pulse.end(Wait::Idle);
-            self.pulse.begin(Wait::Head);
+    fn meter_read(&mut self, bytes: usize) -> io::Result<()> {
+        if self.state.is(Wait::Idle) {
+            self.state.end(Wait::Idle);
+            self.state.begin(Wait::Head);
             self.pace.restart();
             (self.read, self.held) = (0, None);
         }
@@ -69,30 +70,31 @@ impl<I> Noted<I> {
         if self.read > FREE && self.held.is_none() {
             let reserved = self.account.reserve(self.buffers);
             self.held = Some(reserved.map_err(|exhausted| {
-                self.pulse.run_out_of_memory();
+                self.state.run_out_of_memory();
                 io::Error::new(ErrorKind::OutOfMemory, exhausted)
             })?);
         }
         Ok(())
     }
 
-    fn note_write(&mut self, written: &Poll<io::Result<usize>>) {
-        let Self { pulse, pace, .. } = self;
+    fn meter_write(&mut self, written: &Poll<io::Result<usize>>) {
+        let Self { state, pace, .. } = self;
         match written {
-            Poll::Pending => pulse.begin_write(|| pace.wait()),
+            Poll::Pending => state.begin_write(|| pace.wait()),
             Poll::Ready(written) => {
                 pace.advance(*written.as_ref().unwrap_or(&0));
-                pulse.end(Wait::Write);
-                // The answer may be complete and idling begun while its last bytes are on the way.
-                pulse.renew(Wait::Idle);
+                state.end(Wait::Write);
+                // The idle timeout begins when a response is complete, and its last bytes may be written later than
+                // that.
+                state.renew(Wait::Idle);
             }
         }
     }
 
-    /// As [`note_write`](Self::note_write), for what waits inside the stream itself, as it does in TLS.
-    fn note_flush(&mut self, flushed: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
-        if flushed.is_pending() || self.pulse.is(Wait::Write) {
-            self.note_write(&match &flushed {
+    /// Like [`meter_write`](Self::meter_write), for bytes that wait inside the stream, as those of TLS do.
+    fn meter_flush(&mut self, flushed: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if flushed.is_pending() || self.state.is(Wait::Write) {
+            self.meter_write(&match &flushed {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(_) => Poll::Ready(Ok(0)),
             });
@@ -101,7 +103,7 @@ impl<I> Noted<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Noted<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for MeteredStream<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -111,20 +113,20 @@ impl<I: AsyncRead + Unpin> AsyncRead for Noted<I> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let more = buffer.filled().len() - before;
         if more > 0 {
-            self.note_read(more)?;
+            self.meter_read(more)?;
         }
         read
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Noted<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for MeteredStream<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note_write(&written);
+        self.meter_write(&written);
         written
     }
 
@@ -134,7 +136,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Noted<I> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note_write(&written);
+        self.meter_write(&written);
         written
     }
 
@@ -144,11 +146,11 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Noted<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.note_flush(flushed)
+        self.meter_flush(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.note_flush(closed)
+        self.meter_flush(closed)
     }
 }

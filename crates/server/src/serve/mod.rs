@@ -1,16 +1,17 @@
-//! The accept loop: connections bounded in number and in every wait for the client, and a stop that
-//! finishes what is under way.
+//! The accept loop. It limits the number of connections and every wait for a client, and a stop finishes the requests
+//! that are under way.
 //!
-//! HTTP/1.1 only. No client can hold a connection without making progress, nor more than its share.
+//! HTTP/1.1 only. Invariant: a client that makes no progress loses its connection, and no client has more connections
+//! than its share.
 
 mod backlog;
 mod body;
 mod connection;
 mod io;
 mod pace;
-mod pulse;
 mod slots;
 mod strict;
+mod timeouts;
 mod tls;
 mod transport;
 
@@ -35,36 +36,37 @@ use self::transport::{Transport, close};
 use crate::address::{Peer, TrustedProxies};
 use crate::middleware::Site;
 
-/// Pause after an error of `accept`, such as running out of file descriptors.
+/// The pause after `accept` failed, for example because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a stop goes on taking connections that were begun before it: a packet's way to a load balancer and
-/// back. Who asks for one meanwhile asks again after a second.
+/// How long a stop still accepts connections whose handshake began before it: the round trip of a packet to a load
+/// balancer. A client that tries to connect meanwhile tries again after a second.
 const SETTLE: Duration = Duration::from_millis(20);
-/// The bounds of connections.
+
+/// The limits of a listener's connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the listener is called in metrics.
+    /// The name of the listener in metrics.
     pub listener: &'static str,
     /// From the first byte of a request's head to its last.
     pub header_timeout: Duration,
-    /// From the connection's beginning, or an answer's end, to the first byte of a request.
+    /// From the start of the connection, or the end of a response, to the first byte of a request.
     pub idle_timeout: Duration,
-    /// Without any byte of a request's body while it is waited for.
+    /// The longest wait for the next byte of a request's body.
     pub body_timeout: Duration,
-    /// Without any byte of an answer taken by the client.
+    /// The longest wait for the client to read more of a response.
     pub write_timeout: Duration,
-    /// Connections in all; further ones are closed at once.
+    /// Connections in total. Further ones are closed at once.
     pub max_connections: usize,
-    /// Connections from one address (IPv6: one /64); trusted proxies are exempt.
+    /// Connections from one address (IPv6: from one /64). Trusted proxies are exempt.
     pub max_connections_per_address: usize,
-    /// How long a stop waits for what is under way.
+    /// How long a stop waits for the requests that are under way.
     pub drain: Duration,
-    /// Bytes of a request's head; more is answered 431.
+    /// The largest head of a request, in bytes. A larger one is answered with 431.
     pub max_header_bytes: usize,
-    /// Header fields of a request; more is answered 431. Any other number than 100 costs an
-    /// allocation a request.
+    /// The most header fields of a request. A request with more is answered with 431. Any number but 100 costs one
+    /// allocation for each request.
     pub max_headers: usize,
-    /// TLS; none for clear text.
+    /// `None` for clear text.
     pub tls: Option<Tls>,
 }
 
@@ -86,13 +88,13 @@ impl Default for Settings {
     }
 }
 
-/// Serves `site` on `listener` until `stop` is ready, then closes the listener and finishes what is under way.
-/// Every request carries its [`Peer`] as an extension.
+/// Serves `site` on `listener` until `stop` is ready, then closes the listener and finishes the requests that are under
+/// way. Every request carries its [`Peer`] as an extension.
 ///
-/// A client whose connection was made is answered: those that wait to be accepted are taken before the listener
-/// is closed, and one on which no request is under way is closed only after none has come for a moment.
+/// Every client that could connect gets its response. The stop accepts all waiting connections before it closes the
+/// listener, and gives each idle connection a moment to send a request.
 ///
-/// Returns how many connections were cut off because they outlasted [`Settings::drain`].
+/// Returns the number of connections that were cut off because they took longer than [`Settings::drain`].
 pub async fn run(
     listener: TcpListener,
     site: Site,
@@ -131,14 +133,14 @@ struct Connections {
 
 impl Connections {
     async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
-        let mut accepting = true;
+        let mut healthy = true;
         let mut end = pin!(end);
         loop {
             tokio::select! {
                 biased;
                 () = &mut end => return,
                 Some(_) = self.tasks.join_next() => {}
-                accepted = accept(listener, &mut accepting) => {
+                accepted = accept(listener, &mut healthy) => {
                     if let Some(accepted) = accepted {
                         self.add(accepted);
                     }
@@ -151,9 +153,9 @@ impl Connections {
     fn add(&mut self, (stream, peer): (TcpStream, SocketAddr)) {
         if let Some(slot) = self.slots.take(peer.ip()) {
             let server = Arc::clone(&self.server);
-            // Only a connection already broken refuses the option.
+            // Setting the option fails only on a broken connection.
             let _ = stream.set_nodelay(true);
-            // A task in clear text has no room for the state of a handshake.
+            // Two futures, so that the task of a clear-text connection does not hold the state of a handshake.
             match server.settings.tls.clone() {
                 None => self.tasks.spawn(server.http1(stream, peer, slot)),
                 Some(tls) => self.tasks.spawn(server.encrypted(tls, stream, peer, slot)),
@@ -162,17 +164,17 @@ impl Connections {
     }
 }
 
-/// The next connection; `None` after an error, once the caller may try again.
-async fn accept(listener: &TcpListener, well: &mut bool) -> Option<(TcpStream, SocketAddr)> {
+/// Accepts the next connection. Returns `None` after an error, as soon as the caller may try again.
+async fn accept(listener: &TcpListener, healthy: &mut bool) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
         Ok(accepted) => {
-            *well = true;
+            *healthy = true;
             Some(accepted)
         }
         Err(error) if is_of_the_client(&error) => None,
         Err(error) => {
-            // Logged once, not once a pause, until it is over.
-            if std::mem::replace(well, false) {
+            // The error repeats after each pause. It is logged once until a connection is accepted again.
+            if std::mem::replace(healthy, false) {
                 tracing::error!(error = chain(&error), "no connection can be accepted");
             }
             sleep(ACCEPT_PAUSE).await;
@@ -181,7 +183,7 @@ async fn accept(listener: &TcpListener, well: &mut bool) -> Option<(TcpStream, S
     }
 }
 
-/// Whether the connection that was about to be accepted failed, not accepting as such.
+/// Whether the error concerns only the one connection that was to be accepted, and not the listener.
 fn is_of_the_client(error: &Error) -> bool {
     use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -197,7 +199,7 @@ struct Server {
 }
 
 impl Server {
-    /// A connection that begins with the handshake of TLS, which the stop cuts off after a moment.
+    /// Serves a connection that begins with a TLS handshake. A stop cuts the handshake off after [`GRACE`].
     async fn encrypted(self: Arc<Self>, tls: Tls, stream: TcpStream, peer: SocketAddr, slot: Slot) {
         let limit = match self.stop.is_asked() {
             false => self.settings.header_timeout,
@@ -213,7 +215,7 @@ impl Server {
                 self.http1(stream, peer, slot).await;
             }
             Err(error) => {
-                tracing::debug!(%peer, error = chain(&error), "no TLS: the handshake failed");
+                tracing::debug!(%peer, error = chain(&error), "the TLS handshake failed");
             }
         }
     }

@@ -1,6 +1,6 @@
-//! How many connections there may be, in all, from one address and from one site.
+//! The limits on the number of connections: in total, from one address, and from one site.
 //!
-//! Only networks with a connection are remembered, so the map is as bounded as the connections.
+//! Invariant: only networks with an open connection are in the map, so it is bounded as the connections are.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,26 +12,26 @@ use metrics::{Counter, Gauge};
 use super::Settings;
 use crate::address::{TrustedProxies, networks};
 
-/// The connections of a listener.
+/// The open connections of a listener.
 pub(crate) const CONNECTIONS: Metric = Metric::new(
     "keyward_http_connections",
     Kind::Gauge,
     &["listener"],
     "Open connections.",
 );
-/// Those that a listener had no room for.
+/// The connections that a listener refused.
 pub(crate) const REFUSED: Metric = Metric::new(
     "keyward_http_connections_refused_total",
     Kind::Counter,
     &["listener"],
-    "Connections closed at once, because there were as many as there may be in all or from their address.",
+    "Connections closed at once because a limit was reached, in total or for their address.",
 );
 
-/// How many times as many connections as from one address there may be from one IPv6 site: else somebody with a /48
-/// could take 65,536 times as many.
+/// How many times the connections of one address an IPv6 site may have. Without this limit a client with a /48 could
+/// open 65,536 times as many.
 const ADDRESSES_PER_SITE: usize = 4;
 
-/// The places for connections.
+/// The slots for connections.
 #[derive(Debug)]
 pub(super) struct Slots {
     most: usize,
@@ -42,7 +42,7 @@ pub(super) struct Slots {
     refused: Counter,
 }
 
-/// A network whose connections are counted.
+/// A network whose connections are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Network {
     Address(IpAddr),
@@ -55,7 +55,7 @@ struct Taken {
     by_network: HashMap<Network, usize>,
 }
 
-/// A connection's place, given back when dropped.
+/// The slot of one connection. Dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
@@ -74,7 +74,7 @@ impl Slots {
         }
     }
 
-    /// A place for a connection from `address`, if there is one left.
+    /// Takes a slot for a connection from `address`, if one is free.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let networks = match self.proxies.contains(address) {
             true => [None, None],

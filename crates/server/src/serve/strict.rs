@@ -1,4 +1,4 @@
-//! What hyper lets pass and HTTP/1.1 does not.
+//! Refuses requests that HTTP/1.1 forbids and hyper accepts.
 
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Request, Version};
@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use crate::hosts::is_authority;
 use crate::middleware::Malformed;
 
-/// What is wrong with `request`, if anything is.
+/// The defect of `request`, if it has one.
 pub(super) fn find_malformed(request: &Request<Incoming>) -> Option<Malformed> {
     let headers = request.headers();
     let mut hosts = headers.get_all(HOST).into_iter();
@@ -27,7 +27,7 @@ pub(super) fn find_malformed(request: &Request<Incoming>) -> Option<Malformed> {
     (!plain).then_some(Malformed::Coding)
 }
 
-/// The field `name`, if there is one and only one.
+/// The header field `name`, if it occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut fields = headers.get_all(name).into_iter();
     fields.next().filter(|_| fields.next().is_none())

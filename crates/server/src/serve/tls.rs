@@ -1,6 +1,7 @@
 //! TLS: the handshake, and the certificate, which can be replaced while connections are served.
 //!
-//! Invariant: a handshake takes no longer than the head of a request may, and no more memory than any connection has.
+//! Invariant: a handshake takes no longer than the head of a request may take, and no more memory than every connection
+//! may hold ([`FREE`]).
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -38,10 +39,10 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// TLS 1.2 and 1.3 with this certificate and its key.
+    /// Offers TLS 1.2 and 1.3 with this certificate and its key.
     ///
     /// # Errors
-    /// When the cryptographic library offers none of their cipher suites, or no randomness.
+    /// When the cryptographic library has no cipher suite for them, or no randomness.
     pub fn new(certificate: CertifiedKey) -> Result<Self, rustls::Error> {
         let certificate = Arc::new(Certificate {
             current: RwLock::new(Arc::new(certificate)),
@@ -52,7 +53,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(certificate.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Tickets keep the state of a session with its client, so that it takes no memory here.
+        // With tickets the client keeps the state of a session, so it takes no memory here.
         config.ticketer = Ticketer::new()?;
         config.ignore_client_order = true;
         Ok(Self {
@@ -61,18 +62,19 @@ impl Tls {
         })
     }
 
-    /// Presents another certificate from the next handshake on. Connections that stand are not affected.
+    /// Presents another certificate from the next handshake on. Established connections are not affected.
     pub fn replace(&self, certificate: CertifiedKey) {
         let current = &self.certificate.current;
         *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
     }
 
-    /// Waits for a handshake, so that a server to which nobody connects does nothing for its certificate.
+    /// Waits for the next handshake. The files of the certificate are looked at only then, so an idle server is never
+    /// woken for them.
     pub async fn presented(&self) {
         self.certificate.presented.notified().await;
     }
 
-    /// The stream inside TLS; none where the client does not make a connection within `limit`.
+    /// Accepts the handshake of a client. Fails if it is not complete within `limit`.
     pub(super) async fn accept(&self, stream: TcpStream, limit: Duration) -> io::Result<Encrypted> {
         let stream = Handshaking {
             stream,
@@ -109,11 +111,11 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// A stream inside TLS.
+/// The stream of clear text inside TLS.
 pub(super) struct Encrypted(TlsStream<Handshaking>);
 
 impl Encrypted {
-    /// The version that the two sides agreed on, for the log.
+    /// The negotiated version, for the log.
     pub(super) fn version(&self) -> Option<ProtocolVersion> {
         self.0.get_ref().1.protocol_version()
     }
@@ -165,7 +167,7 @@ impl AsyncWrite for Encrypted {
     }
 }
 
-/// A stream below TLS, of which so many bytes may be read before the handshake is complete.
+/// The socket below TLS. While the handshake is under way, at most `left` more bytes may be read from it.
 struct Handshaking {
     stream: TcpStream,
     left: Option<usize>,

@@ -1,6 +1,7 @@
-//! What a connection's bytes travel on, and its end.
+//! The transport of a connection, and how it is closed.
 //!
-//! Invariant: the last answer reaches a client that still sends, and no client holds a connection that has ended.
+//! Invariant: the last response reaches a client that is still sending, and a client cannot keep an ended connection
+//! open.
 
 use std::net::SocketAddr;
 
@@ -9,13 +10,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 
 use super::connection::Ending;
-use super::pulse::Wait;
+use super::timeouts::Wait;
 
-/// How long what a client still sends is read and thrown away after its last answer: closing at once
-/// would reset the connection, and the client might never see why it was refused.
+/// How long the server goes on reading, and discards, what a client sends after its last response. Closing at once would
+/// reset the connection, and the client might never see the response.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// The answer to a head for which there is no memory, so that neither route nor contract is known.
+/// The response to a head for which there is no memory. Without the head no contract is known, so there is no body.
 const OUT_OF_MEMORY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\
     Connection: close\r\n\r\n";
@@ -31,27 +32,27 @@ impl Transport for TcpStream {
     }
 }
 
-/// Closes a connection in the way that its ending needs.
+/// Closes a connection as its ending requires.
 pub(super) async fn close<I: Transport>(stream: I, ending: Ending, peer: SocketAddr) {
     match ending {
         Ending::Finished { unread: true } => linger(stream, &[]).await,
         Ending::Finished { unread: false } => {}
         Ending::OutOfMemory => {
-            tracing::debug!(%peer, "a request's head was refused: there is no memory for it");
+            tracing::debug!(%peer, "a request was refused because there is no memory for its head");
             linger(stream, OUT_OF_MEMORY).await;
         }
         Ending::Overdue(wait) => {
-            tracing::debug!(%peer, ?wait, "connection closed: the client took too long");
+            tracing::debug!(%peer, ?wait, "the connection was closed because the client took too long");
             if wait == Wait::Write {
-                // What the client does not take need not stay in the system's buffers either.
+                // The system need not keep the bytes that the client does not read.
                 let _ = stream.socket().set_zero_linger();
             }
         }
     }
 }
 
-/// Writes the last bytes, closes the stream for writing and reads until the client has closed its side too, all for a
-/// while.
+/// Writes the last bytes, closes the stream for writing, and reads until the client has closed its side too, for
+/// [`LINGER`] at most.
 async fn linger(mut stream: impl Transport, last: &[u8]) {
     let to_the_end = async {
         let _ = stream.write_all(last).await;

@@ -1,4 +1,4 @@
-//! A request that has come whole is carried to its end, also when its client leaves.
+//! A request that was received completely runs to its end, also when its client leaves.
 
 use axum::extract::Request;
 use futures_util::FutureExt as _;
@@ -8,11 +8,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use super::super::connection::Requests;
-use super::super::pulse::Pulse;
+use super::super::timeouts::ConnectionState;
 use super::*;
 use crate::middleware::Passing;
 
-/// What a handler says of itself.
+/// What a handler reports.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Begun,
@@ -20,7 +20,7 @@ enum Step {
     GivenUp,
 }
 
-/// Says how the handler ended.
+/// Reports how the handler ended.
 struct Ended {
     is_done: bool,
     say: UnboundedSender<Step>,
@@ -36,7 +36,7 @@ impl Drop for Ended {
     }
 }
 
-/// A router with two handlers that say when they have begun, wait, and then have their effect. `/unread` reads no body,
+/// A router with two handlers that report their beginning, wait, and then have their effect. `/unread` reads no body,
 /// `/read` reads it first.
 fn effects() -> (Router, UnboundedReceiver<Step>, Arc<Notify>) {
     let (say, steps) = unbounded_channel();
@@ -59,7 +59,7 @@ fn effects() -> (Router, UnboundedReceiver<Step>, Arc<Notify>) {
     (router, steps, go_on)
 }
 
-/// A client's end of a connection with `room` for what is not taken, and what the connection hands over at its end.
+/// The client's end of a connection that buffers `room` bytes, and what the connection returns when it ends.
 fn connect(router: Router, room: usize) -> (DuplexStream, JoinHandle<Option<Passing>>) {
     let (client, stream) = duplex(room);
     let connection = tokio::spawn(async move {
@@ -93,7 +93,7 @@ async fn what_a_client_asked_for_happens_although_it_leaves() {
     }
 }
 
-/// Of a body that was still being read the handler could not tell the part that came from the whole.
+/// A handler could not tell a truncated body from a complete one.
 #[tokio::test]
 async fn a_request_whose_body_was_still_to_come_is_given_up() {
     for (is_open, expected) in [(true, Step::GivenUp), (false, Step::Done)] {
@@ -102,11 +102,11 @@ async fn a_request_whose_body_was_still_to_come_is_given_up() {
         let mut routed = site(router).pass(request.unwrap(), None);
         assert!((&mut routed).now_or_never().is_none());
         assert_eq!(steps.recv().await, Some(Step::Begun));
-        let pulse = Arc::<Pulse>::default();
-        let requests = Requests::new(Arc::clone(&pulse));
-        pulse.open_body();
+        let state = Arc::<ConnectionState>::default();
+        let requests = Requests::new(Arc::clone(&state));
+        state.open_body();
         if !is_open {
-            pulse.close_body();
+            state.close_body();
         }
         requests.keep(routed);
         if let Some(left) = requests.take_left() {
@@ -126,7 +126,7 @@ async fn a_stop_waits_for_what_clients_have_left_behind() {
     client.write_all(request).await.unwrap();
     assert_eq!(steps.recv().await, Some(Step::Begun));
     drop(client);
-    // What the system tells the server of another client it tells after that one's end.
+    // The system reports the end of the first client before it reports this one.
     for _ in 0..2 {
         let mut other = server.connect().await;
         let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

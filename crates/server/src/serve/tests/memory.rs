@@ -1,4 +1,4 @@
-//! What connections hold of the memory budget, on loopback sockets.
+//! The share of the memory budget that connections hold, on loopback sockets.
 
 use axum::body::Body;
 use futures_util::StreamExt;
@@ -8,7 +8,7 @@ use tokio::task::yield_now;
 
 use super::*;
 
-/// `GET /` says hello, `GET /large` answers a mebibyte, and `POST /` reads its body piece by piece.
+/// `GET /` responds with hello, `GET /large` with a mebibyte, and `POST /` reads its body piece by piece.
 fn router() -> Router {
     let drain = |body: Body| async move {
         let mut chunks = body.into_data_stream();
@@ -31,7 +31,7 @@ async fn start(memory: &Arc<Budget>) -> Running {
     Running::start_site(site_within(memory, router()), settings).await
 }
 
-/// Waits until as much is reserved as `is_right` wants.
+/// Waits until `is_right` accepts the number of reserved bytes.
 async fn until(memory: &Budget, is_right: impl Fn(u64) -> bool) {
     let right = async {
         while !is_right(memory.used()) {
@@ -42,7 +42,7 @@ async fn until(memory: &Budget, is_right: impl Fn(u64) -> bool) {
     assert!(waited.is_ok(), "{} bytes are reserved", memory.used());
 }
 
-/// The beginning of a head of so many bytes.
+/// The first `length` bytes of a head.
 fn begun_head(length: usize) -> String {
     let begun = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
     format!("{begun}{}", "x".repeat(length - begun.len()))
@@ -110,7 +110,7 @@ async fn an_answer_that_nobody_takes_is_in_the_budget_until_the_client_leaves() 
     let server = start(&memory).await;
     let ask = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut unread = Vec::new();
-    // Some of the first fit into the buffers of the system.
+    // The first bytes fit into the buffers of the system.
     while memory.used() < 2 << 20 {
         let mut client = server.connect().await;
         client.write_all(&ask.repeat(4)).await.unwrap();

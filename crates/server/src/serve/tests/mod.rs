@@ -1,4 +1,5 @@
-//! Waits, on in-memory streams and paused time; stop, caps and bad requests, on loopback sockets.
+//! Tests of the waits on in-memory streams and paused time. Tests of the stop, of limits and of bad requests on loopback
+//! sockets.
 
 mod leaving;
 mod memory;
@@ -18,12 +19,12 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::connection::Ending;
-use super::pulse::Wait;
+use super::timeouts::Wait;
 use super::*;
 use crate::hosts::Hosts;
 use crate::middleware::{Edge, Templates};
 
-/// `GET /` says hello; `POST /` says how much it was sent, or why it was not.
+/// `GET /` responds with hello, `POST /` with the length of the body or the reason why it could not be read.
 fn router() -> Router {
     Router::new().route("/", get(|| async { "hello" })).route(
         "/",
@@ -31,7 +32,7 @@ fn router() -> Router {
     )
 }
 
-/// The router behind an edge, which answers in the place of a handler.
+/// The router behind an edge, which catches panics and bad requests.
 fn site(router: Router) -> Site {
     site_within(&Budget::new(64 << 20), router)
 }
@@ -49,7 +50,7 @@ fn site_within(memory: &Arc<Budget>, router: Router) -> Site {
     Site::new(router, edge)
 }
 
-/// A server on a free port, and the means to stop it.
+/// A server on a free port, which a test can stop.
 struct Running {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -82,27 +83,27 @@ impl Running {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
-    /// How many connections the stop cut off.
+    /// The number of connections that the stop cut off.
     async fn stopped(self) -> usize {
         self.cut_off.await.unwrap()
     }
 }
 
-/// Reads until the other side closes, which it does sooner than it would stop lingering.
+/// Reads until the other side closes, which must be sooner than it would stop lingering.
 async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     rest_within(Duration::from_secs(4), stream).await
 }
 
 async fn rest_within(limit: Duration, stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
-    // A reset after an answer leaves what was read.
+    // After a reset the bytes that were read remain.
     let _ = timeout(limit, stream.read_to_end(&mut bytes))
         .await
         .expect("an end in time");
     String::from_utf8(bytes).unwrap()
 }
 
-/// Reads one answer whose body is `length` long.
+/// Reads one response with a body of `length` bytes.
 async fn answer(stream: &mut (impl tokio::io::AsyncRead + Unpin), length: usize) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {

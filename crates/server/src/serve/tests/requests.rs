@@ -1,19 +1,19 @@
-//! What HTTP/1.1 forbids, or lets two servers read differently, is refused with the connection.
+//! A request that HTTP/1.1 forbids, or that two servers could read differently, is refused and its connection closed.
 
 use super::*;
 
-/// Sends `request` followed by a second one, which must never be read as such, and returns all answers.
+/// Sends `request` and a second one, which must never be read as a request. Returns all responses.
 async fn exchange(server: &Running, request: &[u8]) -> String {
     let mut client = server.connect().await;
     client.write_all(request).await.unwrap();
-    // A server that has closed already takes no more.
+    // The write fails if the server has already closed the connection.
     let _ = client
         .write_all(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
     rest(&mut client).await
 }
 
-/// What is wrong with it, and the request.
+/// The defect, and the request.
 const MALFORMED: &[(&str, &str)] = &[
     (
         "two lengths",
@@ -184,8 +184,8 @@ async fn a_client_of_http_2_is_hung_up_on_as_it_would_not_understand_an_answer()
     );
 }
 
-/// hyper reads such a request by its chunks alone, as RFC 9112 §6.3 allows, and drops the length before
-/// anyone could see it. It is answered rather than refused, but nothing after it is read.
+/// hyper reads such a request by its chunks alone, as RFC 9112 §6.3 allows, and drops the length before Keyward could
+/// see it. The request is answered, not refused, but nothing after it is read.
 #[tokio::test]
 async fn of_a_length_and_chunks_only_the_chunks_count_and_the_connection_is_closed() {
     let server = Running::start(router(), Settings::default()).await;

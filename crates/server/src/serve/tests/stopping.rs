@@ -1,4 +1,4 @@
-//! A stop answers whoever is connected and finishes what is under way; caps close what is over them.
+//! A stop answers all clients that are connected and finishes their requests. Connections beyond a limit are closed.
 
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use super::*;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// A router whose `GET /` says when it has begun and ends when it may.
+/// A router whose `GET /` reports its beginning, and ends when it is told to.
 fn held() -> (Router, Arc<Notify>, Arc<Notify>) {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (say, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
@@ -54,7 +54,7 @@ async fn a_stop_answers_what_is_under_way_and_closes_what_idles() {
     assert_eq!(server.stopped().await, 0);
 }
 
-/// Sends a request and asserts that its answer is the last.
+/// Sends a request and asserts that its response is the last one.
 async fn last_answer(stream: &mut TcpStream) {
     stream.write_all(GET).await.unwrap();
     let last = rest(stream).await;
@@ -64,14 +64,14 @@ async fn last_answer(stream: &mut TcpStream) {
     );
 }
 
-// In these tests the server runs only while the test waits, so that it has not yet seen what the test did.
+// In these tests the server runs only while the test waits, so it has not yet seen what the test did.
 #[tokio::test]
 async fn connections_that_nobody_has_accepted_at_the_stop_are_answered() {
     let mut server = Running::start(router(), Settings::default()).await;
     server.stop();
     let waiting: Vec<_> = (0..20)
         .map(|_| {
-            // Made by the system alone.
+            // Established by the system. The server has not accepted it.
             let mut stream = std::net::TcpStream::connect(server.address).unwrap();
             stream.write_all(GET).unwrap();
             stream.set_nonblocking(true).unwrap();
@@ -94,17 +94,18 @@ async fn from_the_stop_on_no_connection_is_made_that_could_be_reset() {
     let mut server = Running::start(router(), Settings::default()).await;
     let mut witness = server.connect().await;
     server.stop();
-    // The witness is answered after the stop was seen.
+    // The witness is answered after the server has seen the stop.
     last_answer(&mut witness).await;
     let made = std::net::TcpStream::connect_timeout(&server.address, Duration::from_millis(20));
     assert!(made.is_err(), "{made:?}");
     assert_eq!(server.stopped().await, 0);
 }
 
-/// Asks on one connection after the other until none is made any more; tells how many were answered.
+/// Sends a request on one new connection after the other until no connection can be made. Returns the number of
+/// responses.
 fn ask_until_refused(address: SocketAddr, told: &mpsc::Sender<()>) -> usize {
     let mut answered = 0;
-    // Who is not refused but ignored would ask again only after a second.
+    // A client that is ignored, not refused, would try again only after a second.
     while let Ok(mut stream) =
         std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200))
     {
@@ -115,7 +116,7 @@ fn ask_until_refused(address: SocketAddr, told: &mpsc::Sender<()>) -> usize {
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.ends_with("hello"), "{answer:?} after {answered}");
         answered += 1;
-        // Nobody counts any more after the stop.
+        // After the stop nobody receives the count.
         let _ = told.send(());
     }
     answered
@@ -157,7 +158,7 @@ async fn after_the_stop_a_connection_that_idles_is_answered_once_more() {
     begun.write_all(&GET[..10]).await.unwrap();
     let mut witness = server.connect().await;
     server.stop();
-    // Seen by all once it is seen by one.
+    // All see the stop once one of them has seen it.
     last_answer(&mut witness).await;
     last_answer(&mut fresh).await;
     last_answer(&mut kept).await;
@@ -217,7 +218,7 @@ async fn connections_over_a_cap_are_closed_at_once_and_others_still_served() {
         first.write_all(GET).await.unwrap();
         answer(&mut first, 5).await;
 
-        // The place of one that closes is free as soon as the server has seen it.
+        // The slot of a closed connection is free as soon as the server has seen the close.
         drop(first);
         let regained = async {
             loop {
@@ -258,7 +259,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
-/// Each is refused without a look at its body, of which a part may have come: what it says and whether it holds.
+/// Each is refused without a look at its body, a part of which may have come.
 #[tokio::test]
 async fn an_early_refusal_says_whether_the_connection_closes() {
     let refuse = || async { http::StatusCode::UNAUTHORIZED };

@@ -1,4 +1,4 @@
-//! Each wait for the client has its limit, and only that.
+//! Each wait for the client has its own limit and no other.
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -13,7 +13,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// A client's end of a connection to `router`, and how the connection ended and when.
+/// The client's end of a connection to `router`, and how and when the connection ended.
 fn connect(router: Router, room: usize) -> (DuplexStream, JoinHandle<(Ending, Duration)>) {
     connect_until(Arc::default(), router, room)
 }
@@ -34,9 +34,9 @@ fn connect_until(
     (client, ended)
 }
 
-/// After how many whole seconds the connection was closed because of `wait`.
+/// The number of whole seconds after which the connection was closed because of `wait`.
 async fn overdue(ended: JoinHandle<(Ending, Duration)>, wait: Wait) -> u64 {
-    // Time is paused: an hour passes at once when nothing else is to happen.
+    // Time is paused, so an hour passes at once when no task can run.
     let (ending, after) = timeout(SECOND * 3_600, ended).await.unwrap().unwrap();
     assert!(
         matches!(ending, Ending::Overdue(over) if over == wait),
@@ -162,7 +162,7 @@ async fn a_body_that_keeps_coming_may_take_its_time() {
         .await
         .unwrap();
     for _ in 0..20 {
-        // A hundred bytes a second.
+        // 100 bytes per second.
         sleep(SECOND * 29).await;
         client.write_all(&[b'x'; 2_900]).await.unwrap();
     }
@@ -215,7 +215,7 @@ async fn a_body_read_in_another_task_is_watched_all_the_same() {
             let mut chunks = body.into_data_stream();
             let mut first = chunks.next().await;
             let reading = tokio::spawn(async move {
-                // The connection's task has nothing to do when this wait begins.
+                // The connection's task is asleep when this wait begins.
                 sleep(SECOND * 5).await;
                 while let Some(Ok(_)) = first {
                     first = chunks.next().await;
@@ -264,7 +264,7 @@ async fn a_handler_that_rests_between_parts_of_a_body_is_not_the_clients_fault()
     assert!(answer(&mut client, 9).await.ends_with("abcdefghi"));
 }
 
-/// `GET /` answers a mebibyte.
+/// `GET /` responds with a mebibyte.
 fn large() -> Router {
     Router::new().route("/", get(|| async { vec![b'x'; 1 << 20] }))
 }
@@ -284,7 +284,7 @@ async fn a_reader_that_takes_a_little_at_a_time_is_cut_off_after_a_minute_of_wai
     for fast in [0, 500_000] {
         let (mut client, ended) = connect(large(), 1024);
         client.write_all(GET).await.unwrap();
-        // However much it took at once before.
+        // It does not matter how much it read at once before.
         answer(&mut client, fast).await;
         for _ in 0..2 {
             sleep(SECOND * 29).await;
@@ -329,7 +329,7 @@ async fn a_reader_that_is_slow_gets_all_of_it() {
         sleep(SECOND * 29).await;
         answer_part(&mut client, 64 * 1024).await;
     }
-    // The last bytes were taken after 15 or 16 rests; idling begins with them.
+    // The last bytes were read after 15 or 16 pauses, and the idle timeout began then.
     let after = overdue(ended, Wait::Idle).await;
     assert!((15 * 29 + 75..=16 * 29 + 75).contains(&after), "{after}");
 }

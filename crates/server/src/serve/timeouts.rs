@@ -1,12 +1,12 @@
 //! The timeouts of one connection: idle, head, body and write.
 //!
 //! A timer for each wait would be registered and cancelled several times per request, and would read the clock each
-//! time. Instead, the parts of a connection only count in [`Pulse`] when a wait begins and ends, which costs one store
-//! to memory. [`Watch`] compares the counts after the connection was polled. It reads the clock and moves its one timer
-//! only when a count has changed or the timer fires.
+//! time. Instead, the parts of a connection only count in [`ConnectionState`] when a wait begins and ends, which costs
+//! one store to memory. [`Timeouts`] compares the counts after the connection was polled. It reads the clock and moves
+//! its one timer only when a count has changed or the timer fires.
 //!
-//! The timer may be set too early, for a wait that has ended meanwhile. When it fires, the watch sets it to the nearest
-//! deadline again. Most requests are therefore served without touching the timer.
+//! The timer may be set too early, for a wait that has ended meanwhile. When it fires, it is set to the nearest deadline
+//! again. Most requests are therefore served without touching the timer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,9 +34,10 @@ pub(super) enum Wait {
 
 const WAITS: [Wait; 4] = [Wait::Idle, Wait::Head, Wait::Body, Wait::Write];
 
-/// The waits of one connection. Its input and output, its service and the request's body share it.
+/// The waits of one connection and how far its request has come. The connection's stream, its service and the request's
+/// body share it.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct ConnectionState {
     /// A count of changes for each wait: odd while the wait lasts. Each count has one writer at a time, so a load
     /// and a store are enough.
     changes: [AtomicU32; WAITS.len()],
@@ -44,6 +45,7 @@ pub(super) struct Pulse {
     connection: AtomicWaker,
     /// The task that reads the request's body.
     reader: AtomicWaker,
+    /// Whether the body exceeded its timeout.
     body_late: AtomicBool,
     /// The time left for the next part of the request's body, in milliseconds.
     body_left: AtomicU64,
@@ -55,10 +57,11 @@ pub(super) struct Pulse {
     body_unread: AtomicBool,
     /// Whether more of the request's body may still be read.
     body_open: AtomicBool,
+    /// Whether the next response is the last one of the connection.
     finishing: AtomicBool,
 }
 
-impl Pulse {
+impl ConnectionState {
     pub(super) fn is(&self, wait: Wait) -> bool {
         self.changes(wait) % 2 == 1
     }
@@ -184,22 +187,22 @@ fn millis(duration: Duration) -> u64 {
 
 /// Enforces the time limits of the waits.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pulse: Arc<Pulse>,
-    waits: [Watched; WAITS.len()],
+pub(super) struct Timeouts {
+    state: Arc<ConnectionState>,
+    waits: [Timeout; WAITS.len()],
     alarm: Pin<Box<Sleep>>,
 }
 
 #[derive(Debug)]
-struct Watched {
+struct Timeout {
     wait: Wait,
     limit: Duration,
     seen: u32,
     deadline: Option<Instant>,
 }
 
-impl Watch {
-    pub(super) fn new(pulse: Arc<Pulse>, settings: &Settings) -> Self {
+impl Timeouts {
+    pub(super) fn new(state: Arc<ConnectionState>, settings: &Settings) -> Self {
         let waits = WAITS.map(|wait| {
             let limit = match wait {
                 Wait::Idle => settings.idle_timeout,
@@ -207,7 +210,7 @@ impl Watch {
                 Wait::Body => settings.body_timeout,
                 Wait::Write => settings.write_timeout,
             };
-            Watched {
+            Timeout {
                 wait,
                 limit,
                 seen: 0,
@@ -216,7 +219,7 @@ impl Watch {
         });
         let alarm = Box::pin(sleep_until(Instant::now() + settings.idle_timeout));
         Self {
-            pulse,
+            state,
             waits,
             alarm,
         }
@@ -224,15 +227,15 @@ impl Watch {
 
     /// Lowers the idle timeout. An idle connection gets the new limit from now on.
     pub(super) fn shorten_idling(&mut self, limit: Duration) {
-        let idling = &mut self.waits[Wait::Idle as usize];
-        idling.limit = limit;
-        idling.deadline = idling.deadline.map(|_| Instant::now() + limit);
+        let idle = &mut self.waits[Wait::Idle as usize];
+        idle.limit = limit;
+        idle.deadline = idle.deadline.map(|_| Instant::now() + limit);
     }
 
     /// Ready with a wait that exceeded its limit. Poll it after the connection, in the same task.
     pub(super) fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<Wait> {
-        self.pulse.connection.register(context.waker());
-        self.notice();
+        self.state.connection.register(context.waker());
+        self.update();
         loop {
             let lasting = self
                 .waits
@@ -252,23 +255,23 @@ impl Watch {
             }
             self.waits[wait as usize].deadline = None;
             // A connection that still writes a response is not idle. The idle timeout restarts when the write ends.
-            if wait != Wait::Idle || !self.pulse.is(Wait::Write) {
+            if wait != Wait::Idle || !self.state.is(Wait::Write) {
                 return Poll::Ready(wait);
             }
         }
     }
 
     /// Updates the deadlines of the waits that changed since the last call.
-    fn notice(&mut self) {
+    fn update(&mut self) {
         let mut now = None;
-        for watched in &mut self.waits {
-            let changes = self.pulse.changes(watched.wait);
-            if watched.seen != changes {
-                watched.seen = changes;
-                let limit = watched.limit.min(self.pulse.left(watched.wait));
-                watched.deadline = self
-                    .pulse
-                    .is(watched.wait)
+        for timeout in &mut self.waits {
+            let changes = self.state.changes(timeout.wait);
+            if timeout.seen != changes {
+                timeout.seen = changes;
+                let limit = timeout.limit.min(self.state.left(timeout.wait));
+                timeout.deadline = self
+                    .state
+                    .is(timeout.wait)
                     .then(|| *now.get_or_insert_with(Instant::now) + limit);
             }
         }
