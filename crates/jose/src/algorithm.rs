@@ -85,6 +85,17 @@ impl Algorithm {
     pub const fn is_hmac(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
     }
+
+    /// The curve of an ECDSA algorithm (RFC 7518 §6.2.1.1), and the length of its coordinates and of its private keys,
+    /// in bytes.
+    pub(crate) const fn curve(self) -> Option<(&'static str, usize)> {
+        match self {
+            Self::ES256 => Some(("P-256", 32)),
+            Self::ES384 => Some(("P-384", 48)),
+            Self::ES512 => Some(("P-521", 66)),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -88,6 +88,23 @@ impl EncodedHeader {
         })
     }
 
+    /// The header of a key's tokens: `alg`, `typ` and `kid`.
+    pub(crate) fn of_key(algorithm: Algorithm, typ: Option<&str>, kid: &str) -> Self {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let typ_member = typ.map_or_else(String::new, |typ| format!(r#","typ":{}"#, text(typ)));
+        let json = format!(
+            r#"{{"alg":"{}"{typ_member},"kid":{}}}"#,
+            algorithm.name(),
+            text(kid)
+        );
+        Self {
+            segment: base64url::encode(json),
+            algorithm,
+            typ: typ.map(ToOwned::to_owned),
+            kid: Some(kid.to_owned()),
+        }
+    }
+
     /// The first segment of every token that has this header.
     pub fn segment(&self) -> &str {
         &self.segment

@@ -1,17 +1,20 @@
-//! Compact JWS (RFC 7515 §7.1): parsing any well-formed token, and the strict verification of access and refresh
-//! tokens.
+//! Compact JWS (RFC 7515 §7.1): parsing any well-formed token, and the strict verification of tokens, with one secret or
+//! with a set of keys.
 
 mod compact;
 mod header;
+mod keyed;
 mod sign;
 mod verify;
 
 pub use compact::{Compact, Envelope};
 pub use header::{EncodedHeader, Header};
 pub use sign::sign;
+pub(crate) use sign::signing_input;
 pub use verify::{Verified, peek, verify};
 
 use crate::base64url::NotCanonical;
+use crate::claims::ClaimError;
 use crate::{Algorithm, json};
 
 /// The longest HMAC tag, in bytes: that of HS512.
@@ -72,9 +75,21 @@ pub enum Error {
     /// `typ` is not the expected one.
     #[error("the token is of another type")]
     Type,
+    /// The header names a key that is not in the set.
+    #[error("the token names a key that is not known here")]
+    UnknownKey,
+    /// The header names no key, and the set has several.
+    #[error("the token names no key, and there are several")]
+    NoKeyNamed,
     /// The signature does not verify with the key.
     #[error("the signature does not verify")]
     Signature,
+    /// A registered claim has the wrong type.
+    #[error("a claim of the token has the wrong type")]
+    ClaimType,
+    /// The claims are not the expected ones.
+    #[error(transparent)]
+    Claims(#[from] ClaimError),
 }
 
 /// The three segments of a compact token, still encoded.

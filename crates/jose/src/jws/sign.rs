@@ -12,14 +12,20 @@ pub fn sign(key: &HmacKey, header: &EncodedHeader, claims_json: &[u8]) -> String
         header.algorithm(),
         "header of another algorithm"
     );
-    let header = header.segment();
-    let length = header.len() + (claims_json.len() + LONGEST_TAG) * 4 / 3 + 6;
-    let mut token = String::with_capacity(length);
-    token.push_str(header);
-    token.push('.');
-    base64url::encode_onto(&mut token, claims_json);
+    let mut token = signing_input(header, claims_json, LONGEST_TAG);
     let tag = key.sign(token.as_bytes());
     token.push('.');
     base64url::encode_onto(&mut token, tag.as_ref());
+    token
+}
+
+/// The JWS Signing Input (RFC 7515 §5.1), with room for a signature of so many bytes.
+pub(crate) fn signing_input(header: &EncodedHeader, payload: &[u8], signature: usize) -> String {
+    let header = header.segment();
+    let length = header.len() + (payload.len() + signature) * 4 / 3 + 6;
+    let mut token = String::with_capacity(length);
+    token.push_str(header);
+    token.push('.');
+    base64url::encode_onto(&mut token, payload);
     token
 }

@@ -47,6 +47,14 @@ pub fn verify(
         return Err(Error::Signature);
     }
 
+    verified_payload(&segments, limits)
+}
+
+/// The payload of a token whose signature has verified.
+pub(super) fn verified_payload(
+    segments: &Segments<'_>,
+    limits: &Limits,
+) -> Result<Verified, Error> {
     let payload = base64url::decode(segments.payload)?;
     let payload = String::from_utf8(payload)
         .map_err(|error| json::Error::Utf8 {

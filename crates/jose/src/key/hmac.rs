@@ -49,15 +49,9 @@ impl HmacKey {
 
     /// Prepares a key of any length, only for verifying what others have signed with it.
     pub fn of_any_length(algorithm: Algorithm, secret: &[u8]) -> Result<Self, Error> {
-        let hash = match algorithm {
-            Algorithm::HS256 => hmac::HMAC_SHA256,
-            Algorithm::HS384 => hmac::HMAC_SHA384,
-            Algorithm::HS512 => hmac::HMAC_SHA512,
-            other => return Err(Error::NotHmac(other)),
-        };
         Ok(Self {
             algorithm,
-            key: hmac::Key::new(hash, secret),
+            key: hmac::Key::new(hash(algorithm)?, secret),
         })
     }
 
@@ -74,6 +68,20 @@ impl HmacKey {
     /// Whether `tag` is the complete tag of `message`, compared in constant time.
     pub fn verifies(&self, message: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.key, message, tag).is_ok()
+    }
+}
+
+/// The length of the tags of an algorithm, which is that of its shortest secret, in bytes.
+pub(crate) fn tag_length(algorithm: Algorithm) -> Result<usize, Error> {
+    hash(algorithm).map(|hash| hash.tag_len())
+}
+
+fn hash(algorithm: Algorithm) -> Result<hmac::Algorithm, Error> {
+    match algorithm {
+        Algorithm::HS256 => Ok(hmac::HMAC_SHA256),
+        Algorithm::HS384 => Ok(hmac::HMAC_SHA384),
+        Algorithm::HS512 => Ok(hmac::HMAC_SHA512),
+        other => Err(Error::NotHmac(other)),
     }
 }
 

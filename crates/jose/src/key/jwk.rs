@@ -14,9 +14,9 @@ use crate::{Algorithm, base64url};
 const DEPTH: usize = 16;
 
 /// The members that are stored.
-const MEMBERS: [&str; 18] = [
+const MEMBERS: [&str; 19] = [
     "kty", "use", "key_ops", "alg", "crv", "x", "y", "n", "e", "k", "keys", "d", "p", "q", "dp",
-    "dq", "qi", "oth",
+    "dq", "qi", "oth", "kid",
 ];
 
 /// The members of private RSA, EC and OKP keys (RFC 7518 §6.2.2, §6.3.2).
@@ -96,6 +96,11 @@ impl<'t> Jwk<'t> {
     /// The algorithm in `alg`, if present, after checking that the key may verify signatures (RFC 7517 §4.2–§4.4). An
     /// unknown value is refused.
     pub(crate) fn bound_algorithm(&self) -> Result<Option<Algorithm>, KeyError> {
+        self.algorithm_for("verify")
+    }
+
+    /// The algorithm in `alg`, if present, after checking that the key may do this operation.
+    pub(crate) fn algorithm_for(&self, operation: &str) -> Result<Option<Algorithm>, KeyError> {
         if self.has("use") && !self.is("use", "sig") {
             return Err(KeyError::OtherUse);
         }
@@ -104,8 +109,8 @@ impl<'t> Jwk<'t> {
                 serde_json::from_str(operations).map_err(|_| KeyError::Malformed)?;
             let known = operations
                 .iter()
-                .all(|operation| OPERATIONS.contains(&&**operation));
-            if !known || !operations.iter().any(|operation| operation == "verify") {
+                .all(|allowed| OPERATIONS.contains(&&**allowed));
+            if !known || !operations.iter().any(|allowed| allowed == operation) {
                 return Err(KeyError::OtherUse);
             }
         }
@@ -117,7 +122,43 @@ impl<'t> Jwk<'t> {
             .ok_or(KeyError::OtherUse)
     }
 
-    fn value(&self, name: &str) -> Option<&'t str> {
+    /// Whether this is a key of Ed25519 (RFC 8037 §2).
+    pub(crate) fn is_ed25519(&self) -> bool {
+        self.is("kty", "OKP") && self.is("crv", "Ed25519")
+    }
+
+    /// The algorithm of the curve of a key of type `EC` (RFC 7518 §6.2.1.1).
+    pub(crate) fn curve_algorithm(&self) -> Result<Algorithm, KeyError> {
+        if !self.is("kty", "EC") {
+            return Err(KeyError::Unsupported);
+        }
+        let crv = self.text("crv")?;
+        let of_curve =
+            |algorithm: &Algorithm| algorithm.curve().is_some_and(|(name, _)| name == crv);
+        let mut all = Algorithm::ALL.into_iter();
+        all.find(of_curve).ok_or(KeyError::Unsupported)
+    }
+
+    /// The point in `x` and `y`, in the uncompressed form of SEC 1 §2.3.3.
+    pub(crate) fn point(&self, algorithm: Algorithm) -> Result<Vec<u8>, KeyError> {
+        let (_, length) = algorithm.curve().ok_or(KeyError::Unsupported)?;
+        let (x, y) = (self.bytes("x")?, self.bytes("y")?);
+        if x.len() != length || y.len() != length {
+            return Err(KeyError::Malformed);
+        }
+        Ok([&[4], &x[..], &y[..]].concat())
+    }
+
+    /// The key's name in `kid`, if present.
+    pub(crate) fn kid(&self) -> Result<Option<Cow<'t, str>>, KeyError> {
+        if self.has("kid") {
+            self.text("kid").map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Option<&'t str> {
         let index = MEMBERS.iter().position(|member| *member == name)?;
         self.values[index]
     }

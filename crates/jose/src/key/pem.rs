@@ -24,11 +24,21 @@ pub(crate) struct Block<'t> {
 
 /// Whether a block labelled as a private key begins in the text, even a malformed one.
 pub(crate) fn has_private_key(text: &str) -> bool {
-    text.match_indices(BEGIN).any(|(at, _)| {
-        let label = bounded(&text.as_bytes()[at + BEGIN.len()..]);
-        let label = label.split(|byte| matches!(byte, b'\n' | b'\r')).next();
-        label.is_some_and(|label| contains(label, PRIVATE_KEY))
-    })
+    text.match_indices(BEGIN)
+        .any(|(at, _)| is_private_key(&text[at + BEGIN.len()..]))
+}
+
+fn is_private_key(after_begin: &str) -> bool {
+    let label = bounded(after_begin.as_bytes());
+    let label = label.split(|byte| matches!(byte, b'\n' | b'\r')).next();
+    label.is_some_and(|label| contains(label, PRIVATE_KEY))
+}
+
+/// Parses the first block that is labelled as a private key.
+pub(crate) fn private_block(text: &str) -> Result<Block<'_>, KeyError> {
+    let mut blocks = text.match_indices(BEGIN).map(|(at, _)| &text[at..]);
+    let private = blocks.find(|text| is_private_key(&text[BEGIN.len()..]));
+    first_block(private.ok_or(KeyError::NotPrivate)?)
 }
 
 /// Parses the first block.

@@ -11,7 +11,7 @@ use spki::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 use super::jwk::Jwk;
 use super::rsa::RsaKey;
 use super::{KeyError, pem};
-use crate::Algorithm;
+use crate::{Algorithm, base64url};
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -34,6 +34,18 @@ const ED25519_ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDSA, Algorithm::Ed25519
 
 /// The length of an Ed25519 public key, in bytes.
 const ED25519_LENGTH: usize = 32;
+
+/// The encodings of the points of small order on Ed25519, without the sign bit: everybody can sign for such a key. The
+/// last two are not canonical (RFC 8032 §5.1.3).
+const SMALL_ORDER: [&str; 7] = [
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+    "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+    "7P_______________________________________38",
+    "7f_______________________________________38",
+    "7v_______________________________________38",
+];
 
 /// A public key and the algorithms it may verify.
 pub struct PublicKey {
@@ -58,7 +70,7 @@ impl PublicKey {
         let block = pem::first_block(text)?;
         match block.label {
             "PUBLIC KEY" => Self::from_spki_der(&block.der),
-            "RSA PUBLIC KEY" => Self::rsa(RsaKey::from_pkcs1_der(&block.der)?, None),
+            "RSA PUBLIC KEY" => Self::rsa_from_der(&block.der),
             "CERTIFICATE" => {
                 Self::of_info(&certified_key(&block.der).map_err(|_| KeyError::Malformed)?)
             }
@@ -78,8 +90,8 @@ impl PublicKey {
             .as_bytes()
             .ok_or(KeyError::Malformed)?;
         let algorithm = match info.algorithm.oid {
-            RSA_ENCRYPTION => return Self::rsa(RsaKey::from_pkcs1_der(key)?, None),
-            ED25519 => return Self::edwards(key.to_vec(), None),
+            RSA_ENCRYPTION => return Self::rsa_from_der(key),
+            ED25519 => return Self::edwards(key, None),
             EC_PUBLIC_KEY => match info.algorithm.parameters_oid() {
                 Ok(P_256) => Algorithm::ES256,
                 Ok(P_384) => Algorithm::ES384,
@@ -88,7 +100,7 @@ impl PublicKey {
             },
             _ => return Err(KeyError::Unsupported),
         };
-        Self::new(Numbers::Point(key.to_vec()), &[algorithm], None)
+        Self::point(algorithm, key, None)
     }
 
     /// Parses a JWK (RFC 7517) of type `RSA`, `EC` or `OKP`, and applies its `use`, `key_ops` and `alg`.
@@ -102,25 +114,52 @@ impl PublicKey {
         }
         let bound = jwk.bound_algorithm()?;
         let kty = jwk.text("kty")?;
-        let curve = match &*kty {
-            "RSA" => return Self::rsa(RsaKey::new(jwk.bytes("n")?, jwk.bytes("e")?)?, bound),
-            "EC" | "OKP" => jwk.text("crv")?,
-            _ => return Err(KeyError::Unsupported),
-        };
-        let (algorithm, length) = match (&*kty, &*curve) {
-            ("EC", "P-256") => (Algorithm::ES256, 32),
-            ("EC", "P-384") => (Algorithm::ES384, 48),
-            ("EC", "P-521") => (Algorithm::ES512, 66),
-            ("OKP", "Ed25519") => return Self::edwards(jwk.bytes("x")?, bound),
-            _ => return Err(KeyError::Unsupported),
-        };
-        let (x, y) = (jwk.bytes("x")?, jwk.bytes("y")?);
-        if x.len() != length || y.len() != length {
-            return Err(KeyError::Malformed);
+        if kty == "RSA" {
+            return Self::rsa(RsaKey::new(jwk.bytes("n")?, jwk.bytes("e")?)?, bound);
         }
-        // The uncompressed point of SEC 1 §2.3.3.
-        let point = [&[4], &x[..], &y[..]].concat();
-        Self::new(Numbers::Point(point), &[algorithm], bound)
+        if jwk.is_ed25519() {
+            return Self::edwards(&jwk.bytes("x")?, bound);
+        }
+        let algorithm = jwk.curve_algorithm()?;
+        Self::point(algorithm, &jwk.point(algorithm)?, bound)
+    }
+
+    /// The key, for one algorithm only: the one that is named, or else the one that its type leaves no choice of.
+    pub(crate) fn bound(mut self, named: Option<Algorithm>) -> Result<(Self, Algorithm), KeyError> {
+        let algorithm = match (named, &*self.allowed) {
+            (Some(named), _) => named,
+            // The two names of Ed25519 mean the same algorithm.
+            (None, [(only, _)] | [(only @ Algorithm::EdDSA, _), ..]) => *only,
+            (None, _) => return Err(KeyError::NoAlgorithm),
+        };
+        self.allowed.retain(|(allowed, _)| *allowed == algorithm);
+        self.parsed(algorithm).ok_or(KeyError::OtherUse)?;
+        Ok((self, algorithm))
+    }
+
+    /// The members of the JWK that are the key, without braces, in the order of RFC 7638 §3.3. `None` for a point that
+    /// is not in its uncompressed form.
+    pub(crate) fn members(&self) -> Option<String> {
+        let (algorithm, _) = self.allowed.first()?;
+        match (&self.numbers, algorithm) {
+            (Numbers::Rsa(key), _) => {
+                let [n, e] = key.numbers().map(base64url::encode);
+                Some(format!(r#""e":"{e}","kty":"RSA","n":"{n}""#))
+            }
+            (Numbers::Point(point), Algorithm::EdDSA | Algorithm::Ed25519) => {
+                let x = base64url::encode(point);
+                Some(format!(r#""crv":"Ed25519","kty":"OKP","x":"{x}""#))
+            }
+            (Numbers::Point(point), algorithm) => {
+                let (4, both) = point.split_first()? else {
+                    return None;
+                };
+                let (curve, length) = algorithm.curve()?;
+                let (x, y) = both.split_at_checked(length)?;
+                let (x, y) = (base64url::encode(x), base64url::encode(y));
+                Some(format!(r#""crv":"{curve}","kty":"EC","x":"{x}","y":"{y}""#))
+            }
+        }
     }
 
     /// The algorithms this key may verify.
@@ -134,15 +173,32 @@ impl PublicKey {
             .is_some_and(|key| key.verify_sig(message, signature).is_ok())
     }
 
+    /// Parses an `RSAPublicKey` (RFC 8017 §A.1.1).
+    pub(crate) fn rsa_from_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::rsa(RsaKey::from_pkcs1_der(der)?, None)
+    }
+
     fn rsa(key: RsaKey, bound: Option<Algorithm>) -> Result<Self, KeyError> {
         Self::new(Numbers::Rsa(key), &RSA_ALGORITHMS, bound)
     }
 
-    fn edwards(point: Vec<u8>, bound: Option<Algorithm>) -> Result<Self, KeyError> {
+    /// A point (SEC 1 §2.3.3) of the curve of an algorithm.
+    pub(crate) fn point(
+        algorithm: Algorithm,
+        point: &[u8],
+        bound: Option<Algorithm>,
+    ) -> Result<Self, KeyError> {
+        Self::new(Numbers::Point(point.to_vec()), &[algorithm], bound)
+    }
+
+    pub(crate) fn edwards(point: &[u8], bound: Option<Algorithm>) -> Result<Self, KeyError> {
         if point.len() != ED25519_LENGTH {
             return Err(KeyError::Malformed);
         }
-        Self::new(Numbers::Point(point), &ED25519_ALGORITHMS, bound)
+        if has_small_order(point) {
+            return Err(KeyError::WeakPoint);
+        }
+        Self::new(Numbers::Point(point.to_vec()), &ED25519_ALGORITHMS, bound)
     }
 
     fn new(
@@ -215,6 +271,14 @@ fn certified_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfoRef<'_>, der:
     })?;
     reader.finish()?;
     Ok(key)
+}
+
+fn has_small_order(point: &[u8]) -> bool {
+    let mut point = point.to_vec();
+    if let Some(last) = point.last_mut() {
+        *last &= 0x7F;
+    }
+    SMALL_ORDER.contains(&&*base64url::encode(point))
 }
 
 fn rsa_scheme(algorithm: Algorithm) -> Option<&'static RsaParameters> {

@@ -41,6 +41,11 @@ impl RsaKey {
         Ok(Self(PublicKeyComponents { n, e }))
     }
 
+    /// Modulus and exponent.
+    pub(crate) fn numbers(&self) -> [&[u8]; 2] {
+        [&self.0.n, &self.0.e]
+    }
+
     pub(crate) fn parsed(&self, scheme: &'static RsaParameters) -> Option<ParsedPublicKey> {
         self.0.to_parsed_public_key(scheme).ok()
     }

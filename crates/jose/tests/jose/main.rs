@@ -5,6 +5,8 @@
 mod algorithms;
 mod attacks;
 mod claims;
+mod key_sets;
+mod own_keys;
 mod pairs;
 mod properties;
 mod rfc;

@@ -41,7 +41,11 @@ pub(crate) static PAIRS: LazyLock<[Pair; 5]> = LazyLock::new(|| {
 impl Pair {
     /// A token of [`CLAIMS`] under the algorithm; none where the key does not sign under it.
     pub(crate) fn token(&self, algorithm: Algorithm) -> Option<String> {
-        let header = format!(r#"{{"alg":"{}"}}"#, algorithm.name());
+        self.token_with(algorithm, &format!(r#"{{"alg":"{}"}}"#, algorithm.name()))
+    }
+
+    /// Like [`token`](Self::token), with any header.
+    pub(crate) fn token_with(&self, algorithm: Algorithm, header: &str) -> Option<String> {
         let input = format!(
             "{}.{}",
             base64url::encode(header),
