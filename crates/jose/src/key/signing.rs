@@ -181,9 +181,10 @@ impl SigningKey {
         EncodedHeader::of_key(self.algorithm(), typ, self.kid())
     }
 
-    /// Signs a payload, byte for byte as given, with a header of this key.
+    /// Signs a payload, byte for byte as given, with a header that names this key or none.
     pub fn sign(&self, header: &EncodedHeader, payload: &[u8]) -> Result<String, SignError> {
-        if header.algorithm() != self.algorithm() || header.kid() != Some(self.kid()) {
+        let is_other = header.kid().is_some_and(|kid| kid != self.kid());
+        if header.algorithm() != self.algorithm() || is_other {
             return Err(SignError::Header);
         }
         let failed = |_: Unspecified| SignError::Failed;

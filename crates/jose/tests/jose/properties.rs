@@ -5,11 +5,12 @@ use std::collections::HashSet;
 
 use keyward_jose::json::{self, Error};
 use keyward_jose::jws::{Compact, Envelope, Limits, peek, sign, verify};
-use keyward_jose::{SuppliedKey, base64url};
+use keyward_jose::{Algorithm, KeySet, SigningKey, SuppliedKey, VerifyingKey, base64url};
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::own_keys::{own, set, token};
 use crate::support::{CLAIMS, HEADER, WIDE, header, key, signed, tagged};
 
 const PIECES: [&str; 34] = [
@@ -97,6 +98,65 @@ fn assert_agreement(text: &str) {
 }
 
 proptest! {
+    #[test]
+    fn what_our_own_keys_sign_verifies_and_is_unchanged(
+        algorithm in select(&Algorithm::ALL[..]),
+        kid in "\\PC{1,60}",
+        typ in proptest::option::of("\\PC{0,20}"),
+        claims in hash_map(".{0,20}", ".{0,60}", 0..12),
+    ) {
+        let key = SigningKey::from_jwk(&own(algorithm).to_jwk().unwrap(), None).unwrap();
+        let key = key.with_kid(&kid).unwrap();
+        let claims = serde_json::to_string(&claims).unwrap();
+        let token = key.sign(&key.header(typ.as_deref()), claims.as_bytes()).unwrap();
+        let other = own(Algorithm::ES512).verifying_key().clone();
+        let set = KeySet::new([key.verifying_key().clone(), other]).unwrap();
+        let verified = set.verify_signature(&token, typ.as_deref(), &WIDE).unwrap();
+        prop_assert_eq!(verified.json(), claims);
+        let mut claimed = peek(&token, &WIDE, |header| {
+            [&header.kid, &header.typ].map(|text| text.as_deref().map(str::to_owned))
+        }).unwrap();
+        prop_assert_eq!(claimed[1].take(), typ);
+        prop_assert_eq!(claimed[0].take(), Some(kid));
+    }
+
+    #[test]
+    fn no_single_change_of_a_token_goes_through(
+        algorithm in select(&Algorithm::ALL[..]),
+        at in any::<prop::sample::Index>(),
+        byte in select(&b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."[..]),
+    ) {
+        let mut changed = token(own(algorithm), CLAIMS).into_bytes();
+        let at = at.index(changed.len());
+        prop_assume!(changed[at] != byte);
+        changed[at] = byte;
+        let changed = String::from_utf8(changed).unwrap();
+        prop_assert!(set().verify_signature(&changed, None, &WIDE).is_err());
+    }
+
+    #[test]
+    fn a_jwk_of_any_members_is_read_or_refused(members in vec((
+        select(vec!["kty", "crv", "alg", "use", "key_ops", "kid", "x", "y", "n", "e", "d", "k", "x5c"]),
+        select(vec![
+            "\"EC\"", "\"RSA\"", "\"OKP\"", "\"oct\"", "\"P-256\"", "\"Ed25519\"", "\"ES256\"", "\"sig\"",
+            "\"AQAB\"", "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"", "[\"verify\"]", "[]", "1", "null", "\"\"",
+        ]),
+    ), 0..9)) {
+        let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let jwk = format!("{{{}}}", members.join(","));
+        for algorithm in [None, Some(Algorithm::RS256), Some(Algorithm::HS256)] {
+            if let Ok(key) = VerifyingKey::from_jwk(&jwk, algorithm) {
+                // What is read is written so that it is read as the same key.
+                if let Some(public) = key.to_public_jwk() {
+                    let again = VerifyingKey::from_jwk(&public, None).unwrap();
+                    prop_assert_eq!(again.thumbprint(), key.thumbprint());
+                }
+            }
+            let _ = SigningKey::from_jwk(&jwk, algorithm);
+        }
+        let _ = KeySet::from_jwks(&format!("{{\"keys\":[{jwk}]}}"), None);
+    }
+
     #[test]
     fn what_is_signed_verifies_and_is_unchanged(claims in hash_map(".{0,20}", ".{0,60}", 0..12)) {
         let claims = serde_json::to_string(&claims).unwrap();

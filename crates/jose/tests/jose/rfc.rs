@@ -1,7 +1,9 @@
-//! The examples printed in RFC 7515, 7520, 7797 and 8037, and the notary's golden tokens.
+//! The examples printed in RFC 7515, 7517, 7520, 7797 and 8037, and the notary's golden tokens.
 
-use keyward_jose::jws::{Compact, EncodedHeader, Envelope, Limits, sign, verify};
-use keyward_jose::{Algorithm, HmacKey, KeyError, SuppliedKey, base64url};
+use keyward_jose::jws::{Compact, EncodedHeader, Envelope, Error, Limits, sign, verify};
+use keyward_jose::{
+    Algorithm, HmacKey, KeyError, KeySet, SigningKey, SuppliedKey, VerifyingKey, base64url,
+};
 use serde_json::Value;
 
 use crate::support::{WIDE, list, shared, text, verifies};
@@ -106,6 +108,109 @@ fn signing_gives_the_cookbooks_token_byte_for_byte() {
         sign(&key, &header, payload),
         text(&file["output"], "compact")
     );
+}
+
+#[test]
+fn our_own_keys_sign_and_verify_the_rfcs_examples() {
+    let Some(file) = shared("vectors/rfc/rfc_examples.json") else {
+        return;
+    };
+    let (mut verified, mut made_again) = (0, 0);
+    for example in list(&file, "examples") {
+        let (Some(token), Some(algorithm)) = (
+            example["compact"].as_str(),
+            example["alg"].as_str().and_then(Algorithm::from_name),
+        ) else {
+            continue;
+        };
+        let envelope = Envelope::parse(token, &WIDE).unwrap();
+        let (message, signature) = (envelope.signing_input(), envelope.signature());
+        let private = SigningKey::from_jwk(&example["key"].to_string(), Some(algorithm)).unwrap();
+        let public =
+            VerifyingKey::from_jwk(&public_half(&example["key"]), Some(algorithm)).unwrap();
+        assert_eq!(private.kid(), public.kid());
+        assert!(public.verifies(message.as_bytes(), signature), "{example}");
+        verified += 1;
+        let header = EncodedHeader::new(envelope.header_json()).unwrap();
+        let again = private.sign(&header, envelope.payload()).unwrap();
+        // ECDSA draws a random number for each signature.
+        if algorithm.name().starts_with("ES") {
+            let again = Envelope::parse(&again, &WIDE).unwrap();
+            assert!(public.verifies(message.as_bytes(), again.signature()));
+        } else {
+            assert_eq!(again, token);
+            made_again += 1;
+        }
+    }
+    assert_eq!((verified, made_again), (5, 3));
+}
+
+#[test]
+fn our_own_keys_sign_and_verify_the_cookbooks_examples() {
+    for (name, algorithm) in [
+        ("jws/4_1.rsa_v15_signature", Algorithm::RS256),
+        ("jws/4_2.rsa-pss_signature", Algorithm::PS384),
+        ("jws/4_3.ecdsa_signature", Algorithm::ES512),
+        ("jws/4_4.hmac-sha2_integrity_protection", Algorithm::HS256),
+        ("curve25519/jws", Algorithm::EdDSA),
+    ] {
+        let Some(file) = shared(&format!("vectors/rfc7520-cookbook/{name}.json")) else {
+            return;
+        };
+        let token = text(&file["output"], "compact");
+        let key = SigningKey::from_jwk(&file["input"]["key"].to_string(), Some(algorithm)).unwrap();
+        let set = KeySet::new([key.verifying_key().clone()]).unwrap();
+        // The payload is a sentence: the signature is good, and the token is no JWT.
+        let refused = set.verify_signature(token, None, &WIDE).unwrap_err();
+        assert!(matches!(refused, Error::PayloadJson(_)), "{name} {refused}");
+        let payload = text(&file["input"], "payload").as_bytes();
+        let header = Envelope::parse(token, &WIDE).unwrap();
+        let header = EncodedHeader::new(header.header_json()).unwrap();
+        let again = key.sign(&header, payload).unwrap();
+        let is_reproducible = file.get("reproducible").is_some_and(|value| value == true);
+        assert_eq!(again == token, is_reproducible, "{name}");
+    }
+}
+
+#[test]
+fn the_cookbooks_keys_are_read() {
+    let jwk = |name: &str| {
+        let file = shared(&format!("vectors/rfc7520-cookbook/jwk/{name}.json"))?;
+        Some(file.to_string())
+    };
+    for (private, public, algorithm) in [
+        ("3_2.ec_private_key", "3_1.ec_public_key", Algorithm::ES512),
+        (
+            "3_4.rsa_private_key",
+            "3_3.rsa_public_key",
+            Algorithm::PS512,
+        ),
+    ] {
+        let (Some(private), Some(public)) = (jwk(private), jwk(public)) else {
+            return;
+        };
+        let key = SigningKey::from_jwk(&private, Some(algorithm)).unwrap();
+        assert_eq!(key.kid(), "bilbo.baggins@hobbiton.example");
+        let thumbprint = key.verifying_key().thumbprint();
+        let public = VerifyingKey::from_jwk(&public, Some(algorithm)).unwrap();
+        assert_eq!(public.thumbprint(), thumbprint);
+        // What is written has the numbers that were read.
+        let written: Value = serde_json::from_str(&key.to_jwk().unwrap()).unwrap();
+        let read: Value = serde_json::from_str(&private).unwrap();
+        for (name, value) in read.as_object().unwrap() {
+            assert_eq!(&written[name], value, "{name}");
+        }
+    }
+    let secrets = [
+        "3_5.symmetric_key_mac_computation",
+        "3_6.symmetric_key_encryption",
+    ];
+    let [Some(signing), Some(encrypting)] = secrets.map(jwk) else {
+        return;
+    };
+    assert!(SigningKey::from_jwk(&signing, None).is_ok());
+    let refused = SigningKey::from_jwk(&encrypting, None).unwrap_err();
+    assert_eq!(refused, KeyError::OtherUse);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::hint::black_box;
 
+use keyward_jose::claims::Expectations;
 use keyward_jose::jws::{Compact, Limits, verify};
-use keyward_jose::{Algorithm, PublicKey, SuppliedKey, base64url, claims, json};
+use keyward_jose::{
+    Algorithm, KeySet, PublicKey, SigningKey, SuppliedKey, VerifyingKey, base64url, claims, json,
+};
 use keyward_work::{Shape, assert_linear};
 
-use crate::support::{CLAIMS, HEADER, header, key};
+use crate::support::{CLAIMS, HEADER, SECRET, header, key};
 
 const WIDE: Limits = Limits {
     token: 1 << 20,
@@ -75,6 +78,17 @@ const KEYS: [[&str; 3]; 42] = [
     ["\u{feff}", "\u{feff}", ""],
 ];
 
+/// As [`KEYS`], for JSON Web Key Sets.
+const KEY_SETS: [[&str; 3]; 7] = [
+    ["{\"keys\":[", "{\"kty\":\"EC\",\"kid\":\"k\"},", "{}]}"],
+    ["{\"keys\":[", "[],", "{}]}"],
+    ["{\"keys\":[{\"kty\":\"EC\",\"x\":\"", "A", "\"}]}"],
+    ["{\"keys\":[{\"kid\":\"", "k", "\",\"kty\":\"OKP\"}]}"],
+    ["{\"keys\":[{\"kid\":\"", "\\u006b", "\",\"kty\":\"OKP\"}]}"],
+    ["{\"keys\":[{\"x5c\":[", "\"MIIB\",", "\"\"]}]}"],
+    ["{\"keys\":[],\"more\":[", "{\"a\":1},", "{}]}"],
+];
+
 const JSON: [[&str; 3]; 12] = [
     ["", "[", ""],
     ["", "{\"a\":", ""],
@@ -94,6 +108,14 @@ fn supplied(text: &str) {
     let _ = black_box(SuppliedKey::parse(text));
 }
 
+fn own(text: &str) {
+    let algorithm = Some(Algorithm::RS256);
+    let _ = black_box(VerifyingKey::from_jwk(text, algorithm));
+    let _ = black_box(SigningKey::from_jwk(text, algorithm));
+    let _ = black_box(SigningKey::from_pem(text, algorithm));
+    let _ = black_box(KeySet::from_jwks(text, algorithm));
+}
+
 fn checked(text: &str) {
     let _ = black_box(json::check(text.as_bytes(), 64));
     let _ = black_box(serde_json::from_str::<claims::Registered<'_>>(text));
@@ -102,6 +124,10 @@ fn checked(text: &str) {
 fn token(token: &str) {
     let _ = black_box(Compact::parse(token, &WIDE));
     let _ = black_box(verify(token, &key(), &header(), &WIDE));
+    let named =
+        SigningKey::from_secret(Algorithm::HS256, SECRET).and_then(|key| key.with_kid("k1"));
+    let set = KeySet::new([named.unwrap().verifying_key().clone()]).unwrap();
+    let _ = black_box(set.verify(token, &Expectations::default(), &WIDE, 0));
 }
 
 /// An object of so many bytes, each of whose members has another name.
@@ -143,6 +169,14 @@ fn of_json(name: &str, parse: impl Fn(&str) + Clone + 'static) -> Shape {
 #[test]
 fn every_parser_does_work_linear_in_its_text() {
     let mut shapes: Vec<_> = KEYS.map(|shape| Shape::repeated(shape, supplied)).into();
+    shapes.extend(KEYS.map(|shape| Shape::repeated(shape, own)));
+    shapes.extend(KEY_SETS.map(|shape| Shape::repeated(shape, own)));
+    shapes.push(of_json("a key of our own", own));
+    shapes.push(Shape::new(
+        "a JWK set whose keys have many members",
+        |size| format!("{{\"keys\":[{0},{0}]}}", members(size / 2)),
+        |text: String| own(&text),
+    ));
     shapes.extend(JSON.map(|shape| Shape::repeated(shape, checked)));
     shapes.push(of_json("JSON", checked));
     shapes.push(of_json("a key", supplied));
