@@ -4,6 +4,7 @@ mod causes;
 mod dependencies;
 mod documents;
 mod postman;
+mod settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,10 +58,24 @@ fn tidy() -> anyhow::Result<Vec<String>> {
         let name = named(&root, &manifest);
         complaints.extend(dependencies::check(&name, &read_text(&manifest)?, &read));
     }
+    let [example, list] =
+        [settings::EXAMPLE, settings::LIST].map(|file| read_text(&root.join(file)));
+    let programs = read.iter().map(|(_, text)| text.as_str());
+    let known = settings::Known::new(&example?, &list?, programs);
     for document in documents::list(&root)? {
         let text = read_text(&document)?;
         let name = named(&root, &document);
         complaints.extend(documents::check(&name, &text, &root, &read));
+        complaints.extend(settings::check(&name, &text, &known));
+    }
+    let mut deployed = Vec::new();
+    collect(&root.join("deploy"), "", &mut deployed)?;
+    for file in deployed {
+        complaints.extend(settings::check(
+            &named(&root, &file),
+            &read_text(&file)?,
+            &known,
+        ));
     }
     let [collection, openapi] =
         [postman::COLLECTION, postman::OPENAPI].map(|file| read_text(&root.join(file)));
@@ -78,14 +93,14 @@ fn named(root: &Path, file: &Path) -> String {
     below.display().to_string()
 }
 
-/// Collects the files below `folder` with the extension `extension`, except build output.
+/// Collects the files below `folder` with the extension `extension`, or all if it is empty, except build output.
 fn collect(folder: &Path, extension: &str, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         let is_built = path.file_name().is_some_and(|name| name == "target");
         if path.is_dir() && !is_built {
             collect(&path, extension, files)?;
-        } else if path.extension().is_some_and(|found| found == extension) {
+        } else if extension.is_empty() || path.extension().is_some_and(|found| found == extension) {
             files.push(path);
         }
     }
