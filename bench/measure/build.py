@@ -8,14 +8,14 @@ ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "target" / "bench"
 PYTHON = WORK / "venv" / "bin"
 NODE = WORK / "node"
-RELEASE = ROOT / "target" / "release"
+PROGRAMS = ROOT / "target" / "dist"
 PYTHON_PACKAGES = ["flask", "gunicorn", "fastapi", "uvicorn[standard]", "PyJWT"]
 
 
 def everything():
     """Builds what is not built yet."""
-    run("cargo", "build", "--release", "--locked", "--package", "keyward")
-    run("cargo", "build", "--release", "--locked", "--package", "keyward-bench")
+    run("cargo", "build", "--profile", "dist", "--locked", "--package", "keyward")
+    run("cargo", "build", "--profile", "dist", "--locked", "--package", "keyward-bench")
     WORK.mkdir(parents=True, exist_ok=True)
     if not (PYTHON / "uvicorn").exists():
         run("python3", "-m", "venv", str(WORK / "venv"))

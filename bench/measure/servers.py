@@ -98,7 +98,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def keyward(folder, environment=None, pinned=True, program=build.RELEASE / "keyward"):
+def keyward(folder, environment=None, pinned=True, program=build.PROGRAMS / "keyward"):
     """Keyward on a data folder, everything switched on."""
     settings = {"KEYWARD_DATA_DIR": str(folder)} | high_limits(program) | (environment or {})
     command = [program, "serve", "--listen", "127.0.0.1:{port}"]
@@ -107,7 +107,7 @@ def keyward(folder, environment=None, pinned=True, program=build.RELEASE / "keyw
 
 def ceiling(length):
     """Bare hyper that sends a fixed body of `length` bytes."""
-    return Server("bare hyper", [build.RELEASE / "ceiling", "{port}", length])
+    return Server("bare hyper", [build.PROGRAMS / "ceiling", "{port}", length])
 
 
 def peer(name):
@@ -119,7 +119,7 @@ def peer(name):
         "FastAPI + uvicorn": [python / "uvicorn", "--port", "{port}", "--log-level", "error", "--no-access-log",
                               "fastapi_app:app"],
         "Node + jsonwebtoken": ["node", "node_server.js", "{port}"],
-        "axum + jsonwebtoken": [build.RELEASE / "peer-axum", "{port}"],
+        "axum + jsonwebtoken": [build.PROGRAMS / "peer-axum", "{port}"],
     }
     return Server(name, commands[name], {"NODE_PATH": str(build.NODE / "node_modules")})
 

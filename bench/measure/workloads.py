@@ -125,7 +125,7 @@ def raw_commits(seconds, writes_per_commit, root=None):
     """How many rows a second the store alone takes from 64 clients, on the server's core."""
     folder = servers.fresh_folder("commits", root)
     folder.mkdir()
-    command = ["taskset", "-c", machine.SERVER_CORE, build.RELEASE / "raw-commits", str(seconds),
+    command = ["taskset", "-c", machine.SERVER_CORE, build.PROGRAMS / "raw-commits", str(seconds),
                str(writes_per_commit), folder]
     return float(subprocess.run(command, capture_output=True, check=True).stdout)
 
@@ -153,7 +153,7 @@ def login(plan):
         get = generator.paced(scripts.reads(token, 1000), 4, 200)
         for _ in range(plan.rounds):
             seconds = plan.seconds + 1
-            done = subprocess.run([build.RELEASE / "raw-argon2", str(seconds)], capture_output=True, check=True)
+            done = subprocess.run([build.PROGRAMS / "raw-argon2", str(seconds)], capture_output=True, check=True)
             raw.append(float(done.stdout))
             rates.append(generator.run(server, script, seconds, 16).rate)
             idle.append(generator.run(server, get, seconds, 4).p99)
