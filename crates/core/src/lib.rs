@@ -21,6 +21,7 @@ pub mod random;
 pub mod rows;
 pub mod secret;
 pub mod sessions;
+pub mod span;
 pub mod tokens;
 pub mod vectors;
 

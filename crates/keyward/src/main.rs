@@ -16,6 +16,7 @@ mod services;
 mod settings;
 mod storage;
 mod supervisor;
+mod traces;
 
 use std::process::ExitCode;
 

@@ -48,6 +48,7 @@ where
         hosts: Hosts::Any,
         templates: Templates::unmeasured(),
         access_log: false,
+        traced: false,
         strict_transport: None,
     };
     Site::new(router, edge)

@@ -58,6 +58,7 @@ pub fn site(settings: Settings) -> Site {
         hosts,
         templates: Templates::unmeasured(),
         access_log,
+        traced: false,
         strict_transport: None,
     };
     Site::new(router, edge)

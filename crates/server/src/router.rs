@@ -30,6 +30,7 @@ pub fn site(app: &App, settings: &Settings) -> Site {
         hosts: settings.hosts.clone(),
         templates: documented.chain(pages.iter().copied()).collect(),
         access_log: settings.access_log,
+        traced: settings.traced,
         strict_transport: settings
             .strict_transport
             .and_then(|span| HeaderValue::from_str(&format!("max-age={}", span.as_secs())).ok()),

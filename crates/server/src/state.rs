@@ -121,6 +121,8 @@ pub struct Settings {
     pub documentation: bool,
     /// Whether each request is logged.
     pub access_log: bool,
+    /// Whether each request has a span, for the traces that the program exports.
+    pub traced: bool,
     /// How long browsers use only https (HSTS); `None` if the header is not sent.
     pub strict_transport: Option<Duration>,
     /// Which hosts are answered for.

@@ -27,6 +27,7 @@ use crate::data::Data;
 use crate::metrics::{Metrics, Sources};
 use crate::settings::{Flags, Settings};
 use crate::storage::OpenStorage;
+use crate::traces::{Export, Traces};
 use crate::{demo, log, services, supervisor};
 
 /// How long the end waits for work on the disk that nobody waits for any more.
@@ -50,7 +51,8 @@ impl Arguments {
         if self.demo {
             demo::check(&settings)?;
         }
-        let _log = log::start(&settings.log)?;
+        let traces = settings.traces.as_ref().map(Traces::prepare).transpose()?;
+        let _log = log::start(&settings.log, traces.as_ref())?;
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
@@ -58,7 +60,7 @@ impl Arguments {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        let result = runtime.block_on(run(settings, self.demo, started));
+        let result = runtime.block_on(run(settings, traces, self.demo, started));
         runtime.shutdown_timeout(LAST_WAIT);
         result
     }
@@ -77,10 +79,16 @@ fn learn_costs(accounts: Accounts) {
     });
 }
 
-async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow::Result<()> {
+async fn run(
+    mut settings: Settings,
+    traces: Option<Traces>,
+    is_demo: bool,
+    started: Instant,
+) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let scheme = start_tls(&mut settings)?;
     let metrics = Metrics::install(settings.metrics)?;
+    let export = traces.map(Traces::start);
     let (folder, data) = Data::open_to_serve(&settings, is_demo).await?;
     let listener = match supervisor::listener()? {
         Some(passed) => adopt(passed)?,
@@ -132,7 +140,9 @@ async fn run(mut settings: Settings, is_demo: bool, started: Instant) -> anyhow:
         ended = &mut server => bail!("the server ended by itself: {ended:?}"),
     }
     drop(stop);
-    finish(server, &mut signals, background, &data).await
+    let finished = finish(server, &mut signals, background, &data).await;
+    OptionFuture::from(export.map(Export::stop)).await;
+    finished
 }
 
 /// Finishes the requests under way and closes the database, unless a second signal comes.

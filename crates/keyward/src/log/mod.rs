@@ -13,12 +13,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use keyward_core::span;
 use tracing::Metadata;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, Registry, registry};
 
 use crate::output::escaped;
 use crate::settings::{Log, LogFormat};
+use crate::traces::Traces;
 
 /// How long a line of the access log may be buffered. Writing each line by itself would slow fast requests
 /// measurably. A process that is killed loses the buffered lines.
@@ -28,32 +32,46 @@ const MOST_WAITING: usize = 256 * 1024;
 /// The target of the events that may be buffered.
 const ACCESS: &str = "access";
 
-/// Starts the log. Dropping the result writes the buffered lines.
+/// Starts the log, and beside it the traces. Dropping the result writes the buffered lines.
 ///
 /// # Errors
 /// When the filter is invalid, or when a log was started before.
-pub(crate) fn start(log: &Log) -> anyhow::Result<Lines> {
+pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> anyhow::Result<Lines> {
     let lines = Lines::default();
-    let filter = EnvFilter::try_new(&log.filter.0)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(lines.clone());
+    let no_spans = format!("{}=off", span::TARGET).parse()?;
+    let filter = EnvFilter::try_new(&log.filter.0)?.add_directive(no_spans);
+    let layer = fmt::layer().with_ansi(false).with_writer(lines.clone());
     let is_text = match log.format {
         LogFormat::Auto => io::stderr().is_terminal(),
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let started = match is_text {
-        true => builder.event_format(text::Text::default()).try_init(),
-        false => builder.event_format(ecs::Ecs::default()).try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!(error))?;
+    match is_text {
+        true => install(layer.event_format(text::Text::default()), filter, traces),
+        false => install(layer.event_format(ecs::Ecs::default()), filter, traces),
+    }?;
     let gathered = lines.clone();
     thread::Builder::new()
         .name("log".into())
         .spawn(move || gathered.gather())?;
     Ok(lines)
+}
+
+/// Installs the layer of the log. Its filter is the whole subscriber's where there are no traces: that costs less, and no
+/// span is made then.
+fn install(
+    lines: impl Layer<Registry> + Send + Sync,
+    filter: EnvFilter,
+    traces: Option<&Traces>,
+) -> Result<(), TryInitError> {
+    let registry = registry();
+    match traces {
+        None => registry.with(lines).with(filter).try_init(),
+        Some(traces) => {
+            let lines = lines.with_filter(filter);
+            registry.with(lines).with(traces.layer()).try_init()
+        }
+    }
 }
 
 /// Writes each event, which arrives as one piece, as one line without control characters.

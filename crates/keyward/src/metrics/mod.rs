@@ -43,6 +43,7 @@ fn metrics() -> impl Iterator<Item = &'static Metric> {
         collect::METRICS,
         totals::METRICS,
         process::METRICS,
+        crate::traces::METRICS,
     ];
     let of_crates = [
         keyward_core::METRICS,

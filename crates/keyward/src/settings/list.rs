@@ -13,6 +13,7 @@ use keyward_server::address::TrustedProxies;
 use keyward_server::hosts::HostList;
 
 use super::declare::settings;
+use super::share::Share;
 use super::value::{Budget, Count, Database, LogFilter, LogFormat, MetricsListen, Size, Span};
 
 /// Adds a switch for each contract of the server between the sections.
@@ -232,6 +233,21 @@ keyward_server::contracts! { declare_settings {
         /// Where GET /metrics is answered, without authentication: an address and a port, which must be free; "off"; or
         /// "auto": 127.0.0.1:9464, or nowhere, with a warning in the log, if that port is taken.
         listen: MetricsListen = "auto";
+    }
+
+    /// Traces of requests, sent to an OpenTelemetry collector.
+    traces "traces.": Traces {
+        /// The collector's endpoint for OTLP over HTTP, such as "http://127.0.0.1:4318". Spans are sent to /v1/traces below
+        /// it. Empty: nothing is traced.
+        otlp_endpoint: Option<String> = "";
+        /// A header that authenticates Keyward to the collector, such as "Authorization: Bearer TOKEN".
+        header: Option<SecretText> = "";
+        /// A file with that header. One line break at the end of the file is ignored.
+        header_file: Option<PathBuf> = "";
+        /// The share of requests that are traced: a number from "0" to "1". Requests of one trace are traced together.
+        sampling: Share = "1";
+        /// The name of the service in its traces.
+        service_name: String = "keyward";
     }
 
     /// The log, which goes to standard error.

@@ -12,8 +12,10 @@ mod names;
 mod policy;
 mod print;
 mod secret;
+mod share;
 mod sources;
 mod storage;
+mod traces;
 mod urls;
 mod value;
 mod weak;
@@ -24,6 +26,7 @@ pub(crate) use self::policy::{Log, Settings};
 pub(crate) use self::print::{example, show, show_json};
 pub(crate) use self::sources::{Flags, Surroundings};
 pub(crate) use self::storage::Storage;
+pub(crate) use self::traces::Traces;
 pub(crate) use self::value::{Database, LogFormat, MetricsListen, Span};
 
 #[cfg(test)]

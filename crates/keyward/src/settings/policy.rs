@@ -22,6 +22,7 @@ use super::layers::Layers;
 use super::list::{self, Values};
 use super::secret::Secret;
 use super::storage::{self, Storage};
+use super::traces::{self, Traces};
 use super::value::{Database, LogFilter, LogFormat, MetricsListen};
 use super::{SettingError, SettingsError, Topic, Warning, urls, weak};
 use crate::certificate;
@@ -62,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) router: keyward_server::Settings,
     /// Where metrics are served.
     pub(crate) metrics: MetricsListen,
+    /// Where traces are sent; nowhere without a collector.
+    pub(crate) traces: Option<Traces>,
     pub(crate) log: Log,
     /// What is unsafe or out of date in the settings.
     pub(crate) warnings: Vec<Warning>,
@@ -92,6 +95,7 @@ impl Settings {
             limits,
             contracts,
             metrics,
+            traces,
             log,
         } = Values::read(layers)?;
         let mut warnings = layers.warnings.clone();
@@ -125,12 +129,14 @@ impl Settings {
                 contracts: contracts_of(&contracts),
                 documentation: http.docs,
                 access_log: http.access_log,
+                traced: traces.otlp_endpoint.is_some(),
                 strict_transport: (tls.certificate_file.is_some() && !tls.hsts.0.is_zero())
                     .then_some(tls.hsts.0),
                 hosts: Hosts::default(),
                 largest_upload: files.max_size.0.saturating_add(FORM_ROOM),
             },
             metrics: metrics.listen,
+            traces: traces::read(traces, layers, &mut warnings)?,
             log: Log {
                 filter: log.level,
                 format: log.format,

@@ -47,5 +47,6 @@ mod stalled;
 mod supervisor;
 mod tls;
 mod tokens;
+mod traces;
 mod two_databases;
 mod upgrade;

@@ -49,6 +49,7 @@ impl Site {
             proxies,
             hosts,
             templates,
+            traced,
             ..
         } = &*self.edge;
         let peer = peer_address(request.extensions().get());
@@ -61,7 +62,7 @@ impl Site {
         if let Some(uri) = without_needless_escapes(request.uri()) {
             *request.uri_mut() = uri;
         }
-        let entry = Entry::new(&request, address, templates);
+        let entry = Entry::new(&request, address, templates, *traced);
         // Without this extension the extractor takes the address of the peer.
         if address != peer {
             request.extensions_mut().insert(ClientAddress(address));
@@ -129,6 +130,7 @@ impl Future for Passing {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         // A future that panicked is not polled again, so its half-done state is never seen.
+        let in_span = this.entry.span.enter();
         let polled = catch_unwind(AssertUnwindSafe(|| match &mut this.answer {
             Step::Routed(routed) => Pin::new(routed).poll(context),
             Step::Answered(response) => {
@@ -138,6 +140,7 @@ impl Future for Passing {
                 ))
             }
         }));
+        drop(in_span);
         let caught = match polled {
             Ok(answer) => Ok(ready!(answer)?),
             Err(panic) => Err(panic),

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode};
+use tracing::Span;
 
 use super::id::RequestId;
 use super::measured::Route;
+use super::span;
 use super::templates::Templates;
-use super::trace::TraceId;
+use super::trace::{Parent, TraceId};
 
 /// How many characters are logged of a path that no route matches.
 const LONGEST_PATH: usize = 128;
@@ -26,25 +28,40 @@ pub(super) struct Entry {
     /// The path for the log, if the route has no template.
     path: String,
     pub(super) address: IpAddr,
-    /// The trace that the client named.
+    /// The trace that it belongs to, if the client named one or traces are exported.
     pub(super) trace: Option<TraceId>,
+    /// Its span; disabled where no traces are exported.
+    pub(super) span: Span,
 }
 
 impl Entry {
-    pub(super) fn new<B>(request: &Request<B>, address: IpAddr, templates: &Templates) -> Self {
+    /// `traced` is whether the request gets a span.
+    pub(super) fn new<B>(
+        request: &Request<B>,
+        address: IpAddr,
+        templates: &Templates,
+        traced: bool,
+    ) -> Self {
         let path = request.uri().path();
         let route = templates.find(path);
         let path = match route.template() {
             Some(_) => String::new(),
             None => shown(path),
         };
+        let method = request.method();
+        let parent = Parent::sent(request.headers());
+        let (span, trace) = match traced {
+            true => span::begin(method, request.version(), route, parent),
+            false => (Span::none(), parent.map(|parent| parent.trace)),
+        };
         Self {
             started: Instant::now(),
-            method: request.method().clone(),
+            method: method.clone(),
             route: Arc::clone(route),
             path,
             address,
-            trace: TraceId::sent(request.headers()),
+            trace,
+            span,
         }
     }
 
@@ -53,6 +70,9 @@ impl Entry {
     pub(super) fn end(&self, status: Option<StatusCode>, has_client: bool, id: Option<&RequestId>) {
         let took = self.started.elapsed();
         self.route.record(&self.method, status, took);
+        if !self.span.is_none() {
+            span::end(&self.span, status);
+        }
         if let Some(id) = id {
             self.write(status, took, has_client, id);
         }

@@ -82,6 +82,11 @@ impl Route {
     }
 }
 
+/// The method, if it is one of the usual ones.
+pub(super) fn method_name(method: &Method) -> &'static str {
+    METHODS[index_of_method(method)]
+}
+
 fn index_of_method(method: &Method) -> usize {
     match *method {
         Method::GET => 0,

@@ -10,6 +10,7 @@ mod id;
 mod log;
 mod measured;
 mod path;
+mod span;
 mod templates;
 mod trace;
 
@@ -66,6 +67,8 @@ pub(crate) struct Edge {
     pub(crate) templates: Templates,
     /// Whether requests are logged.
     pub(crate) access_log: bool,
+    /// Whether requests have spans.
+    pub(crate) traced: bool,
     /// The value of `Strict-Transport-Security`, if it is sent.
     pub(crate) strict_transport: Option<HeaderValue>,
 }

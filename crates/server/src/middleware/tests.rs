@@ -53,6 +53,7 @@ fn site(access_log: bool) -> Site {
             .into_iter()
             .collect(),
         access_log,
+        traced: false,
         strict_transport: None,
     };
     Site::new(routes, edge)

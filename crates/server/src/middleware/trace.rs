@@ -1,10 +1,11 @@
 //! The trace that a request belongs to, as its `traceparent` header says (W3C Trace Context).
 //!
-//! Invariant: a trace id is 32 lowercase hexadecimal digits, so it can be logged whoever sent it. It is logged and nothing
-//! else: it grants nothing, and the flags that ask for sampling are ignored.
+//! Invariant: a trace id is 32 lowercase hexadecimal digits, so it can be logged whoever sent it. It grants nothing. A client
+//! can keep its request out of the exported traces, but cannot have it exported.
 
 use http::HeaderMap;
 use http::header::HeaderName;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const DIGITS: usize = 32;
@@ -18,7 +19,29 @@ const FLAGS: std::ops::Range<usize> = 53..55;
 pub(super) struct TraceId([u8; DIGITS]);
 
 impl TraceId {
-    /// The trace that the request was sent with. `None` if it has no `traceparent`, several, or a malformed one.
+    pub(super) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<opentelemetry::TraceId> for TraceId {
+    fn from(id: opentelemetry::TraceId) -> Self {
+        let mut digits = [0; DIGITS];
+        digits.copy_from_slice(format!("{id:032x}").as_bytes());
+        Self(digits)
+    }
+}
+
+/// The span of a client that a request was sent in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parent {
+    pub(super) trace: TraceId,
+    span: [u8; 16],
+    is_sampled: bool,
+}
+
+impl Parent {
+    /// The span that the request was sent in. `None` if it has no `traceparent`, several, or a malformed one.
     pub(super) fn sent(headers: &HeaderMap) -> Option<Self> {
         let first = headers.get(TRACEPARENT)?;
         let is_only = headers.get_all(TRACEPARENT).iter().nth(1).is_none();
@@ -39,12 +62,38 @@ impl TraceId {
             is_hex(id) && id.iter().any(|&digit| digit != b'0')
         });
         let is_valid = ends && is_version && has_dashes && has_ids && is_hex(&known[FLAGS]);
-        let trace = known[TRACE].try_into().ok().filter(|_| is_valid)?;
-        Some(Self(trace))
+        if !is_valid {
+            return None;
+        }
+        // The last bit of the last digit (W3C Trace Context §3.2.2.5.1).
+        let is_odd = |digit: u8| {
+            char::from(digit)
+                .to_digit(16)
+                .is_some_and(|value| value % 2 == 1)
+        };
+        Some(Self {
+            trace: TraceId(known[TRACE].try_into().ok()?),
+            span: known[PARENT].try_into().ok()?,
+            is_sampled: is_odd(known[FLAGS.end - 1]),
+        })
     }
 
-    pub(super) fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+    /// The same for OpenTelemetry.
+    pub(super) fn context(&self) -> SpanContext {
+        let span = str::from_utf8(&self.span).unwrap_or_default();
+        let flags = if self.is_sampled {
+            TraceFlags::SAMPLED
+        } else {
+            TraceFlags::default()
+        };
+        SpanContext::new(
+            opentelemetry::TraceId::from_hex(self.trace.as_str())
+                .unwrap_or(opentelemetry::TraceId::INVALID),
+            SpanId::from_hex(span).unwrap_or(SpanId::INVALID),
+            flags,
+            true,
+            TraceState::NONE,
+        )
     }
 }
 
@@ -70,7 +119,7 @@ mod tests {
                 HeaderValue::from_bytes(header.as_bytes()).unwrap(),
             );
         }
-        TraceId::sent(&map).map(|id| id.as_str().to_owned())
+        Parent::sent(&map).map(|parent| parent.trace.as_str().to_owned())
     }
 
     #[test]
@@ -106,6 +155,25 @@ mod tests {
             "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
         ] {
             assert_eq!(sent(&[header]), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_last_bit_of_the_flags_says_whether_the_client_records_its_span() {
+        for (flags, expected) in [
+            ("00", false),
+            ("01", true),
+            ("02", false),
+            ("0b", true),
+            ("ff", true),
+        ] {
+            let header = format!("00-{ID}-00f067aa0ba902b7-{flags}");
+            let context = Parent::parse(header.as_bytes()).unwrap().context();
+            assert_eq!(context.is_sampled(), expected, "{flags}");
+            assert!(context.is_remote() && context.is_valid());
+            assert_eq!(format!("{:032x}", context.trace_id()), ID);
+            assert_eq!(format!("{:016x}", context.span_id()), "00f067aa0ba902b7");
+            assert_eq!(TraceId::from(context.trace_id()).as_str(), ID);
         }
     }
 }

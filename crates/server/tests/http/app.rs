@@ -98,6 +98,7 @@ impl Options {
             contracts: self.contracts,
             documentation: self.documentation,
             access_log: false,
+            traced: false,
             strict_transport: None,
             hosts: self.hosts.clone(),
             largest_upload: self.largest_file + 1024 * 1024,

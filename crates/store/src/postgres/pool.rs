@@ -9,10 +9,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use keyward_core::error::{Fault, Source};
 use keyward_core::metrics::Stopwatch;
+use keyward_core::span;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tracing::{Instrument as _, Span, info_span};
 
 use super::Options;
 use super::connect::{Connector, pause};
@@ -78,14 +80,18 @@ impl Pool {
         params: Params<'_>,
         read: fn(&Row) -> Result<T, Error>,
     ) -> Result<Option<T>, Fault> {
-        self.run(&(sql, params, read), |db, &(sql, params, read)| {
-            async move {
-                let statement = db.prepare_cached(sql).await?;
-                let row = db.query_opt(&statement, params).await?;
-                row.as_ref().map(read).transpose()
-            }
-            .boxed()
-        })
+        self.run_in(
+            of_statement(sql),
+            &(sql, params, read),
+            |db, &(sql, params, read)| {
+                async move {
+                    let statement = db.prepare_cached(sql).await?;
+                    let row = db.query_opt(&statement, params).await?;
+                    row.as_ref().map(read).transpose()
+                }
+                .boxed()
+            },
+        )
         .await
     }
 
@@ -96,14 +102,18 @@ impl Pool {
         params: Params<'_>,
         read: fn(&Row) -> Result<T, Error>,
     ) -> Result<Vec<T>, Fault> {
-        self.run(&(sql, params, read), |db, &(sql, params, read)| {
-            async move {
-                let statement = db.prepare_cached(sql).await?;
-                let rows = db.query(&statement, params).await?;
-                rows.iter().map(read).collect()
-            }
-            .boxed()
-        })
+        self.run_in(
+            of_statement(sql),
+            &(sql, params, read),
+            |db, &(sql, params, read)| {
+                async move {
+                    let statement = db.prepare_cached(sql).await?;
+                    let rows = db.query(&statement, params).await?;
+                    rows.iter().map(read).collect()
+                }
+                .boxed()
+            },
+        )
         .await
     }
 
@@ -113,7 +123,7 @@ impl Pool {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<u64, Fault> {
-        self.run(&(sql, params), |db, &(sql, params)| {
+        self.run_in(of_statement(sql), &(sql, params), |db, &(sql, params)| {
             async move {
                 let statement = db.prepare_cached(sql).await?;
                 Ok(db.execute(&statement, params).await?)
@@ -143,6 +153,24 @@ impl Pool {
 
     /// Runs `work` on a connection, and repeats it when the database reports a conflict.
     pub(super) async fn run<A: Sync, T: Send>(
+        &self,
+        args: &A,
+        work: for<'c> fn(&'c mut ClientWrapper, &'c A) -> BoxFuture<'c, Result<T, Error>>,
+    ) -> Result<T, Fault> {
+        let span = info_span!(target: span::TARGET, "transaction", otel.kind = "client", db.system.name = "postgresql");
+        self.run_in(span, args, work).await
+    }
+
+    async fn run_in<A: Sync, T: Send>(
+        &self,
+        span: Span,
+        args: &A,
+        work: for<'c> fn(&'c mut ClientWrapper, &'c A) -> BoxFuture<'c, Result<T, Error>>,
+    ) -> Result<T, Fault> {
+        self.run_within_deadline(args, work).instrument(span).await
+    }
+
+    async fn run_within_deadline<A: Sync, T: Send>(
         &self,
         args: &A,
         work: for<'c> fn(&'c mut ClientWrapper, &'c A) -> BoxFuture<'c, Result<T, Error>>,
@@ -208,4 +236,9 @@ impl Pool {
         self.measured.late.increment(1);
         Fault::Unavailable("the database did not answer in time".into())
     }
+}
+
+/// The span of a statement, with its text, which never holds values.
+fn of_statement(sql: &'static str) -> Span {
+    info_span!(target: span::TARGET, "statement", otel.kind = "client", db.system.name = "postgresql", db.query.text = sql)
 }

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyward_core::error::Fault;
+use keyward_core::span;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, info_span};
 
 use super::{Options, fault};
 
@@ -60,15 +62,19 @@ impl Readers {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        let _turn = self
-            .long
-            .acquire()
-            .await
-            .map_err(|closed| Fault::Unavailable(closed.into()))?;
-        let readers = Arc::clone(self);
-        tokio::task::spawn_blocking(move || readers.look_up(work))
-            .await
-            .map_err(|ended| Fault::Internal(ended.into()))?
+        let span = info_span!(target: span::TARGET, "scan", otel.kind = "client", db.system.name = "sqlite");
+        let read = async {
+            let _turn = self
+                .long
+                .acquire()
+                .await
+                .map_err(|closed| Fault::Unavailable(closed.into()))?;
+            let readers = Arc::clone(self);
+            tokio::task::spawn_blocking(move || readers.look_up(work))
+                .await
+                .map_err(|ended| Fault::Internal(ended.into()))?
+        };
+        read.instrument(span).await
     }
 
     /// Refuses further reads. Closes idle connections now, and the others when their reads end.

@@ -15,10 +15,12 @@ use std::thread;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, info_span};
 
 use crate::metrics::Stopwatch;
 use crate::random::Random;
 use crate::secret::{Password, SecretText};
+use crate::span;
 
 mod foreign;
 mod format;
@@ -181,7 +183,10 @@ impl Passwords {
         // Counted first: a thread may take the job at once.
         self.measured.length.increment(1);
         match self.queue.try_send(Queued(job(sender), Stopwatch::start())) {
-            Ok(()) => answer.await.map_err(|_| Busy),
+            Ok(()) => {
+                let span = info_span!(target: span::TARGET, "hash password");
+                answer.instrument(span).await.map_err(|_| Busy)
+            }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.measured.length.decrement(1);
                 self.measured.refused.increment(1);

@@ -10,11 +10,16 @@ use super::*;
 type Beside = &'static [(&'static str, &'static str)];
 /// The settings that name a file with a secret, what the secret must begin with, and the settings that must stand
 /// beside each.
-const FILES: [(&str, &str, Beside); 5] = [
+const FILES: [(&str, &str, Beside); 6] = [
     ("KEYWARD_TOKENS__ACCESS_TOKEN_SECRET_FILE", "", &[]),
     ("KEYWARD_TOKENS__NOTARY_KEY_FILE", "", &[]),
     ("KEYWARD_DATABASE_FILE", "sqlite:/", &[]),
     ("KEYWARD_LIMITS__REDIS_FILE", "redis://", &[]),
+    (
+        "KEYWARD_TRACES__HEADER_FILE",
+        "Authorization: ",
+        &[("KEYWARD_TRACES__OTLP_ENDPOINT", "http://127.0.0.1:4318")],
+    ),
     (
         "KEYWARD_FILES__SECRET_FILE",
         "",
@@ -78,6 +83,11 @@ fn a_secret_may_come_from_a_file() {
                 _ => None,
             };
             found.extend(database.as_deref());
+            let header = settings.traces.as_ref().and_then(|traces| {
+                let (name, value) = traces.header.as_ref()?;
+                Some(format!("{name}: {}", value.expose()))
+            });
+            found.extend(header.as_deref());
             assert_eq!(found, [key.as_str()], "{setting} {content:?}");
             assert_eq!(world.warnings(), "");
         }
@@ -129,7 +139,11 @@ fn what_people_do_not_see_never_becomes_part_of_a_secret_from_a_file() {
         for content in ["", "\n", "\r\n", "\u{feff}"] {
             with_file(setting, beside, content).refused_for(&["key is empty"]);
         }
-        with_file(setting, beside, &format!("{key}\n{key}")).warned_of(&["more than one line"]);
+        let world = with_file(setting, beside, &format!("{key}\n{key}"));
+        match setting {
+            "KEYWARD_TRACES__HEADER_FILE" => world.refused_for(&["must be one header"]),
+            _ => world.warned_of(&["more than one line"]),
+        }
     }
     let world = World::new().variable(FILES[0].0, "key");
     std::fs::write(world.folder.path().join("key"), b"a\nb\xff\n").unwrap();

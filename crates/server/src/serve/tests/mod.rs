@@ -45,6 +45,7 @@ fn site_within(memory: &Arc<Budget>, router: Router) -> Site {
         hosts: Hosts::Any,
         templates: Templates::default(),
         access_log: false,
+        traced: false,
         strict_transport: None,
     };
     Site::new(router, edge)

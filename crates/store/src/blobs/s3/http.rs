@@ -7,11 +7,13 @@ use std::error::Error as StdError;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use keyward_core::error::Fault;
+use keyward_core::span;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService, ReqwestConnector,
 };
+use tracing::{Instrument as _, info_span};
 
 /// How many bytes of an error response are read.
 const LONGEST_REFUSAL: usize = 64 << 10;
@@ -35,7 +37,9 @@ struct ErrorMapping {
 #[async_trait]
 impl HttpService for ErrorMapping {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let response = self.inner.execute(request).await?;
+        let method = request.method().as_str();
+        let span = info_span!(target: span::TARGET, "S3", otel.kind = "client", http.request.method = method);
+        let response = self.inner.execute(request).instrument(span).await?;
         let status = response.status().as_u16();
         if status < 400 {
             return Ok(response);

@@ -14,10 +14,12 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use keyward_core::error::Fault;
+use keyward_core::span;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Error};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{Instrument as _, info_span};
 
 use super::Options;
 use super::measured::Measured;
@@ -113,7 +115,9 @@ impl Writer {
                 ));
             }
         }
+        let span = info_span!(target: span::TARGET, "commit", otel.kind = "client", db.system.name = "sqlite");
         receiver
+            .instrument(span)
             .await
             .unwrap_or_else(|ended| Err(Fault::Internal(ended.into())))
     }
