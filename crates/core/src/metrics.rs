@@ -58,6 +58,37 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+/// A counter.
+#[must_use]
+pub const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric::new(name, Kind::Counter, labels, help)
+}
+
+/// A gauge.
+#[must_use]
+pub const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric::new(name, Kind::Gauge, labels, help)
+}
+
+/// A histogram with buckets of these upper bounds.
+#[must_use]
+pub const fn histogram(
+    name: &'static str,
+    bounds: &'static [f64],
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric::new(name, Kind::Histogram(bounds), labels, help)
+}
+
 const METADATA: Metadata<'static> = Metadata::new("keyward", Level::INFO, None);
 
 impl Metric {

@@ -1,13 +1,12 @@
 //! Counts logins, for the metrics.
 
 use keyward_core::accounts::Realm;
-use keyward_core::metrics::{Kind, Metric};
+use keyward_core::metrics::{Metric, counter};
 use metrics::Counter;
 
 /// The metric of logins.
-pub(crate) const LOGINS: Metric = Metric::new(
+pub(crate) const LOGINS: Metric = counter(
     "keyward_logins_total",
-    Kind::Counter,
     &["realm", "result"],
     "Logins with a password.",
 );

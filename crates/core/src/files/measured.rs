@@ -2,11 +2,10 @@
 
 use metrics::Counter;
 
-use crate::metrics::{Kind, Metric};
+use crate::metrics::{Metric, counter};
 
-const BYTES: Metric = Metric::new(
+const BYTES: Metric = counter(
     "keyward_file_bytes_total",
-    Kind::Counter,
     &["direction"],
     "Bytes of files that were uploaded, or read for a download.",
 );

@@ -16,16 +16,15 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::error::Fault;
-use crate::metrics::{Kind, Metric};
+use crate::metrics::{Metric, counter};
 
 /// The bytes that a request or a response may use without a reservation. The number of connections bounds their sum.
 pub const FREE: usize = 16 << 10;
 /// How long [`Account::reserve_soon`] waits for room.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const REFUSED: Metric = Metric::new(
+const REFUSED: Metric = counter(
     "keyward_memory_refused_total",
-    Kind::Counter,
     &[],
     "Requests and responses refused because the memory budget, or the share of their address, was used up.",
 );

@@ -4,17 +4,15 @@ use metrics::Counter;
 
 use super::Reason;
 use crate::accounts::Realm;
-use crate::metrics::{Kind, Metric};
+use crate::metrics::{Metric, counter};
 
-const OPENED: Metric = Metric::new(
+const OPENED: Metric = counter(
     "keyward_sessions_opened_total",
-    Kind::Counter,
     &["realm"],
     "Sessions opened by this server.",
 );
-const CLOSED: Metric = Metric::new(
+const CLOSED: Metric = counter(
     "keyward_sessions_closed_total",
-    Kind::Counter,
     &["reason"],
     "Sessions closed by this server before their end.",
 );

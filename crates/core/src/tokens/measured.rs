@@ -3,18 +3,17 @@
 use metrics::{Counter, Histogram};
 
 use super::Error;
-use crate::metrics::{COMPUTATIONS, Kind, Metric, Stopwatch};
+use crate::metrics::{COMPUTATIONS, Metric, Stopwatch, counter, histogram};
 use crate::sessions::Rotation;
 
-const CHECKS: Metric = Metric::new(
+const CHECKS: Metric = histogram(
     "keyward_token_check_duration_seconds",
-    Kind::Histogram(COMPUTATIONS),
+    COMPUTATIONS,
     &["result"],
     "Time to check an access token, with the database if it had to be asked.",
 );
-const REFRESHES: Metric = Metric::new(
+const REFRESHES: Metric = counter(
     "keyward_token_refreshes_total",
-    Kind::Counter,
     &["result"],
     "Refresh tokens presented.",
 );

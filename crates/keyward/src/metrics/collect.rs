@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::metrics::{Kind, Metric};
+use keyward_core::metrics::{Metric, counter, gauge};
 use keyward_core::random::Random;
 use keyward_server::App;
 use metrics::{Counter, Gauge};
@@ -21,73 +21,92 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 const READY: Metric = gauge(
     "keyward_ready",
+    &[],
     "1 if the server is ready as /health/ready answers it, 0 if the database cannot be used.",
 );
 const LAG: Metric = gauge(
     "keyward_revocation_feed_lag_seconds",
+    &[],
     "How old the list of closed sessions is: the time since it was last read from the database.",
 );
 const CLOSED: Metric = gauge(
     "keyward_closed_sessions",
+    &[],
     "Closed sessions that the server keeps in memory, until they would have ended.",
 );
 const UNWRITTEN: Metric = gauge(
     "keyward_unwritten_closures",
+    &[],
     "Closed sessions that this server alone refuses, because the database could not be written.",
 );
 const WENT_BACK: Metric = counter(
     "keyward_database_went_back_total",
+    &[],
     "How often the database lost commits that this process had seen.",
 );
 const BUDGET: Metric = gauge(
     "keyward_memory_budget_bytes",
+    &[],
     "The memory budget for everything that waits for clients (http.memory_budget).",
 );
 const RESERVED: Metric = gauge(
     "keyward_memory_reserved_bytes",
+    &[],
     "How much of the memory budget is reserved.",
 );
 const UPLOADS: Metric = gauge(
     "keyward_unfinished_upload_bytes",
+    &[],
     "Bytes of unfinished uploads (files.max_unfinished).",
 );
 const FREE: Metric = gauge(
     "keyward_disk_free_bytes",
+    &[],
     "Free space on the disk of the data folder.",
 );
 const MIN_FREE: Metric = gauge(
     "keyward_disk_reserve_bytes",
+    &[],
     "The space that uploads leave free there (files.min_free).",
 );
 const WAITING_WRITES: Metric = gauge(
     "keyward_sqlite_waiting_writes",
+    &[],
     "Writes that wait for the next commit.",
 );
-const CONNECTIONS: Metric = Metric::new(
+const CONNECTIONS: Metric = gauge(
     "keyward_postgres_connections",
-    Kind::Gauge,
     &["state"],
     "Connections of the pool.",
 );
 const MOST_CONNECTIONS: Metric = gauge(
     "keyward_postgres_max_connections",
+    &[],
     "How many connections the pool may have.",
 );
 const WAITING_WORK: Metric = gauge(
     "keyward_postgres_waiting",
+    &[],
     "How much work waits for a connection.",
 );
 const REDIS_UP: Metric = gauge(
     "keyward_redis_up",
+    &[],
     "1 if rate limits are counted on Redis, 0 if the server counts alone.",
 );
 const FALLBACKS: Metric = counter(
     "keyward_redis_fallbacks_total",
+    &[],
     "Requests that were counted on this server alone.",
 );
-const OUTAGES: Metric = counter("keyward_redis_outages_total", "How often Redis went away.");
+const OUTAGES: Metric = counter(
+    "keyward_redis_outages_total",
+    &[],
+    "How often Redis went away.",
+);
 const FLUSHES: Metric = counter(
     "keyward_redis_flushes_total",
+    &[],
     "How often Redis had lost what it had counted.",
 );
 
@@ -112,14 +131,6 @@ pub(super) const METRICS: &[&Metric] = &[
     &OUTAGES,
     &FLUSHES,
 ];
-
-const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    Metric::new(name, Kind::Gauge, &[], help)
-}
-
-const fn counter(name: &'static str, help: &'static str) -> Metric {
-    Metric::new(name, Kind::Counter, &[], help)
-}
 
 /// What is read, and the handles that the values go to.
 #[derive(Clone)]

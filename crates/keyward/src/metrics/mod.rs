@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use keyward_core::error::chain;
-use keyward_core::metrics::{Kind, Metric};
+use keyward_core::metrics::{Metric, gauge};
 use keyward_server::serve;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
@@ -29,9 +29,8 @@ use crate::settings::MetricsListen;
 /// The address of `metrics.listen = "auto"`: the port that OpenTelemetry uses for this.
 const AUTO: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 
-const BUILD: Metric = Metric::new(
+const BUILD: Metric = gauge(
     "keyward_build_info",
-    Kind::Gauge,
     &["version", "engine", "files"],
     "Always 1: the version of the program, its database engine and its storage of files.",
 );

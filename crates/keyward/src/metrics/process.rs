@@ -3,37 +3,39 @@
 use std::fs;
 
 use keyward_core::clock::{Clock, SystemClock};
-use keyward_core::metrics::{Kind, Metric};
+use keyward_core::metrics::{Metric, counter, gauge};
 use metrics::Gauge;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 const START: Metric = gauge(
     "process_start_time_seconds",
+    &[],
     "When the process started, in seconds since 1970.",
 );
-const CPU: Metric = Metric::new(
+const CPU: Metric = counter(
     "process_cpu_seconds_total",
-    Kind::Counter,
     &[],
     "Processor time of the process, in whole seconds.",
 );
 const RESIDENT: Metric = gauge(
     "process_resident_memory_bytes",
+    &[],
     "Memory that the process has of the machine (Linux).",
 );
-const OPEN: Metric = gauge("process_open_fds", "Open files and connections (Linux).");
+const OPEN: Metric = gauge(
+    "process_open_fds",
+    &[],
+    "Open files and connections (Linux).",
+);
 const MOST: Metric = gauge(
     "process_max_fds",
+    &[],
     "How many files and connections may be open.",
 );
 
 /// What is measured of the process.
 pub(super) const METRICS: &[&Metric] = &[&START, &CPU, &RESIDENT, &OPEN, &MOST];
-
-const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    Metric::new(name, Kind::Gauge, &[], help)
-}
 
 /// The handles of these metrics.
 #[derive(Clone)]

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use keyward_core::metrics::{Kind, Metric};
+use keyward_core::metrics::{Kind, Metric, counter, gauge, histogram};
 
 use super::recorder::Recorder;
 
-const COUNTED: Metric = Metric::new("test_total", Kind::Counter, &["kind"], "Counted.");
-const GAUGED: Metric = Metric::new("test_bytes", Kind::Gauge, &[], "Gauged.");
-const OBSERVED: Metric = Metric::new(
-    "test_seconds",
-    Kind::Histogram(&[0.25, 1.0]),
-    &["route"],
-    "Observed.",
-);
-const UNUSED: Metric = Metric::new("test_unused", Kind::Histogram(&[1.0]), &[], "Unused.");
+const COUNTED: Metric = counter("test_total", &["kind"], "Counted.");
+const GAUGED: Metric = gauge("test_bytes", &[], "Gauged.");
+const OBSERVED: Metric = histogram("test_seconds", &[0.25, 1.0], &["route"], "Observed.");
+const UNUSED: Metric = histogram("test_unused", &[1.0], &[], "Unused.");
 
 #[test]
 fn counters_gauges_and_histograms_are_written_with_help_and_type() {

@@ -7,28 +7,25 @@ use std::time::{Duration, Instant};
 
 use keyward_core::accounts::Realm;
 use keyward_core::files::Files;
-use keyward_core::metrics::{Kind, Metric};
+use keyward_core::metrics::{Metric, gauge};
 use keyward_core::sessions::Sessions;
 use keyward_server::App;
 use metrics::Gauge;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-const SESSIONS: Metric = Metric::new(
+const SESSIONS: Metric = gauge(
     "keyward_open_sessions",
-    Kind::Gauge,
     &["realm"],
     "Open sessions in the database, counted once a minute at most.",
 );
-const FILES: Metric = Metric::new(
+const FILES: Metric = gauge(
     "keyward_files",
-    Kind::Gauge,
     &[],
     "Stored files, counted once a minute at most.",
 );
-const BYTES: Metric = Metric::new(
+const BYTES: Metric = gauge(
     "keyward_stored_file_bytes",
-    Kind::Gauge,
     &[],
     "Bytes of stored files, counted once a minute at most.",
 );

@@ -20,7 +20,7 @@ use governor::{Quota, RateLimiter};
 use keyward_core::accounts::Realm;
 use keyward_core::clock::Clock;
 use keyward_core::id::AccountId;
-use keyward_core::metrics::{Kind, Metric};
+use keyward_core::metrics::{Metric, counter};
 use keyward_core::tokens::Subject;
 use metrics::Counter;
 
@@ -33,9 +33,8 @@ use crate::address::networks;
 const WIDE: u32 = 16;
 
 /// What is measured of limits.
-pub(crate) const EXCEEDED: Metric = Metric::new(
+pub(crate) const EXCEEDED: Metric = counter(
     "keyward_limit_exceeded_total",
-    Kind::Counter,
     &["limit"],
     "Requests refused by a rate limit.",
 );

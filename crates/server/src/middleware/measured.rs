@@ -9,13 +9,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use keyward_core::metrics::{Kind, Metric, WAITS};
+use keyward_core::metrics::{Metric, WAITS, histogram};
 use metrics::{Histogram, SharedString};
 
 /// The metric of requests.
-pub(crate) const REQUESTS: Metric = Metric::new(
+pub(crate) const REQUESTS: Metric = histogram(
     "keyward_http_request_duration_seconds",
-    Kind::Histogram(WAITS),
+    WAITS,
     &["route", "method", "status"],
     "Time from the head of a request to the head of its response.",
 );

@@ -1,23 +1,22 @@
 //! What is measured of the connection pool.
 
-use keyward_core::metrics::{Kind, Metric, WAITS};
+use keyward_core::metrics::{Metric, WAITS, counter, histogram};
 use metrics::{Counter, Histogram};
 
-const WAIT: Metric = Metric::new(
+const WAIT: Metric = histogram(
     "keyward_postgres_wait_seconds",
-    Kind::Histogram(WAITS),
+    WAITS,
     &[],
     "How long work waited for a connection.",
 );
-const DURATION: Metric = Metric::new(
+const DURATION: Metric = histogram(
     "keyward_postgres_work_duration_seconds",
-    Kind::Histogram(WAITS),
+    WAITS,
     &[],
     "How long the statements of one piece of work took on their connection.",
 );
-const FAILURES: Metric = Metric::new(
+const FAILURES: Metric = counter(
     "keyward_postgres_failures_total",
-    Kind::Counter,
     &["reason"],
     "Work that was given up.",
 );

@@ -1,23 +1,22 @@
 //! What is measured of the writer.
 
-use keyward_core::metrics::{Kind, Metric, NUMBERS, WAITS};
+use keyward_core::metrics::{Metric, NUMBERS, WAITS, counter, histogram};
 use metrics::{Counter, Histogram};
 
-const WRITES: Metric = Metric::new(
+const WRITES: Metric = histogram(
     "keyward_sqlite_commit_writes",
-    Kind::Histogram(NUMBERS),
+    NUMBERS,
     &[],
     "How many writes shared a commit.",
 );
-const SYNC: Metric = Metric::new(
+const SYNC: Metric = histogram(
     "keyward_sqlite_commit_duration_seconds",
-    Kind::Histogram(WAITS),
+    WAITS,
     &[],
     "How long a commit took, nearly all of it to sync the disk.",
 );
-const REFUSED: Metric = Metric::new(
+const REFUSED: Metric = counter(
     "keyward_sqlite_writes_refused_total",
-    Kind::Counter,
     &[],
     "Writes refused because too many were waiting.",
 );

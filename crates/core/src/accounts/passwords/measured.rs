@@ -2,29 +2,27 @@
 
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::metrics::{Kind, Metric, WAITS};
+use crate::metrics::{Metric, WAITS, counter, gauge, histogram};
 
-const LENGTH: Metric = Metric::new(
+const LENGTH: Metric = gauge(
     "keyward_password_queue_length",
-    Kind::Gauge,
     &[],
     "Hashes that wait for a thread.",
 );
-const WAIT: Metric = Metric::new(
+const WAIT: Metric = histogram(
     "keyward_password_queue_wait_seconds",
-    Kind::Histogram(WAITS),
+    WAITS,
     &[],
     "How long a hash waited for a thread.",
 );
-const REFUSED: Metric = Metric::new(
+const REFUSED: Metric = counter(
     "keyward_password_queue_refused_total",
-    Kind::Counter,
     &[],
     "Hashes refused because the queue was full (passwords.queue).",
 );
-const DURATION: Metric = Metric::new(
+const DURATION: Metric = histogram(
     "keyward_password_hash_duration_seconds",
-    Kind::Histogram(WAITS),
+    WAITS,
     &[],
     "How long a thread took to hash or to check a password.",
 );
