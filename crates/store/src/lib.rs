@@ -11,3 +11,4 @@ pub mod key_files;
 pub mod metrics;
 pub mod postgres;
 pub mod sqlite;
+pub mod tls;

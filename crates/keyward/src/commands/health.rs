@@ -13,10 +13,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use keyward_store::tls::unverified_client;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -124,7 +121,9 @@ async fn ask(address: SocketAddr, is_tls: bool) -> anyhow::Result<()> {
     if !is_tls {
         return ask_on(stream, address).await;
     }
-    let connector = TlsConnector::from(Arc::new(trusting()?));
+    // The address is known, the name in the certificate is not, and no secret is sent. `keyward doctor` reports a
+    // certificate that has expired.
+    let connector = TlsConnector::from(Arc::new(unverified_client()?));
     let stream = connector.connect(address.ip().into(), stream).await;
     ask_on(
         stream.with_context(|| format!("{address} speaks no TLS"))?,
@@ -161,58 +160,6 @@ where
     match told {
         Some(told) => bail!("{told}"),
         None => bail!("{address} answered {status}, which Keyward does not"),
-    }
-}
-
-/// TLS that takes any certificate: the address is known, the name in the certificate is not, and no secret is sent. That
-/// the certificate is expired is what `keyward doctor` says.
-fn trusting() -> anyhow::Result<ClientConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)));
-    Ok(config.with_no_client_auth())
-}
-
-/// Checks that the server has the key of its certificate, and nothing about the certificate.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
