@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use tokio::signal::unix::Signal;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use x509_cert::der::Decode;
 
 use crate::supervisor;
@@ -187,22 +187,26 @@ impl Presented {
 
     /// Presents what the files hold, whenever they change and somebody connects, and at each SIGHUP.
     pub(crate) async fn follow(mut self, mut hangup: Signal) {
+        let mut pause_end = Instant::now();
         loop {
+            let tls = self.tls();
+            let handshake = async {
+                sleep_until(pause_end).await;
+                tls.presented().await;
+            };
             let asked = tokio::select! {
-                () = self.tls.presented() => false,
+                () = handshake => false,
                 _ = hangup.recv() => true,
             };
+            // The files may lie on a disk that does not respond.
             let looked = spawn_blocking(move || {
                 self.look(asked);
                 self
             });
-            // It panics no more often than the program does elsewhere, and then the certificate stays.
+            // After a panic, which has been reported, the certificate stays.
             let Ok(looked) = looked.await else { return };
             self = looked;
-            tokio::select! {
-                () = sleep(PAUSE) => {}
-                _ = hangup.recv() => self.look(true),
-            }
+            pause_end = Instant::now() + PAUSE;
         }
     }
 
@@ -266,5 +270,67 @@ impl Certificate {
     /// Whether it is valid at this time.
     pub(crate) fn is_valid(&self, now: Timestamp) -> bool {
         (self.begins..=self.ends).contains(&now)
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
+    use rustix::process::{getpid, kill_process};
+    use tempfile::TempDir;
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    /// Makes the certificate's file a pipe, replaces the certificate through it at two signals, and expects the one
+    /// worker of the runtime to be free whenever a reader waits for the pipe.
+    async fn replace_twice(folder: TempDir, pem: String) {
+        let [certificate, key] = ["crt", "key"].map(|name| folder.path().join(name));
+        let files = Files { certificate, key };
+        let hangup = signal(SignalKind::hangup()).unwrap();
+        let presented = Presented::start(&files).unwrap();
+        fs::remove_file(&files.certificate).unwrap();
+        mkfifoat(CWD, &files.certificate, Mode::RUSR | Mode::WUSR).unwrap();
+        let following = tokio::spawn(presented.follow(hangup));
+        for _ in 0..2 {
+            kill_process(getpid(), rustix::process::Signal::HUP).unwrap();
+            let write_end = loop {
+                // It can be opened as soon as the reader waits.
+                let flags = OFlags::WRONLY | OFlags::NONBLOCK;
+                match open(&files.certificate, flags, Mode::empty()) {
+                    Ok(pipe) => break pipe,
+                    Err(_) => yield_now().await,
+                }
+            };
+            rustix::io::write(&write_end, pem.as_bytes()).unwrap();
+        }
+        following.abort();
+    }
+
+    #[test]
+    fn no_worker_waits_for_the_files_however_soon_the_next_signal_comes() {
+        let folder = TempDir::new().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        fs::write(folder.path().join("crt"), &pem).unwrap();
+        fs::write(folder.path().join("key"), key.serialize_pem()).unwrap();
+        let (done, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(replace_twice(folder, pem));
+            done.send(()).unwrap();
+        });
+        // A blocked worker would never end.
+        ended.recv_timeout(Duration::from_secs(20)).unwrap();
     }
 }

@@ -1,6 +1,7 @@
-//! The listener for clear text of a server that speaks TLS: every request is sent to the same path by https.
+//! The listener for clear text of a server that speaks TLS. It redirects every request to the same path on https.
 //!
-//! Invariant: it names no host but those that the server answers for, so nobody is sent elsewhere by it.
+//! Invariant: it redirects only to hosts that the server answers for. Its connections are counted apart from those of the
+//! server, so no flood of clear text keeps clients from TLS.
 
 use std::sync::Arc;
 
@@ -16,9 +17,26 @@ use crate::address::TrustedProxies;
 use crate::error::{Failure, Problem, Shaped};
 use crate::hosts::{Hosts, host};
 use crate::middleware::{Edge, Site, Templates};
+use crate::serve;
 
 /// The port of https that a URL does not name.
 const HTTPS: u16 = 443;
+
+/// The share of the server's connections that the listener may have: clients need it for one request and then leave it.
+const SHARE: usize = 10;
+
+/// The limits of the listener's connections, for a server with the limits `server`.
+#[must_use]
+pub fn connections(server: &serve::Settings) -> serve::Settings {
+    let most = (server.max_connections / SHARE).max(1);
+    serve::Settings {
+        listener: "redirect",
+        max_connections: most,
+        max_connections_per_address: server.max_connections_per_address.min(most),
+        tls: None,
+        ..server.clone()
+    }
+}
 
 /// What the listener works with.
 pub struct Settings {

@@ -187,7 +187,7 @@ struct Redirect {
 }
 
 impl Redirect {
-    /// Listens, where the settings say so. `address` is that of the server itself.
+    /// Opens the listener, if the settings have one. `address` is the address of the server itself.
     async fn bind(settings: &Settings, address: SocketAddr) -> anyhow::Result<Option<Self>> {
         let Some((listen, port)) = settings.redirect else {
             return Ok(None);
@@ -202,10 +202,7 @@ impl Redirect {
                 0 => address.port(),
                 port => port,
             },
-            serve: serve::Settings {
-                tls: None,
-                ..settings.serve.clone()
-            },
+            serve: redirect::connections(&settings.serve),
         }))
     }
 

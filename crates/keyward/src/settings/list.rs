@@ -163,7 +163,7 @@ keyward_server::contracts! { declare_settings {
         write_timeout: Span<1> = "30s";
         /// Close a connection that sends no further request for this long.
         idle_timeout: Span<1> = "75s";
-        /// Maximum number of open connections.
+        /// Maximum number of open connections. The redirect of tls.redirect_listen counts its connections separately.
         max_connections: Count<1, 1_000_000> = 10000;
         /// Maximum number of open connections from one address. An IPv6 /64 network counts as one address.
         max_connections_per_address: Count<1, 1_000_000> = 1000;
@@ -184,18 +184,19 @@ keyward_server::contracts! { declare_settings {
 
     /// TLS, version 1.2 and 1.3. Without a certificate Keyward speaks clear text, for a proxy in front of it.
     tls "tls.": TlsSection {
-        /// A file with the certificate in PEM, followed by those of the authorities between it and the root. Read again
-        /// within a second of the first connection after it has changed, and on SIGHUP.
+        /// A file with the certificate in PEM, followed by those of the authorities between it and the root. The server
+        /// reads a changed file when a client connects, and on SIGHUP.
         certificate_file: Option<PathBuf> = "";
         /// A file with the private key of the certificate in PEM.
         key_file: Option<PathBuf> = "";
-        /// For how long browsers are to use https alone for this host (Strict-Transport-Security). 0s: the header is not
-        /// sent. A browser cannot be told otherwise before the time is over.
+        /// How long browsers must use https alone for this host (Strict-Transport-Security). A browser that has seen the
+        /// header cannot be told otherwise before the time is over. 0s: the header is not sent.
         hsts: Span = "0s";
-        /// An address and a port, such as "0.0.0.0:80", where requests in clear text are answered with 308 and their
-        /// address by https. It needs a list in http.hosts, so that nobody is sent to another host. Empty: nowhere.
+        /// An address and a port, such as "0.0.0.0:80", on which requests in clear text are redirected to https. It needs a
+        /// list in http.hosts, so that nobody is redirected to a foreign host. At most a tenth of http.max_connections may
+        /// be open there. Empty: no redirect.
         redirect_listen: Option<SocketAddr> = "";
-        /// The port on which clients reach this server by https, for those addresses. 0: the port of listen.
+        /// The port of the URLs that the redirect names. 0: the port of listen.
         redirect_port: Count<0, 65_535> = 0;
     }
 

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::metrics;
 use crate::server::{Server, keyward_with};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -434,6 +435,57 @@ fn the_doctor_tells_whether_the_certificate_can_be_presented_and_for_how_long() 
     assert!(found.contains("to 1976-01-01T"), "{found}");
 }
 
+/// Where the server redirects clear text, as its log says it.
+fn redirect_address(server: &Server) -> SocketAddr {
+    let log = server.log();
+    let mut lines = log.lines();
+    let line = lines.find(|line| line.contains("redirecting to https"));
+    let address = line.and_then(|line| line.split("address=").nth(1)).unwrap();
+    address.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_flood_of_clear_text_leaves_the_server_its_connections() {
+    let (folder, issued) = (TempDir::new().unwrap(), Issued::new());
+    let env = [
+        ("KEYWARD_TLS__REDIRECT_LISTEN", "127.0.0.1:0"),
+        ("KEYWARD_HTTP__HOSTS", "localhost"),
+        ("KEYWARD_HTTP__MAX_CONNECTIONS", "20"),
+        metrics::ON,
+    ];
+    let server = start(folder.path(), &issued, &env);
+    let mut flood = Vec::new();
+    for _ in 0..40 {
+        flood.push(TcpStream::connect(redirect_address(&server)).await.unwrap());
+    }
+    // The first two idle. Each of the others is closed at once.
+    for refused in &mut flood[2..] {
+        let closed = timeout(PATIENCE, refused.read(&mut [0; 1])).await;
+        assert_eq!(closed.expect("closed in time").unwrap_or(0), 0);
+    }
+    let client = TlsClient::new(&server, &[&issued]);
+    assert_eq!(
+        ask(&mut client.connect().await.unwrap()).await.unwrap(),
+        "200"
+    );
+    let text = metrics::scrape(&server).await;
+    for (metric, expected) in [
+        (r#"keyward_http_connections{listener="redirect"}"#, 2.0),
+        (
+            r#"keyward_http_connections_refused_total{listener="redirect"}"#,
+            38.0,
+        ),
+        (
+            r#"keyward_http_connections_refused_total{listener="http"}"#,
+            0.0,
+        ),
+    ] {
+        assert_eq!(metrics::value(&text, metric), expected, "{metric}");
+    }
+    drop(flood);
+    assert!(server.stop().0.success());
+}
+
 #[tokio::test]
 async fn clear_text_is_redirected_to_the_servers_own_hosts_alone() {
     let (folder, issued) = (TempDir::new().unwrap(), Issued::new());
@@ -442,12 +494,7 @@ async fn clear_text_is_redirected_to_the_servers_own_hosts_alone() {
         ("KEYWARD_HTTP__HOSTS", "localhost,*.example.org"),
     ];
     let server = start(folder.path(), &issued, &env);
-    let log = server.log();
-    let line = log
-        .lines()
-        .find(|line| line.contains("redirecting to https"));
-    let clear = line.and_then(|line| line.split("address=").nth(1)).unwrap();
-    let clear: SocketAddr = clear.split_whitespace().next().unwrap().parse().unwrap();
+    let clear = redirect_address(&server);
     let ask = async |head: &str| {
         let mut stream = TcpStream::connect(clear).await.unwrap();
         let request = format!("{head}\r\nConnection: close\r\n\r\n");

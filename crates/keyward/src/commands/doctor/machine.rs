@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use keyward_server::redirect;
 use rustix::process::{Resource, getrlimit};
 
 use super::{Finding, shown};
@@ -130,19 +131,24 @@ fn memory_limit() -> Option<u64> {
 }
 
 fn open_files(settings: &Settings) -> Finding {
-    let connections = u64::try_from(settings.serve.max_connections).unwrap_or(u64::MAX);
+    let connections = settings.serve.max_connections;
+    let redirected = match settings.redirect {
+        Some(_) => redirect::connections(&settings.serve).max_connections,
+        None => 0,
+    };
+    let needed = u64::try_from(connections.saturating_add(redirected)).unwrap_or(u64::MAX);
+    let needed = needed.saturating_add(OTHER_FILES);
     // The server raises what is in force to the maximum when it starts.
     let allowed = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     let found = format!("{allowed} may be open, http.max_connections is {connections}");
-    if allowed >= connections.saturating_add(OTHER_FILES) {
+    if allowed >= needed {
         return Finding::ok("open files", found);
     }
     Finding::warn(
         "open files",
         found,
         format!(
-            "allow {} (`ulimit -Hn`, or LimitNOFILE= of systemd), or lower http.max_connections",
-            connections.saturating_add(OTHER_FILES)
+            "allow {needed} (`ulimit -Hn`, or LimitNOFILE= of systemd), or lower http.max_connections"
         ),
     )
 }
