@@ -121,6 +121,11 @@ pub struct Claims<'a> {
 pub struct Audiences<'a>(Vec<Cow<'a, str>>);
 
 impl Audiences<'_> {
+    /// The audiences, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|one| &**one)
+    }
+
     /// Whether this is one of the audiences, byte for byte.
     pub fn contains(&self, audience: &str) -> bool {
         self.0.iter().any(|one| one == audience)

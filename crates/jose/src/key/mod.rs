@@ -12,6 +12,7 @@ mod rsa;
 pub(crate) mod set;
 pub(crate) mod signing;
 pub(crate) mod supplied;
+mod text;
 pub(crate) mod verifying;
 
 /// The reason why a key cannot be used.
@@ -44,6 +45,9 @@ pub enum KeyError {
     /// A private key is needed, and this is a public one.
     #[error("the key is a public key, which cannot sign")]
     NotPrivate,
+    /// The text is a set of keys, and one key is needed.
+    #[error("this is a set of keys, and one key is needed")]
+    IsSet,
     /// The `kid` is not a text of 1 to 256 bytes.
     #[error("the kid of the key is not a text of 1 to 256 bytes")]
     Kid,

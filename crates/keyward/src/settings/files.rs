@@ -13,9 +13,9 @@ use super::error::{Topic, Warning};
 const LARGEST: u64 = 1 << 20;
 
 /// A text file.
-pub(super) struct TextFile {
+pub(crate) struct TextFile {
     /// Its text, without a byte order mark at the start.
-    pub(super) text: String,
+    pub(crate) text: String,
     mode: u32,
     owner: u32,
 }
@@ -25,7 +25,7 @@ impl TextFile {
     ///
     /// # Errors
     /// It cannot be read, is too large or is not UTF-8; then with the line.
-    pub(super) fn read(path: &Path) -> io::Result<Self> {
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let found = file.metadata()?;
         let mut bytes = Vec::new();

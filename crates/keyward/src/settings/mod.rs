@@ -21,6 +21,7 @@ mod value;
 mod weak;
 
 pub(crate) use self::error::{SettingError, SettingsError, Topic, Warning};
+pub(crate) use self::files::TextFile;
 pub(crate) use self::layers::Layers;
 pub(crate) use self::policy::{Log, Settings};
 pub(crate) use self::print::{example, show, show_json};

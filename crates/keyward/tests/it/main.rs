@@ -21,6 +21,7 @@ mod doctor;
 mod failover;
 mod faults;
 mod full_disk;
+mod given_keys;
 mod health;
 mod idle;
 mod invitations;

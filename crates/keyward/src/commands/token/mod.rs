@@ -1,5 +1,9 @@
 //! `keyward token`: issues, verifies and inspects tokens.
 
+mod inspect;
+mod key_set;
+mod keyed;
+
 use std::io::Read;
 
 use anyhow::{Context, anyhow, bail};
@@ -9,9 +13,8 @@ use keyward_core::id::SessionId;
 use keyward_core::keys::Keys;
 use keyward_core::tokens::{Principal, TokenSet};
 use keyward_jose::jws::{Compact, Limits};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::account_argument::{self, RealmArgument};
 use super::{Access, Opened, on_data};
@@ -27,32 +30,38 @@ const LIMITS: Limits = Limits {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Open a session for an account and print its access token
+    /// Open a session for an account and print its access token, or sign any claims with a given key
     Mint {
         /// Account, given by ID, username or e-mail address
-        #[arg(long)]
-        account: String,
+        #[arg(long, required_unless_present = "claims")]
+        account: Option<String>,
         /// Realm of the account [default: default]
         #[arg(long, value_enum)]
         realm: Option<RealmArgument>,
         /// Lifetime of the token, such as 10m or 30d [default: as after a login]
         #[arg(long, value_parser = span)]
         ttl: Option<Span<1>>,
+        #[command(flatten)]
+        given: keyed::GivenClaims,
         /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Verify the signature, claims and session of an access token; exits with 1 if it is invalid
+    /// Verify an access token of this server with its session, or any token with given keys; exits with 1 if it is invalid
     Verify {
         /// Token, or - to read it from standard input
+        #[arg(default_value = "-")]
         token: String,
+        #[command(flatten)]
+        given: keyed::GivenKeys,
         /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Print the header and claims of any JWT without verifying it
+    /// Print every part of any JWT, and what is wrong with it, without verifying it
     Inspect {
         /// Token, or - to read it from standard input
+        #[arg(default_value = "-")]
         token: String,
         /// Print a JSON object
         #[arg(long)]
@@ -67,17 +76,30 @@ impl Command {
                 account,
                 realm,
                 ttl,
+                given,
                 json,
-            } => on_data(flags, Access::Existing, async |opened| {
-                mint(opened, &account, realm, ttl, json).await
-            }),
-            Self::Verify { token, json } => {
+            } => match given.token()? {
+                Some(token) if json => output::json(&json!({"token": token})),
+                Some(token) => Ok(output::line(&token)?),
+                None => on_data(flags, Access::Existing, async |opened| {
+                    let account = account.as_deref().unwrap_or_default();
+                    mint(opened, account, realm, ttl, json).await
+                }),
+            },
+            Self::Verify {
+                token,
+                given: keys,
+                json,
+            } => {
                 let token = given(token)?;
+                if keys.is_keyed() {
+                    return keys.run(&token, json);
+                }
                 on_data(flags, Access::Existing, async |opened| {
                     verify(opened, &token, json).await
                 })
             }
-            Self::Inspect { token, json } => inspect(&given(token)?, json),
+            Self::Inspect { token, json } => inspect::inspect(&given(token)?, json),
         }
     }
 }
@@ -91,14 +113,19 @@ fn given(token: String) -> anyhow::Result<String> {
     if token != "-" {
         return Ok(token);
     }
+    match standard_input()?.trim() {
+        "" => Err(UsageError("there is no token on standard input".to_owned()).into()),
+        token => Ok(token.to_owned()),
+    }
+}
+
+/// The text of standard input, or its beginning, if it is longer than any token.
+fn standard_input() -> anyhow::Result<String> {
     let mut text = String::new();
     let most = u64::try_from(LIMITS.token + 3)?;
     let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
     read.context("standard input is not a text")?;
-    match text.trim() {
-        "" => Err(UsageError("there is no token on standard input".to_owned()).into()),
-        token => Ok(token.to_owned()),
-    }
+    Ok(text)
 }
 
 async fn mint(
@@ -219,32 +246,4 @@ async fn why_not(opened: &Opened, keys: &Keys, token: &str) -> anyhow::Result<St
             None => "there is no such session".to_owned(),
         },
     )
-}
-
-fn inspect(token: &str, json: bool) -> anyhow::Result<()> {
-    let compact = Compact::parse(token, &LIMITS).map_err(|error| {
-        let error = anyhow::Error::from(error);
-        anyhow!("this is no well-formed JWT: {error:#}. Give the three segments and nothing else")
-    })?;
-    output::remark("NOT VERIFIED: anyone can have written this. See `keyward token verify`.");
-    let (header, claims) = (compact.header_json(), compact.payload_json());
-    if json {
-        // As it was written: numbers and the order of members are part of what is inspected.
-        let (header, claims): (&RawValue, &RawValue) =
-            (serde_json::from_str(header)?, serde_json::from_str(claims)?);
-        return output::json(&Inspected {
-            verified: false,
-            header,
-            claims,
-        });
-    }
-    output::line(&format!("header (not verified): {header}"))?;
-    Ok(output::line(&format!("claims (not verified): {claims}"))?)
-}
-
-#[derive(Serialize)]
-struct Inspected<'a> {
-    verified: bool,
-    header: &'a RawValue,
-    claims: &'a RawValue,
 }
