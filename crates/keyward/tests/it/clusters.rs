@@ -2,14 +2,17 @@
 //!
 //! They need PostgreSQL's programs on this machine. Where those are not, this is said visibly and the tests end at once.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
+
+use crate::authority::Issued;
 
 /// Where Debian and its relatives install the versions.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -36,6 +39,42 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A primary; `None` where PostgreSQL's programs are not installed.
     pub(crate) fn primary() -> Option<Self> {
+        let cluster = Self::init()?;
+        cluster.configure(SETTINGS);
+        cluster.start();
+        Some(cluster)
+    }
+
+    /// A primary that speaks TLS; `None` likewise.
+    pub(crate) fn primary_with_tls(issued: &Issued) -> Option<Self> {
+        let cluster = Self::init()?;
+        cluster.write(issued);
+        cluster.configure(&format!(
+            "{SETTINGS}ssl = on\nssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\n"
+        ));
+        cluster.start();
+        Some(cluster)
+    }
+
+    /// Presents this certificate from now on, or a moment later.
+    pub(crate) fn present(&self, issued: &Issued) {
+        self.write(issued);
+        self.run("pg_ctl", &["-D", &self.data(), "reload"]);
+    }
+
+    fn write(&self, issued: &Issued) {
+        for (name, text) in [
+            ("server.crt", &issued.certificate),
+            ("server.key", &issued.key),
+        ] {
+            let file = self.home.path().join(name);
+            fs::write(&file, text).expect("a file");
+            fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("permissions");
+            give_away(&file);
+        }
+    }
+
+    fn init() -> Option<Self> {
         let Some(programs) = find_programs() else {
             writeln!(
                 std::io::stderr(),
@@ -50,8 +89,6 @@ impl Cluster {
             "initdb",
             &["-D", &data, "-A", "trust", "-U", USER, "-E", "UTF8"],
         );
-        cluster.configure(SETTINGS);
-        cluster.start();
         Some(cluster)
     }
 
@@ -133,10 +170,7 @@ impl Cluster {
         let home = TempDir::new().expect("a folder");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        if is_root() {
-            let owned = Command::new("chown").arg(USER).arg(home.path()).status();
-            assert!(owned.expect("chown").success());
-        }
+        give_away(home.path());
         Self {
             programs,
             home,
@@ -213,6 +247,14 @@ fn find_programs() -> Option<PathBuf> {
         .collect();
     versions.sort();
     versions.pop()
+}
+
+/// Makes a file or a folder belong to who runs the cluster.
+fn give_away(path: &Path) {
+    if is_root() {
+        let owned = Command::new("chown").arg(USER).arg(path).status();
+        assert!(owned.expect("chown").success());
+    }
 }
 
 fn is_root() -> bool {

@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod authority;
 mod backup;
 mod big_file;
 mod bucket;
@@ -33,10 +34,12 @@ mod on_postgres;
 mod outages;
 mod pooler;
 mod postgres;
+mod postgres_access;
 mod power_cut;
 mod prometheus;
 mod prompt;
 mod readme;
+mod redis_access;
 #[expect(dead_code, reason = "the store's tests use more of it")]
 #[path = "../../../store/tests/conformance/s3_server.rs"]
 mod s3_server;

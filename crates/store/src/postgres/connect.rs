@@ -82,7 +82,13 @@ impl Connector {
     /// Opens a connection that the caller drives, with the settings of the server.
     pub(super) async fn open(&self) -> Result<(Client, Connection<Socket, Stream>), Source> {
         let opened = self.config.connect(self.tls.clone()).await;
-        opened.map_err(|error| describe(&error).into())
+        opened.map_err(|error| {
+            let cause = describe(&error);
+            match tls::advice(&error) {
+                Some(advice) => format!("{cause}: {advice}").into(),
+                None => cause.into(),
+            }
+        })
     }
 
     /// Makes a connection with no settings but the server's own, which ends when the result is dropped.

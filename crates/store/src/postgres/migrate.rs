@@ -118,7 +118,17 @@ pub(super) fn latest() -> i64 {
 }
 
 async fn bring_up(db: &mut ClientWrapper, name: &str) -> Result<(), OpenError> {
-    let fail = |error: Error| failed(name, error.to_string().into());
+    let fail = |error: Error| {
+        let is_forbidden = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+        let source = Source::from(error.to_string());
+        match is_forbidden {
+            true => OpenError::Forbidden {
+                name: name.to_owned(),
+                source,
+            },
+            false => failed(name, source),
+        }
+    };
     let encoding = prepare(db).await.map_err(fail)?;
     if encoding != "UTF8" {
         return Err(OpenError::Encoding {

@@ -138,6 +138,18 @@ pub enum OpenError {
         /// The database.
         name: String,
     },
+    /// The role may not create tables.
+    #[error(
+        "the role of the URL may not create tables in the database {name}: make it the owner of the database, or give it a \
+         schema with CREATE SCHEMA keyward AUTHORIZATION …, and name that with ?options=-csearch_path%3Dkeyward"
+    )]
+    Forbidden {
+        /// The database.
+        name: String,
+        /// What the database said.
+        #[source]
+        source: Source,
+    },
     /// The database could not be reached or migrated.
     #[error("the database {name} cannot be opened")]
     Failed {

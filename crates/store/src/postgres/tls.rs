@@ -1,5 +1,7 @@
 //! TLS to the database, with rustls on aws-lc-rs.
 
+use std::error::Error as StdError;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use keyward_core::error::Source;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use super::address::Trust;
 use crate::tls::unverified_client;
@@ -24,6 +26,38 @@ pub(super) fn client_config(trust: &Trust) -> Result<ClientConfig, Source> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
     Ok(config.with_no_client_auth())
+}
+
+/// What to do if the certificate of the server was refused.
+pub(super) fn advice(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    let refused = causes.find_map(|cause| {
+        let within = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        let within = within.and_then(|cause| cause.downcast_ref());
+        cause.downcast_ref().or(within)
+    });
+    let Some(rustls::Error::InvalidCertificate(refused)) = refused else {
+        return None;
+    };
+    Some(match refused {
+        // The second: an authority was made anew under its old name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "name the authority that issued the certificate of the database server with sslrootcert, or add it to those of \
+             the operating system"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "renew the certificate of the database server, or set the clock of this machine"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "name the host in the URL as the certificate of the database server does, or issue one for this name"
+        }
+        _ => "issue a new certificate for the database server",
+    })
 }
 
 fn system_roots() -> Result<RootCertStore, Source> {

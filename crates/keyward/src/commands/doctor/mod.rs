@@ -7,6 +7,7 @@ mod certificate;
 mod data;
 mod machine;
 mod postgres;
+mod redis;
 
 use anyhow::bail;
 use clap::Args;
@@ -130,6 +131,7 @@ fn examine(settings: &Settings) -> Vec<Finding> {
     if let Database::Postgres(url) = &settings.database {
         findings.extend(postgres::examine(url));
     }
+    findings.extend(redis::examine(settings));
     findings.extend(bucket::examine(settings));
     findings.extend(certificate::examine(settings));
     findings.extend(machine::examine(settings));

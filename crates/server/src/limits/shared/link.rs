@@ -7,25 +7,54 @@ use std::time::Duration;
 
 use keyward_core::error::chain;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
 use tokio::sync::watch;
 use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 
 use super::gcra::{Bucket, Gcra};
 
 /// The time limit for connecting, including DNS, TLS and authentication.
-const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// The first pause between attempts. Each further one is twice as long, up to `LAST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The reason why a call to Redis failed.
 #[derive(Debug, thiserror::Error)]
-enum CallError {
+pub enum CallError {
+    /// It did not answer.
     #[error("no response in time")]
     Slow(#[from] Elapsed),
+    /// It could not be reached, or refused the call.
     #[error(transparent)]
     Redis(#[from] RedisError),
+}
+
+impl CallError {
+    /// What to do.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        let Self::Redis(error) = self else {
+            return "see whether it is overloaded, or far away";
+        };
+        let text = error.to_string();
+        match error.code() {
+            _ if error.code() == Some("NOPERM")
+                || text.contains("The user executing the script") =>
+            {
+                "give the user in the URL the rights +eval +evalsha +get +set +time on the keys ~keyward:limit:*"
+            }
+            Some("NOAUTH" | "WRONGPASS") => "correct the user and the password in the URL",
+            _ if error.kind() == ErrorKind::AuthenticationFailed => {
+                "correct the user and the password in the URL"
+            }
+            _ if text.contains("certificate") => {
+                "its certificate must be for the host in the URL, valid now, and issued by an authority of the operating system \
+                 or of the file that SSL_CERT_FILE names"
+            }
+            _ => "start it, or correct the URL",
+        }
+    }
 }
 
 /// The connection to Redis, if there is one, and its state.
@@ -109,7 +138,7 @@ impl Link {
     }
 
     /// Opens a connection and checks that counting works within the deadline.
-    async fn connect(&self) -> Result<MultiplexedConnection, CallError> {
+    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, CallError> {
         let unlimited = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
@@ -143,6 +172,7 @@ impl Link {
         self.outages.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
             error = chain(error),
+            advice = error.advice(),
             "Redis is unreachable; each node counts rate limits alone"
         );
     }

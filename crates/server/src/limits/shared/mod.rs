@@ -16,6 +16,7 @@ use keyward_jose::{Algorithm, HmacKey, hmac};
 use tokio::task::JoinSet;
 
 use self::gcra::{Bucket, Gcra};
+pub use self::link::CallError;
 use self::link::Link;
 use super::{Exceeded, Key};
 
@@ -70,6 +71,16 @@ pub enum Error {
     /// The secret is too short.
     #[error("the secret of the shared limits cannot be used")]
     Secret(#[from] hmac::Error),
+}
+
+/// Connects once to the Redis at `url`, and tests whether it can count. The outer error is that of the URL.
+///
+/// # Errors
+/// [`Error::Url`], and why it cannot count.
+pub async fn check(url: &str) -> Result<Result<(), CallError>, Error> {
+    let client = redis::Client::open(url)?;
+    let link = Link::new(client, Gcra::new(PREFIX), link::CONNECT);
+    Ok(link.connect().await.map(drop))
 }
 
 /// Counts since the start, for metrics.
