@@ -1,12 +1,13 @@
-//! The password prompt, on a terminal: asked for twice, never shown.
+//! The program on a terminal: its password prompt, which asks twice and shows nothing, and its log, which is text there.
 
 use std::io::{self, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::server::{Server, program};
+use crate::server::{Server, keyward_with, program};
 
 /// Runs a command on a terminal of its own, types each line once a prompt stands and the terminal does not echo,
 /// and prints what the terminal showed.
@@ -43,7 +44,17 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 /// The exit code and what the terminal showed; `None`, said visibly, without a Python.
 fn type_into(folder: &Path, args: &str, lines: &str) -> Option<(i32, String)> {
-    let keyward = program(folder, args, &[]);
+    type_with(folder, args, &[], lines)
+}
+
+/// As [`type_into`], with these variables.
+fn type_with(
+    folder: &Path,
+    args: &str,
+    env: &[(&str, &str)],
+    lines: &str,
+) -> Option<(i32, String)> {
+    let keyward = program(folder, args, env);
     let mut command = Command::new("python3");
     command
         .args(["-c", TERMINAL])
@@ -108,4 +119,34 @@ fn an_empty_password_is_refused_on_a_terminal_too() {
         assert_eq!(code, 2, "{shown}");
         assert!(shown.contains("must not be empty"), "{shown}");
     }
+}
+
+#[test]
+fn the_log_is_text_on_a_terminal_and_json_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    // The server warns of the key and then finds its port taken.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let args = format!("serve --listen {}", taken.local_addr().unwrap());
+    let weak = "secret".repeat(8);
+    let env = [
+        ("KEYWARD_LOG__FORMAT", "auto"),
+        ("JWT_SECRET", weak.as_str()),
+    ];
+    let elsewhere = keyward_with(folder.path(), &args, &env, "").failed(1);
+    let line = elsewhere.lines().next().unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).expect(line);
+    assert_eq!(line["log.level"], "warn");
+    let Some((code, shown)) = type_with(folder.path(), &args, &env, "") else {
+        return;
+    };
+    assert_eq!(code, 1, "{shown}");
+    let line = shown
+        .lines()
+        .find(|line| line.contains("WARN"))
+        .expect(&shown);
+    assert!(line.contains("weak") && !line.contains('{'), "{line}");
+    assert!(
+        !shown.contains(&weak) && !shown.contains("log.level"),
+        "{shown}"
+    );
 }

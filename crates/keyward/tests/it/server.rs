@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, without_purpose};
 
 /// How long the program may take to start or stop before a test fails.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -73,11 +73,23 @@ pub(crate) fn keyward_with(folder: &Path, args: &str, env: &[(&str, &str)], inpu
         .expect("stdin")
         .write_all(input.as_bytes());
     let output = child.wait_with_output().expect("the program ends");
-    Ended {
+    let ended = Ended {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    };
+    let mut secrets = secrets_of(env);
+    // Passwords and tokens that were typed.
+    for line in input.lines() {
+        secrets.add(line);
     }
+    // The example explains a header with a token.
+    if !args.starts_with("config example") {
+        for text in [&without_purpose(args, &ended.stdout), &ended.stderr] {
+            assert_eq!(secrets.found(text), None, "{args}");
+        }
+    }
+    ended
 }
 
 impl Ended {
@@ -265,7 +277,9 @@ impl Server {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a status") {
-                return (status, self.rest.recv_timeout(PATIENCE).unwrap_or_default());
+                let rest = self.rest.recv_timeout(PATIENCE).unwrap_or_default();
+                assert_eq!(self.secrets.lock().unwrap().found(&rest), None);
+                return (status, rest);
             }
             assert!(
                 start.elapsed() < PATIENCE,
