@@ -224,6 +224,12 @@ def of_micro(measured):
         raw = medians[f"verify_raw/{name}" if symmetric else f"public_keys/verify_raw/{name}"]
         new = medians[f"judge/{name}" if symmetric else f"public_keys/judge_new_key/{name}"]
         rows.append([name, span(ours), span(raw), number(ours / raw), span(new)])
+    own = [["our own key", "a token signed", "aws-lc-rs alone", "×", "verified with its claims", "aws-lc-rs alone", "×"]]
+    for name in ("HS256", "RS256", "RS256-3072", "PS256", "ES256", "ES384", "ES512", "EdDSA"):
+        sign, raw_sign, verify, raw_verify = (
+            medians[f"own_keys/{path}/{name}"] for path in ("sign", "sign_raw", "verify", "verify_raw"))
+        own.append([name, span(sign), span(raw_sign), number(sign / raw_sign),
+                    span(verify), span(raw_verify), number(verify / raw_verify)])
     closed = [["closed sessions", "a check", "resident MiB of the set"]]
     for size in sorted(memory):
         closed.append([f"{size:,}", span(medians[f"closed/refuses/{size}"]), f"{memory[size]:.1f}"])
@@ -232,7 +238,7 @@ def of_micro(measured):
         each, group = (medians[f"{name}/{waiters}"] for name in ("commit_each", "group_commit"))
         waiting.append([waiters, span(group), span(each), number(each / group)])
     return "\n\n".join([
-        table(rows), table(closed), table(waiting),
+        table(rows), table(own), table(closed), table(waiting),
         "Medians of `cargo bench -p keyward-bench` with few samples. A token is taken apart, its header and its claims' "
         "form are checked, then its signature."])
 

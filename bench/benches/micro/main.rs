@@ -7,6 +7,7 @@
 )]
 
 mod closed;
+mod own_keys;
 mod public_keys;
 
 use std::sync::Arc;

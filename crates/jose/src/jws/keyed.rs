@@ -36,13 +36,11 @@ impl KeySet {
         limits: &Limits,
     ) -> Result<Verified, Error> {
         let segments = Segments::split(token, limits)?;
-        let header = base64url::decode(segments.header)?;
-        let header = utf8(&header).map_err(Error::HeaderJson)?;
-        let header = Header::scan(header, limits.depth)?;
-        let key = self.key_of(&header)?;
-        if typ.is_some_and(|typ| !is_type(header.typ.as_deref(), typ)) {
-            return Err(Error::Type);
-        }
+        let known = typ.and_then(|typ| self.key_with_header(segments.header, typ));
+        let key = match known {
+            Some(key) => key,
+            None => self.key_of(segments.header, typ, limits)?,
+        };
         let signature = base64url::decode(segments.signature)?;
         if !key.verifies(segments.signing_input.as_bytes(), &signature) {
             return Err(Error::Signature);
@@ -51,7 +49,15 @@ impl KeySet {
     }
 
     /// The key that must have signed a token with this header.
-    fn key_of(&self, header: &Header<'_>) -> Result<&VerifyingKey, Error> {
+    fn key_of(
+        &self,
+        header: &str,
+        typ: Option<&str>,
+        limits: &Limits,
+    ) -> Result<&VerifyingKey, Error> {
+        let header = base64url::decode(header)?;
+        let header = utf8(&header).map_err(Error::HeaderJson)?;
+        let header = Header::scan(header, limits.depth)?;
         if header.critical || header.mistyped {
             return Err(Error::HeaderParameter);
         }
@@ -61,6 +67,9 @@ impl KeySet {
         };
         if header.algorithm != Some(key.algorithm()) {
             return Err(Error::Algorithm(key.algorithm()));
+        }
+        if typ.is_some_and(|typ| !is_type(header.typ.as_deref(), typ)) {
+            return Err(Error::Type);
         }
         Ok(key)
     }

@@ -2,12 +2,15 @@
 //!
 //! Invariant: a set has few keys, and no two of one `kid`.
 
+use std::sync::OnceLock;
+
 use serde_json::value::RawValue;
 
 use super::KeyError;
 use super::jwk::Jwk;
 use super::verifying::VerifyingKey;
 use crate::Algorithm;
+use crate::jws::EncodedHeader;
 
 /// The reason why keys are no set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,8 @@ pub struct Skipped {
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
+    /// The first type that tokens were verified for, and the encoded header of each key's tokens of this type.
+    headers: OnceLock<(String, Vec<String>)>,
 }
 
 impl KeySet {
@@ -104,6 +109,24 @@ impl KeySet {
     /// The key of this name.
     pub fn get(&self, kid: &str) -> Option<&VerifyingKey> {
         self.keys.iter().find(|key| key.kid() == kid)
+    }
+
+    /// The key whose tokens of this type have exactly this header, as [`SigningKey::header`](crate::SigningKey::header)
+    /// makes it. `None` means that the header must be read: a set is mostly used for one type, and remembers the headers
+    /// of the first only.
+    pub(crate) fn key_with_header(&self, segment: &str, typ: &str) -> Option<&VerifyingKey> {
+        let (known, segments) = self.headers.get_or_init(|| {
+            let of_key = |key: &VerifyingKey| {
+                let header = EncodedHeader::of_key(key.algorithm(), Some(typ), key.kid());
+                header.segment().to_owned()
+            };
+            (typ.to_owned(), self.keys.iter().map(of_key).collect())
+        });
+        if known != typ {
+            return None;
+        }
+        let index = segments.iter().position(|known| known == segment)?;
+        self.keys.get(index)
     }
 
     /// The key of the set, if it is the only one.

@@ -61,6 +61,33 @@ fn the_header_names_one_of_our_keys() {
 }
 
 #[test]
+fn a_set_that_has_verified_one_type_of_tokens_judges_others_alike() {
+    let all = set();
+    let key = own(Algorithm::ES256);
+    let [access, other] = ["at+jwt", "JWT"].map(|typ| {
+        let token = key.sign(&key.header(Some(typ)), CLAIMS.as_bytes());
+        token.unwrap()
+    });
+    let verdict = |token: &str, typ: &str| {
+        let verified = all.verify_signature(token, Some(typ), &Limits::default());
+        verified.map(|_| ())
+    };
+    // The second time, the header is compared with those that are remembered.
+    for _ in 0..2 {
+        assert_eq!(verdict(&access, "at+jwt"), Ok(()));
+        assert_eq!(verdict(&other, "JWT"), Ok(()));
+        assert_eq!(verdict(&other, "jwt"), Ok(()));
+        assert_eq!(verdict(&other, "at+jwt"), Err(Error::Type));
+        assert_eq!(verdict(&access, "JWT"), Err(Error::Type));
+        let (_, rest) = access.split_once('.').unwrap();
+        // The header of another key that the set has.
+        let foreign = token(own(Algorithm::EdDSA), CLAIMS);
+        let mixed = format!("{}.{rest}", foreign.split_once('.').unwrap().0);
+        assert_eq!(verdict(&mixed, "at+jwt"), Err(Error::Signature));
+    }
+}
+
+#[test]
 fn the_key_decides_the_algorithm() {
     for signer in Algorithm::ALL.map(own) {
         for claimed in Algorithm::ALL {
