@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// How often closures of other processes are asked for: what a command closes is refused within this.
-const POLL: Duration = Duration::from_millis(250);
+const POLL: Duration = Duration::from_millis(500);
 /// The longest pause after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often ended sessions are forgotten.

@@ -118,7 +118,7 @@ impl Opened {
     fn when_it_counts(&self) -> &'static str {
         match self.data.servers() {
             Servers::None => "",
-            Servers::One => "; the server that runs on this folder knows within 250 ms",
+            Servers::One => "; the server that runs on this folder knows within half a second",
             Servers::Any => "; servers that run on this database know within a second",
         }
     }

@@ -40,6 +40,7 @@ mod prometheus;
 mod prompt;
 mod readme;
 mod redis_access;
+mod rolling_upgrade;
 #[expect(dead_code, reason = "the store's tests use more of it")]
 #[path = "../../../store/tests/conformance/s3_server.rs"]
 mod s3_server;

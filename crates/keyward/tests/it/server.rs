@@ -37,7 +37,17 @@ pub(crate) struct Ended {
 
 /// The program, to be started in `folder`; its arguments are separated by spaces.
 pub(crate) fn program(folder: &Path, args: &str, env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+    program_at(Path::new(env!("CARGO_BIN_EXE_keyward")), folder, args, env)
+}
+
+/// As [`program`], for another build of it.
+pub(crate) fn program_at(
+    program: &Path,
+    folder: &Path,
+    args: &str,
+    env: &[(&str, &str)],
+) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(folder)
         .args(args.split_whitespace())
@@ -140,8 +150,12 @@ impl Server {
 
     /// A server with exactly these arguments; it must print its ready line.
     pub(crate) fn start_exactly(folder: &Path, args: &str, env: &[(&str, &str)]) -> Self {
+        Self::start_command(folder, program(folder, args, env), env)
+    }
+
+    /// A server that this command starts in `folder`, which knows the secrets of `env`.
+    pub(crate) fn start_command(folder: &Path, mut command: Command, env: &[(&str, &str)]) -> Self {
         let log = folder.join("server.log");
-        let mut command = program(folder, args, env);
         let errors = File::options()
             .create(true)
             .append(true)
