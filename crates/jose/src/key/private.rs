@@ -18,9 +18,6 @@ use super::rsa::RsaKey;
 use super::verifying::{member, secret_members};
 use crate::Algorithm;
 
-/// The length of an Ed25519 private key, in bytes.
-const SEED_LENGTH: usize = 32;
-
 /// A private key that is not bound to an algorithm.
 pub(super) enum Private {
     Secret(Zeroizing<Vec<u8>>),
@@ -80,9 +77,6 @@ impl Private {
             return Ok(Self::Rsa(pair.map_err(malformed)?));
         }
         if jwk.is_ed25519() {
-            if d.len() != SEED_LENGTH {
-                return Err(KeyError::Malformed);
-            }
             let pair = Ed25519KeyPair::from_seed_and_public_key(&d, &jwk.bytes("x")?);
             return Ok(Self::Edwards(pair.map_err(malformed)?));
         }

@@ -124,17 +124,16 @@ impl PublicKey {
         Self::point(algorithm, &jwk.point(algorithm)?, bound)
     }
 
-    /// The key, for one algorithm only: the one that is named, or else the one that its type leaves no choice of.
-    pub(crate) fn bound(mut self, named: Option<Algorithm>) -> Result<(Self, Algorithm), KeyError> {
+    /// The algorithm that is named, or else the one that the key's type leaves no choice of.
+    pub(crate) fn choose(&self, named: Option<Algorithm>) -> Result<Algorithm, KeyError> {
         let algorithm = match (named, &*self.allowed) {
             (Some(named), _) => named,
             // The two names of Ed25519 mean the same algorithm.
             (None, [(only, _)] | [(only @ Algorithm::EdDSA, _), ..]) => *only,
             (None, _) => return Err(KeyError::NoAlgorithm),
         };
-        self.allowed.retain(|(allowed, _)| *allowed == algorithm);
         self.parsed(algorithm).ok_or(KeyError::OtherUse)?;
-        Ok((self, algorithm))
+        Ok(algorithm)
     }
 
     /// The members of the JWK that are the key, without braces, in the order of RFC 7638 §3.3. `None` for a point that

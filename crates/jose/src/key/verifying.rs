@@ -76,7 +76,7 @@ impl VerifyingKey {
     }
 
     pub(crate) fn public(key: PublicKey, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
-        let (key, algorithm) = key.bound(algorithm)?;
+        let algorithm = key.choose(algorithm)?;
         let members = key.members().ok_or(KeyError::Unsupported)?;
         let thumbprint = thumbprint(&members);
         let material = Material::Public(key, members);

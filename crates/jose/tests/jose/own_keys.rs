@@ -341,6 +341,59 @@ fn a_weak_private_rsa_key_is_called_weak() {
 }
 
 #[test]
+fn the_operations_of_a_jwk_are_heeded() {
+    let jwk = own(Algorithm::ES256).to_jwk().unwrap();
+    for (operations, signs) in [
+        (r#"["sign"]"#, true),
+        (r#"["verify","sign"]"#, true),
+        (r#"["verify"]"#, false),
+        (r#"["sign","other"]"#, false),
+        ("[]", false),
+        ("\"sign\"", false),
+    ] {
+        let jwk = jwk.replacen('{', &format!(r#"{{"key_ops":{operations},"#), 1);
+        let read = SigningKey::from_jwk(&jwk, None);
+        assert_eq!(read.is_ok(), signs, "{operations}");
+    }
+    let public = PAIRS[1].jwk(r#","key_ops":["sign"]"#);
+    let refused = VerifyingKey::from_jwk(&public, None).unwrap_err();
+    assert_eq!(refused, KeyError::OtherUse);
+}
+
+#[test]
+fn a_text_is_a_key_or_a_secret_and_no_key_is_a_secret() {
+    let hs256 = Some(Algorithm::HS256);
+    let secret = "a secret of at least thirty-two characters";
+    let of_text = SigningKey::from_text(secret, hs256).unwrap();
+    assert_eq!(&**of_text.private_bytes().unwrap(), secret.as_bytes());
+    let verifying = VerifyingKey::from_text(secret, hs256).unwrap();
+    assert_eq!(verifying.kid(), of_text.kid());
+    let refused = SigningKey::from_text(secret, None).unwrap_err();
+    assert_eq!(refused, KeyError::NoAlgorithm);
+    for key in KEYS.iter().filter(|key| !key.algorithm().is_hmac()) {
+        let (jwk, bytes) = (key.to_jwk().unwrap(), key.private_bytes().unwrap());
+        let base64 = base64_simd::STANDARD.encode_to_string(&*bytes);
+        let algorithm = Some(key.algorithm());
+        for text in [&*jwk, &pem("PRIVATE KEY", &bytes)] {
+            let read = SigningKey::from_text(text, algorithm).unwrap();
+            let thumbprint = key.verifying_key().thumbprint();
+            assert_eq!(read.verifying_key().thumbprint(), thumbprint);
+            let public = VerifyingKey::from_text(text, algorithm).unwrap();
+            assert_eq!(public.thumbprint(), thumbprint);
+        }
+        let public = key.verifying_key().to_public_jwk().unwrap();
+        let quoted = Value::from(&*public).to_string();
+        let set = format!(r#"{{"keys":[{public}]}}"#);
+        for text in [&*jwk, &*base64, &*public, &*quoted, &*set] {
+            assert!(SigningKey::from_text(text, hs256).is_err(), "{text}");
+            assert!(VerifyingKey::from_text(text, hs256).is_err(), "{text}");
+        }
+        let refused = VerifyingKey::from_text(&set, None).unwrap_err();
+        assert_eq!(refused, KeyError::IsSet);
+    }
+}
+
+#[test]
 fn a_point_off_its_curve_is_refused() {
     for (place, algorithm) in [
         (1, Algorithm::ES256),
