@@ -21,6 +21,9 @@ if ! [ -e keyward/database_url ]; then
   printf %s "$secret" | put 999:999 postgres/password
   printf %s "postgres://keyward:$secret@postgres:5432/keyward" | put 65532:65532 keyward/database_url
 fi
+if ! [ -e keyward/master_key ]; then
+  openssl rand -hex 32 | put 65532:65532 keyward/master_key
+fi
 if ! [ -e keyward/redis_url ]; then
   secret=$(password)
   put 999:999 redis/redis.conf << END

@@ -47,12 +47,18 @@ impl Random for SeededRandom {
     }
 }
 
+/// `N` random bytes.
+#[must_use]
+pub fn bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes);
+    bytes
+}
+
 /// `N` random bytes as lower-case hex, `2 N` characters.
 #[must_use]
 pub fn hex<const N: usize>(random: &dyn Random) -> String {
-    let mut bytes = [0_u8; N];
-    random.fill(&mut bytes);
-    crate::hex::encode(&bytes)
+    crate::hex::encode(&bytes::<N>(random))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, backup, completions, config, doctor, health, man, restore, serve, session, token,
+    account, backup, completions, config, doctor, health, keys, man, restore, serve, session, token,
 };
 use crate::settings::Flags;
 
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Mint, verify and inspect tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// List, rotate and retire the signing keys, and seal them by another master key
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Write the database, the notary key and the files to one file; the server may be running
     Backup(backup::Arguments),
     /// Create a data folder from a backup; all tokens issued before are revoked

@@ -1,9 +1,12 @@
 //! What a server does beside answering: it learns what other processes closed, forgets what has ended,
 //! and sweeps what a crash left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use keyward_core::error::chain;
 use keyward_core::files::Files;
+use keyward_core::keys::Ring;
 use keyward_core::sessions::Sessions;
 use keyward_server::App;
 use keyward_store::postgres::ClosureFeed;
@@ -16,6 +19,8 @@ const POLL: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often ended sessions are forgotten.
 const FORGET: Duration = Duration::from_secs(3_600);
+/// How often the age of the signing keys is looked at.
+const ROTATE: Duration = Duration::from_secs(600);
 /// How often what a crash left is swept: in a bucket it is left alone at first.
 const SWEEP: Duration = Duration::from_secs(6 * 3_600);
 /// How long a session stays known after its end, for clocks that are set back.
@@ -26,11 +31,12 @@ pub(crate) struct Background(JoinSet<()>);
 
 impl Background {
     /// Starts them.
-    pub(crate) fn start(app: &App, feed: Option<ClosureFeed>) -> Self {
+    pub(crate) fn start(app: &App, ring: Arc<Ring>, feed: Option<ClosureFeed>) -> Self {
         let mut tasks = JoinSet::new();
         tasks.spawn(follow_closures(app.sessions.clone(), feed));
         tasks.spawn(forget_ended(app.sessions.clone()));
         tasks.spawn(sweep(app.files.clone()));
+        tasks.spawn(rotate(ring));
         Self(tasks)
     }
 
@@ -77,6 +83,16 @@ async fn forget_ended(sessions: Sessions) {
             }
         }
         sleep(FORGET).await;
+    }
+}
+
+async fn rotate(ring: Arc<Ring>) {
+    loop {
+        if let Err(error) = ring.keep_schedule().await {
+            let cause = chain(&error);
+            tracing::error!(cause, "the signing keys could not be rotated");
+        }
+        sleep(ROTATE).await;
     }
 }
 

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use keyward_core::keys;
 use keyward_core::rows::Rows;
 use keyward_store::folder::{DataFolder, ServingLock};
 use keyward_store::postgres::OpenError;
@@ -15,10 +14,9 @@ use keyward_store::postgres::OpenError;
 use crate::engine::Engine;
 use crate::settings::{Database, Settings};
 
-/// An open database, with the signing keys that belong to it.
+/// An open database.
 pub(crate) struct Data {
     pub(crate) rows: Arc<dyn Rows>,
-    pub(crate) keys: Arc<dyn keys::Store>,
     pub(crate) engine: Engine,
     /// Whether it was made by `--demo`.
     pub(crate) is_demo: bool,
@@ -107,7 +105,6 @@ impl Data {
     fn of(engine: Engine, servers: Servers) -> Self {
         Self {
             rows: engine.rows(),
-            keys: engine.keys(),
             engine,
             is_demo: false,
             servers,

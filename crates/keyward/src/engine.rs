@@ -8,21 +8,21 @@ use keyward_core::keys;
 use keyward_core::rows::Rows;
 use keyward_core::secret::SecretText;
 use keyward_store::folder::DataFolder;
-use keyward_store::key_files::KeyFiles;
+use keyward_store::key_files::LegacyKeyFiles;
 use keyward_store::postgres::{self, ClosureFeed, Postgres};
 use keyward_store::sqlite::{self, Sqlite};
 
 /// An open database.
 #[derive(Clone)]
 pub(crate) enum Engine {
-    /// SQLite, with the keys in files beside it.
-    Sqlite(Arc<Sqlite>, Arc<KeyFiles>),
-    /// PostgreSQL, with the keys in the database, because its servers share them.
+    /// SQLite, with the folder of the files in which 0.1.0 kept its keys.
+    Sqlite(Arc<Sqlite>, Arc<LegacyKeyFiles>),
+    /// PostgreSQL.
     Postgres(Arc<Postgres>),
 }
 
 impl Engine {
-    /// Opens the SQLite database at `path`, whose keys are in `folder`.
+    /// Opens the SQLite database at `path`, with the data folder `folder`.
     ///
     /// # Errors
     /// [`sqlite::OpenError`].
@@ -35,10 +35,10 @@ impl Engine {
             migrate,
             ..sqlite::Options::default()
         };
-        let keys = KeyFiles::new(folder.keys());
+        let left = LegacyKeyFiles::new(&folder.keys());
         Ok(Self::Sqlite(
             Arc::new(Sqlite::open(path, options)?),
-            Arc::new(keys),
+            Arc::new(left),
         ))
     }
 
@@ -74,11 +74,11 @@ impl Engine {
         }
     }
 
-    /// Where the signing keys are.
-    pub(crate) fn keys(&self) -> Arc<dyn keys::Store> {
+    /// Where an earlier version left its keys.
+    pub(crate) fn legacy_keys(&self) -> &dyn keys::Legacy {
         match self {
-            Self::Sqlite(_, keys) => keys.clone(),
-            Self::Postgres(store) => store.clone(),
+            Self::Sqlite(_, left) => &**left,
+            Self::Postgres(store) => &**store,
         }
     }
 

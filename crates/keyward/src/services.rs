@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use keyward_core::accounts::passwords::{self, Passwords};
 use keyward_core::clock::SystemClock;
-use keyward_core::keys::{self, Keys};
+use keyward_core::keys::{self, Parts, Ring};
 use keyward_core::random::{Random, SystemRandom};
 use keyward_core::secret::SecretText;
 use keyward_server::Base;
+use keyward_store::folder::DataFolder;
+use keyward_store::key_files::MasterKeyFile;
 
 use crate::data::{Data, Servers};
 use crate::settings::Settings;
@@ -38,15 +40,34 @@ pub(crate) async fn start(
     })
 }
 
-/// The keys of this data: those that the settings give, else those that were made for it.
+/// The keys of this data: those that the settings give, and those that were made for it.
 ///
 /// # Errors
-/// When a key is unfit or cannot be read or made.
-pub(crate) async fn keys(data: &Data, settings: &Settings) -> anyhow::Result<Arc<Keys>> {
+/// When a key is unfit or cannot be opened or made.
+pub(crate) async fn ring(data: &Data, settings: &Settings) -> anyhow::Result<Arc<Ring>> {
+    let ring = Ring::open(parts(data, settings), data.engine.legacy_keys()).await?;
+    Ok(Arc::new(ring))
+}
+
+/// What the keys of this data are made with.
+pub(crate) fn parts(data: &Data, settings: &Settings) -> Parts {
     let mut policy: keys::Policy = settings.keys.clone();
     if data.is_demo && policy.notary.is_none() {
         policy.notary = Some(SecretText::new(DEMO_NOTARY_KEY.to_owned()));
     }
-    let keys = Keys::load(policy, &*data.keys, &SystemRandom).await?;
-    Ok(Arc::new(keys))
+    Parts {
+        store: data.rows.clone(),
+        master: Arc::new(master_keys(settings)),
+        policy,
+        clock: Arc::new(SystemClock::new()),
+        random: Arc::new(SystemRandom),
+    }
+}
+
+/// The file of the master keys.
+pub(crate) fn master_keys(settings: &Settings) -> MasterKeyFile {
+    match &settings.master_key_file {
+        Some(given) => MasterKeyFile::given(given.clone()),
+        None => MasterKeyFile::new(DataFolder::master_key_in(&settings.data_dir)),
+    }
 }

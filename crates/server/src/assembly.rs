@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::address::TrustedProxies;
+use crate::limits::Limits;
+use crate::state::{App, Services};
 use keyward_core::accounts::passwords::Passwords;
 use keyward_core::accounts::{Accounts, SignUpPolicy};
 use keyward_core::clock::Clock;
@@ -9,18 +12,13 @@ use keyward_core::customers::Customers;
 use keyward_core::error::Fault;
 use keyward_core::files::{self, Blobs, Files};
 use keyward_core::health;
-use keyward_core::keys::Keys;
+use keyward_core::keys::Ring;
 use keyward_core::memory::Budget;
 use keyward_core::notary::Notary;
 use keyward_core::random::Random;
 use keyward_core::rows::Rows;
 use keyward_core::sessions::Sessions;
 use keyward_core::tokens::{self, Tokens};
-use keyward_jose::jws;
-
-use crate::address::TrustedProxies;
-use crate::limits::Limits;
-use crate::state::{App, Services};
 
 /// Accounts and their sessions in a database, which is all that commands need.
 pub struct Base {
@@ -73,34 +71,39 @@ impl Base {
         })
     }
 
-    /// Tokens that `keys` sign.
-    ///
-    /// # Errors
-    /// When their headers could not be prepared, which is a defect.
-    pub fn tokens(&self, keys: Arc<Keys>, policy: tokens::Policy) -> Result<Tokens, jws::Error> {
+    /// The same with sessions that follow the changes of `ring`.
+    #[must_use]
+    pub fn with_ring(self, ring: &Arc<Ring>) -> Self {
+        Self {
+            sessions: self.sessions.with_ring(ring.clone()),
+            ..self
+        }
+    }
+
+    /// Tokens that the keys of `ring` sign.
+    #[must_use]
+    pub fn tokens(&self, ring: Arc<Ring>, policy: tokens::Policy) -> Tokens {
         let (accounts, sessions) = (self.accounts.clone(), self.sessions.clone());
         let (clock, random) = (self.clock.clone(), self.random.clone());
-        Tokens::new(keys, policy, accounts, sessions, clock, random)
+        Tokens::new(ring, policy, accounts, sessions, clock, random)
     }
 
     /// All services of a server, with files in `blobs`.
-    ///
-    /// # Errors
-    /// Those of [`Self::tokens`].
+    #[must_use]
     pub fn app(
         &self,
-        keys: &Arc<Keys>,
+        ring: &Arc<Ring>,
         blobs: Arc<dyn Blobs>,
         limits: Limits,
         policies: Policies,
-    ) -> Result<App, jws::Error> {
+    ) -> App {
         let (rows, clock, random) = (&self.rows, &self.clock, &self.random);
-        let notary = Notary::new(keys.clone(), clock.clone(), random.clone())?;
+        let notary = Notary::new(ring.clone(), clock.clone(), random.clone());
         let of_files = policies.files;
-        Ok(App::from(Services {
+        App::from(Services {
             accounts: self.accounts.clone().with_sign_ups(policies.sign_ups),
             sessions: self.sessions.clone(),
-            tokens: self.tokens(keys.clone(), policies.tokens)?,
+            tokens: self.tokens(ring.clone(), policies.tokens),
             notary: Arc::new(notary),
             files: Files::new(rows.clone(), blobs, clock.clone(), random.clone(), of_files),
             customers: Customers::new(rows.clone(), clock.clone()),
@@ -109,6 +112,6 @@ impl Base {
             limits: Arc::new(limits),
             proxies: policies.proxies,
             memory: Budget::new(policies.memory_budget),
-        }))
+        })
     }
 }

@@ -97,6 +97,12 @@ impl DataFolder {
         self.path.join("keys")
     }
 
+    /// The file of the master key in the data folder `path`, unless the settings name another.
+    #[must_use]
+    pub fn master_key_in(path: &Path) -> PathBuf {
+        path.join("keys").join("master.key")
+    }
+
     /// The folder of the uploaded files' bytes.
     #[must_use]
     pub fn files(&self) -> PathBuf {

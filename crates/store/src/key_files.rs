@@ -1,62 +1,73 @@
-//! Keeps keys as files in a folder, `login.key` and `notary.key`, which only their owner may read.
+//! Files of secrets, which only their owner may read: the master keys, and the unsealed keys of 0.1.0.
 //!
-//! Invariant: a key is never replaced, and a key file appears complete or not at all.
+//! Invariant: a file that this module makes is never replaced by it, and appears complete or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Error, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use keyward_core::error::Fault;
-use keyward_core::keys::{Purpose, Store};
+use keyward_core::keys::{Legacy, LegacyKeys, MasterKey, MasterKeys};
 use keyward_core::secret::SecretText;
+use tempfile::NamedTempFile;
 
-use crate::disk::{blocking, create_folder, sync_folder};
+use crate::disk::{blocking, create_folder, parent_of, sync_folder};
 
-/// The largest key file, in bytes.
+/// The largest file, in bytes.
 const LARGEST: u64 = 64 << 10;
 
-/// A folder of keys.
+/// A file of master keys, one on each line. The first one seals.
 #[derive(Clone, Debug)]
-pub struct KeyFiles {
-    folder: PathBuf,
-    /// Held while a key is made, because all keys of one process share a temporary name.
-    making: Arc<Mutex<()>>,
+pub struct MasterKeyFile {
+    path: PathBuf,
+    /// Whether a file that other users can read is refused.
+    is_private: bool,
 }
 
-impl KeyFiles {
-    /// Keys in `folder`, which is created with the first key.
+impl MasterKeyFile {
+    /// The file at `path` in the data folder. It is made when a key is sealed for the first time.
     #[must_use]
-    pub fn new(folder: PathBuf) -> Self {
-        Self {
-            folder,
-            making: Arc::default(),
-        }
+    pub fn new(path: PathBuf) -> Self {
+        let is_private = true;
+        Self { path, is_private }
     }
 
-    fn find_or_create(&self, purpose: Purpose, fresh: &SecretText) -> io::Result<SecretText> {
-        let path = self.folder.join(format!("{}.key", purpose.name()));
-        if let Some(key) = read(&path)? {
-            return Ok(key);
-        }
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        create_folder(&self.folder)?;
-        let name = format!(".{}.{}", purpose.name(), process::id());
-        let temporary = self.folder.join(name);
-        write(&temporary, fresh)?;
-        // Unlike a rename, a link never replaces the key that another process made first.
-        match fs::hard_link(&temporary, &path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        }?;
-        fs::remove_file(&temporary)?;
-        sync_folder(&self.folder)?;
-        read(&path)?.ok_or_else(|| {
+    /// The file that the settings name. Its mode is the operator's, because orchestrators mount secrets with theirs.
+    #[must_use]
+    pub fn given(path: PathBuf) -> Self {
+        let is_private = false;
+        Self { path, is_private }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn keys(&self) -> io::Result<Vec<MasterKey>> {
+        let Some(text) = read(&self.path, self.is_private)? else {
+            return Ok(Vec::new());
+        };
+        let lines = text.expose().lines().map(str::trim_ascii);
+        let keys = lines.filter(|line| !line.is_empty()).map(|line| {
+            MasterKey::parse(line).ok_or_else(|| {
+                let why = "has a line that is no master key: each line must be 64 hexadecimal digits in lower case, as \
+                           `openssl rand -hex 32` prints them";
+                refused(&self.path, why)
+            })
+        });
+        keys.collect()
+    }
+
+    fn make(&self, fresh: &MasterKey) -> io::Result<MasterKey> {
+        publish(&self.path, &fresh.to_text())?;
+        let kept = self.keys()?.into_iter().next();
+        kept.ok_or_else(|| {
             refused(
-                &path,
+                &self.path,
                 "was removed while Keyward started: start Keyward again",
             )
         })
@@ -64,25 +75,73 @@ impl KeyFiles {
 }
 
 #[async_trait]
-impl Store for KeyFiles {
-    async fn find_or_create_key(
-        &self,
-        purpose: Purpose,
-        fresh: SecretText,
-    ) -> Result<SecretText, Fault> {
-        let files = self.clone();
-        blocking(move || files.find_or_create(purpose, &fresh)).await
+impl MasterKeys for MasterKeyFile {
+    async fn read(&self) -> Result<Vec<MasterKey>, Fault> {
+        let file = self.clone();
+        blocking(move || file.keys()).await
+    }
+
+    async fn create(&self, fresh: MasterKey) -> Result<MasterKey, Fault> {
+        let file = self.clone();
+        blocking(move || file.make(&fresh)).await
+    }
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
     }
 }
 
-/// The key in a file, without the line break that an editor leaves; `None` if there is no file.
-fn read(path: &Path) -> io::Result<Option<SecretText>> {
+/// The files in which 0.1.0 kept its keys on SQLite, `login.key` and `notary.key`. A restored backup has the latter.
+#[derive(Clone, Debug)]
+pub struct LegacyKeyFiles {
+    login: PathBuf,
+    notary: PathBuf,
+}
+
+impl LegacyKeyFiles {
+    /// The files in `folder`.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            login: folder.join("login.key"),
+            notary: folder.join("notary.key"),
+        }
+    }
+}
+
+#[async_trait]
+impl Legacy for LegacyKeyFiles {
+    async fn find(&self) -> Result<LegacyKeys, Fault> {
+        let files = self.clone();
+        blocking(move || {
+            Ok(LegacyKeys {
+                login: read(&files.login, true)?,
+                notary: read(&files.notary, true)?,
+            })
+        })
+        .await
+    }
+
+    async fn remove(&self) -> Result<(), Fault> {
+        let files = self.clone();
+        blocking(move || {
+            for path in [&files.login, &files.notary] {
+                remove_if_there(path)?;
+            }
+            sync_folder(parent_of(&files.login))
+        })
+        .await
+    }
+}
+
+/// The text of a file, without the line break that an editor leaves; `None` if there is no file.
+fn read(path: &Path, is_private: bool) -> io::Result<Option<SecretText>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused(path, &format!("cannot be opened: {error}"))),
     };
-    if file.metadata()?.mode() & 0o077 != 0 {
+    if is_private && file.metadata()?.mode() & 0o077 != 0 {
         let command = format!(
             "can be read by other users: run chmod 600 {}, and replace the key, which others may have read",
             path.display()
@@ -99,26 +158,32 @@ fn read(path: &Path) -> io::Result<Option<SecretText>> {
     if key.expose().is_empty() {
         return Err(refused(
             path,
-            "is empty: write the key into it, or remove it to have a new key generated",
+            "is empty: put back its key from a backup, or remove it to have a new key generated",
         ));
     }
     Ok(Some(key))
 }
 
-fn write(path: &Path, key: &SecretText) -> io::Result<()> {
-    // A killed process with the same id may have left this file, which never became a key.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Makes a file with this text, unless there is one.
+fn publish(path: &Path, text: &str) -> io::Result<()> {
+    let folder = parent_of(path);
+    create_folder(folder)?;
+    // Only its owner may read it.
+    let mut temporary = NamedTempFile::with_prefix_in(".new-", folder)?;
+    writeln!(temporary, "{text}")?;
+    temporary.as_file().sync_all()?;
+    // Never replaces the file that another process made first.
+    match temporary.persist_noclobber(path) {
+        Err(refused) if refused.error.kind() != ErrorKind::AlreadyExists => Err(refused.error),
+        _ => sync_folder(folder),
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(key.expose().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn refused(path: &Path, why: &str) -> Error {
@@ -129,66 +194,82 @@ fn refused(path: &Path, why: &str) -> Error {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use keyward_core::error::chain;
+    use keyward_core::random::SeededRandom;
+
     use super::*;
 
-    fn secret(text: &str) -> SecretText {
-        SecretText::new(text.to_owned())
+    fn master(seed: u64) -> MasterKey {
+        MasterKey::random(&SeededRandom::new(seed))
     }
 
-    async fn find(files: &KeyFiles, fresh: &str) -> Result<SecretText, String> {
-        files
-            .find_or_create_key(Purpose::Login, secret(fresh))
-            .await
-            .map_err(|fault| {
-                std::error::Error::source(&fault)
-                    .expect("a cause")
-                    .to_string()
-            })
+    async fn refusal(file: &MasterKeyFile) -> String {
+        chain(&file.read().await.expect_err("a refusal"))
     }
 
     #[tokio::test]
-    async fn a_key_is_made_once_privately_and_found_ever_after() {
+    async fn a_master_key_is_made_once_privately_and_found_ever_after() {
         let home = tempfile::tempdir().expect("a folder");
-        let files = KeyFiles::new(home.path().join("keys"));
-        let leftover = format!("keys/.login.{}", process::id());
-        fs::create_dir(home.path().join("keys")).expect("the folder");
-        fs::write(home.path().join(&leftover), "half").expect("a leftover");
-        assert_eq!(find(&files, "first").await, Ok(secret("first")));
-        assert_eq!(find(&files, "second").await, Ok(secret("first")));
-        let path = home.path().join("keys/login.key");
-        assert_eq!(
-            fs::metadata(&path).expect("metadata").permissions().mode() & 0o777,
-            0o600
+        let path = home.path().join("keys/master.key");
+        let file = MasterKeyFile::new(path.clone());
+        assert_eq!(file.read().await.expect("no file"), []);
+        for fresh in [master(1), master(2)] {
+            assert_eq!(file.create(fresh).await.expect("a key"), master(1));
+        }
+        assert_eq!(file.read().await.expect("the file"), [master(1)]);
+        let mode = fs::metadata(&path).expect("metadata").permissions().mode();
+        let entries = fs::read_dir(home.path().join("keys")).expect("a listing");
+        assert_eq!((mode & 0o777, entries.count()), (0o600, 1));
+    }
+
+    #[tokio::test]
+    async fn a_file_may_hold_several_master_keys_the_first_of_which_seals() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("master.key");
+        let file = MasterKeyFile::new(path.clone());
+        let lines = format!(
+            "\n{}\r\n {}\n\n",
+            *master(1).to_text(),
+            *master(2).to_text()
         );
-        assert_eq!(
-            fs::read_dir(home.path().join("keys"))
-                .expect("a listing")
-                .count(),
-            1
-        );
-        assert_eq!(fs::read_to_string(&path).expect("the file"), "first\n");
+        publish(&path, &lines).expect("the file");
+        assert_eq!(file.read().await.expect("keys"), [master(1), master(2)]);
     }
 
     #[tokio::test]
     async fn a_key_file_that_must_not_be_used_is_refused_with_what_to_do() {
         let home = tempfile::tempdir().expect("a folder");
-        let files = KeyFiles::new(home.path().to_owned());
-        let path = home.path().join("login.key");
+        let path = home.path().join("master.key");
+        let file = MasterKeyFile::new(path.clone());
+        let good = master(1).to_text();
         for (text, mode, expected) in [
-            (b"secret".as_slice(), 0o640, "chmod 600"),
-            (b"secret", 0o604, "chmod 600"),
+            (good.as_bytes(), 0o640, "chmod 600"),
+            (good.as_bytes(), 0o604, "chmod 600"),
             (b"\r\n", 0o600, "is empty"),
             (b"\xff\xfe", 0o600, "as text"),
+            (b"secret", 0o600, "openssl rand -hex 32"),
         ] {
             fs::write(&path, text).expect("the file");
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
-            let refusal = find(&files, "fresh").await.expect_err("a refusal");
+            let refusal = refusal(&file).await;
             assert!(
-                refusal.contains(expected) && refusal.contains("login.key"),
+                refusal.contains(expected) && refusal.contains("master.key"),
                 "{refusal}"
             );
+            assert!(!refusal.contains("secret"), "{refusal}");
         }
-        fs::write(&path, "secret\r\n").expect("the file");
-        assert_eq!(find(&files, "fresh").await, Ok(secret("secret")));
+    }
+
+    #[tokio::test]
+    async fn the_keys_of_an_earlier_version_are_found_and_removed() {
+        let home = tempfile::tempdir().expect("a folder");
+        let left = LegacyKeyFiles::new(home.path());
+        publish(&home.path().join("notary.key"), "of the notary").expect("a file");
+        let found = left.find().await.expect("the files");
+        assert!(found.login.is_none());
+        assert_eq!(found.notary, Some(SecretText::new("of the notary".into())));
+        left.remove().await.expect("removed");
+        let found = left.find().await.expect("the folder");
+        assert!(found.login.is_none() && found.notary.is_none());
     }
 }

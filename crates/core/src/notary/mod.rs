@@ -6,13 +6,13 @@ mod supplied_keys;
 
 use std::sync::Arc;
 
-use keyward_jose::jws::{self, Compact, EncodedHeader, Limits};
+use keyward_jose::jws::{self, Compact, Limits};
 use serde::Serialize;
 
 use self::supplied_keys::SuppliedKeys;
 use crate::clock::Clock;
 use crate::error::{Code, Fault, Kind};
-use crate::keys::Keys;
+use crate::keys::Ring;
 use crate::random::{self, Random};
 
 /// The longest text that is signed, in bytes.
@@ -77,10 +77,9 @@ pub struct Verdict {
 
 /// The operations of the notary.
 pub struct Notary {
-    keys: Arc<Keys>,
+    ring: Arc<Ring>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    header: EncodedHeader,
     supplied: SuppliedKeys,
 }
 
@@ -99,22 +98,14 @@ struct Payload<'a> {
 
 impl Notary {
     /// Creates a notary that signs with the notary's key.
-    ///
-    /// # Errors
-    /// If its header cannot be prepared, which is a defect.
-    pub fn new(
-        keys: Arc<Keys>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Result<Self, jws::Error> {
-        let header = EncodedHeader::new(r#"{"typ":"JWT","alg":"HS512"}"#)?;
-        Ok(Self {
-            keys,
+    #[must_use]
+    pub fn new(ring: Arc<Ring>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self {
+            ring,
             clock,
             random,
-            header,
             supplied: SuppliedKeys::default(),
-        })
+        }
     }
 
     /// Signs a token with `data`, the time and a random id.
@@ -135,7 +126,7 @@ impl Notary {
             },
         };
         let claims = serde_json::to_vec(&claims).map_err(|error| Fault::Internal(error.into()))?;
-        Ok(jws::sign(self.keys.notary(), &self.header, &claims))
+        Ok(self.ring.keys().notary().signing(now).sign(&claims))
     }
 
     /// Verifies the signature of any well-formed JWT with a supplied key: a secret, a PEM or a JWK.

@@ -27,6 +27,8 @@ pub struct Identity {
     pub tag: Option<Tag>,
     /// The largest session id whose tokens may lack the tag, because they were issued before the database had one.
     pub untagged: i64,
+    /// The version of the signing keys.
+    pub keys: i64,
     /// Tokens issued up to this time may belong to sessions that the database has lost.
     pub doubtful_until: Option<Timestamp>,
 }

@@ -27,6 +27,8 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Follower {
     pub(super) place: Place,
+    /// The version of the signing keys, in the last batch.
+    keys: i64,
     /// Whether the database went back and the lost closures are not yet written again.
     pub(super) is_behind: bool,
     /// Whether that was reported.
@@ -36,7 +38,7 @@ pub(super) struct Follower {
 }
 
 impl Sessions {
-    /// Learns the sessions that other processes closed since the last call, and writes the closures that could not be
+    /// Learns the sessions that other processes closed since the last call, and the signing keys, and writes the closures that could not be
     /// written before. Cheap when there is nothing to do.
     ///
     /// # Errors
@@ -51,6 +53,9 @@ impl Sessions {
         }
         if follower.is_behind {
             self.make_up(&mut follower).await?;
+        }
+        if let Some(ring) = &self.ring {
+            ring.catch_up(follower.keys).await?;
         }
         // Every closure before `begun_at` has been read. A later one may be missing.
         self.freshness.read_at(begun_at);
@@ -120,7 +125,7 @@ impl Sessions {
             }
             self.learn_doubt(&batch.identity);
             self.pending.read(&self.closed, &batch.sessions);
-            follower.place = batch.place;
+            (follower.place, follower.keys) = (batch.place, batch.identity.keys);
             if batch.sessions.len() < BATCH as usize {
                 return Ok(true);
             }
@@ -145,7 +150,7 @@ impl Sessions {
             seen.extend(batch.sessions.iter().map(|id| id.0.cast_unsigned()));
             place = batch.place;
             if batch.sessions.len() < BATCH as usize {
-                follower.place = place;
+                (follower.place, follower.keys) = (place, batch.identity.keys);
                 return Ok((seen, relation));
             }
         }

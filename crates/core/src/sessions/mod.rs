@@ -44,6 +44,7 @@ use crate::accounts::{self, Accounts, Realm};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Fault, Kind};
 use crate::id::{AccountId, SessionId};
+use crate::keys::Ring;
 use crate::page::{Listed, Page};
 use crate::random::Random;
 use crate::secret::SecretText;
@@ -162,6 +163,8 @@ pub struct Sessions {
     /// if there is none.
     opened: Arc<AtomicI64>,
     measured: Arc<Measured>,
+    /// The signing keys, if this process uses them.
+    ring: Option<Arc<Ring>>,
 }
 
 impl Sessions {
@@ -194,6 +197,7 @@ impl Sessions {
             ids: Arc::default(),
             opened: Arc::default(),
             measured: Arc::new(Measured::new()),
+            ring: None,
         };
         sessions.catch_up().await?;
         Ok(sessions)
@@ -205,6 +209,15 @@ impl Sessions {
     pub fn with_max_revocation_lag(self, bound: Duration) -> Self {
         Self {
             freshness: Arc::new(self.freshness.bounded_by(bound)),
+            ..self
+        }
+    }
+
+    /// Follows the signing keys together with the closures: while the set of closed sessions is fresh, so are the keys.
+    #[must_use]
+    pub fn with_ring(self, ring: Arc<Ring>) -> Self {
+        Self {
+            ring: Some(ring),
             ..self
         }
     }
@@ -228,11 +241,15 @@ impl Sessions {
         reading: Reading,
     ) -> Result<bool, Fault> {
         let known = !self.closed.doubts(id, issued_at, expires_at);
-        if known && self.freshness.is_fresh(reading, &*self.clock) {
+        let is_fresh = self.freshness.is_fresh(reading, &*self.clock);
+        if known && is_fresh {
             return Ok(true);
         }
         let until = self.closed.doubtful_until();
         let session = self.store.find_session(id).await?;
+        if let Some(ring) = self.ring.as_ref().filter(|_| !is_fresh) {
+            ring.ask().await?;
+        }
         let stands = session.is_some_and(|session| {
             session.closed_at.is_none() && owner.is_none_or(|owner| session.account == owner)
         });

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use keyward_jose::jws;
-
 use super::claims::{self, AccessClaims, ExchangeClaims, RefreshClaims};
 use super::{Error, Issued, TokenSet, Tokens};
 use crate::accounts::{Account, Realm};
+use crate::clock::Timestamp;
 use crate::hex;
 use crate::sessions::{Lifetime, Session};
 
@@ -65,10 +64,10 @@ impl Tokens {
         }?;
         let refresh_token = match tokens {
             TokenSet::Access => None,
-            TokenSet::AccessAndRefresh => Some(self.issue_refresh(session)?),
+            TokenSet::AccessAndRefresh => Some(self.issue_refresh(session, now)?),
         };
         Ok(Issued {
-            access_token: jws::sign(inner.keys.access_token_key(), &inner.access_header, &claims),
+            access_token: inner.ring.keys().access().signing(now).sign(&claims),
             expires_in: Duration::from_secs(u64::try_from(exp - iat).unwrap_or_default()),
             refresh_token,
             account,
@@ -76,7 +75,7 @@ impl Tokens {
     }
 
     /// The current refresh token of a session. It depends only on the session's row, so a retry gets the same token.
-    fn issue_refresh(&self, session: &Session) -> Result<String, Error> {
+    fn issue_refresh(&self, session: &Session, now: Timestamp) -> Result<String, Error> {
         let claims = claims::write(&RefreshClaims {
             jti: self.0.sessions.closed().tag(),
             sid: session.id.0,
@@ -84,11 +83,9 @@ impl Tokens {
             iat: session.refreshed_at.seconds(),
             exp: session.expires_at.seconds(),
         })?;
-        Ok(jws::sign(
-            self.0.keys.refresh(),
-            &self.0.refresh_header,
-            &claims,
-        ))
+        let keys = self.0.ring.keys();
+        let key = keys.refresh().signing_again(session.refreshed_at, now);
+        Ok(key.sign(&claims))
     }
 
     fn standalone_ttl(&self, realm: Realm) -> Duration {

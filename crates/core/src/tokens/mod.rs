@@ -14,7 +14,7 @@ mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_jose::jws::{self, EncodedHeader};
+use keyward_jose::jws;
 
 pub(crate) use self::measured::METRICS;
 use self::measured::Measured;
@@ -22,7 +22,7 @@ pub use self::principal::{Principal, Subject};
 use crate::accounts::{self, Account, Accounts};
 use crate::clock::Clock;
 use crate::error::{Code, Fault, Kind};
-use crate::keys::Keys;
+use crate::keys::Ring;
 use crate::random::Random;
 use crate::sessions::{self, Sessions};
 
@@ -114,53 +114,39 @@ impl From<jws::Error> for Error {
     }
 }
 
-/// The `typ` of access tokens, as in the services that Keyward replaces.
-const ACCESS_TYPE: &str = "JWT";
-/// The `typ` of refresh tokens, so that neither passes for the other (RFC 8725 §3.11).
-const REFRESH_TYPE: &str = "rt+jwt";
-
 /// Issues, verifies, refreshes and revokes tokens.
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
 
 struct Inner {
-    keys: Arc<Keys>,
+    ring: Arc<Ring>,
     policy: Policy,
     accounts: Accounts,
     sessions: Sessions,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    access_header: EncodedHeader,
-    refresh_header: EncodedHeader,
     measured: Measured,
 }
 
 impl Tokens {
-    /// Tokens signed by `keys` under `policy`.
-    ///
-    /// # Errors
-    /// If a header cannot be prepared, which is a defect.
+    /// Tokens signed by the keys of `ring` under `policy`.
+    #[must_use]
     pub fn new(
-        keys: Arc<Keys>,
+        ring: Arc<Ring>,
         policy: Policy,
         accounts: Accounts,
         sessions: Sessions,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
-    ) -> Result<Self, jws::Error> {
-        let header = |algorithm: &str, typ: &str| {
-            EncodedHeader::new(&format!(r#"{{"alg":"{algorithm}","typ":"{typ}"}}"#))
-        };
-        Ok(Self(Arc::new(Inner {
-            access_header: header(keys.access_token_key().algorithm().name(), ACCESS_TYPE)?,
-            refresh_header: header(keys.refresh().algorithm().name(), REFRESH_TYPE)?,
-            keys,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            ring,
             policy,
             accounts,
             sessions,
             clock,
             random,
             measured: Measured::new(),
-        })))
+        }))
     }
 }

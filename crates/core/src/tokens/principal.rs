@@ -9,6 +9,7 @@ use crate::accounts::Realm;
 use crate::accounts::names::{self, Name};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
+use crate::keys::Kid;
 use crate::sessions::Tag;
 
 /// The principal of a verified access token.
@@ -18,6 +19,8 @@ pub struct Principal {
     pub subject: Subject,
     /// The session the token belongs to.
     pub session: SessionId,
+    /// The key that signed the token.
+    pub key: Kid,
     /// The tag of the database that issued the token, if it carries one.
     pub tag: Option<Tag>,
     /// When the token was issued.

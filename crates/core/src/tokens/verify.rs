@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use keyward_jose::claims::Expected;
-use keyward_jose::jws::{self, Limits};
+use keyward_jose::jws::Limits;
 
 use super::{Error, Principal, Subject, Tokens, claims};
 use crate::accounts::{Account, Realm};
@@ -26,9 +26,9 @@ impl Tokens {
     /// [`Error::Invalid`], and errors of the store if the database was read.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let took = Stopwatch::start();
-        let reading = self.0.sessions.reading();
+        let known = self.known();
         let checked = match self.check(token) {
-            Ok(principal) => self.stands(principal, reading).await,
+            Ok(principal) => self.stands(principal, known).await,
             Err(error) => Err(error),
         };
         self.0.measured.checked(took, &checked);
@@ -42,19 +42,31 @@ impl Tokens {
     /// [`Error::Invalid`], and errors of the store if the database was read.
     pub async fn verify_again(&self, principal: Principal) -> Result<Principal, Error> {
         let sessions = &self.0.sessions;
-        let reading = sessions.reading();
+        let known = self.known();
         let leeway = self.0.policy.leeway;
-        let expired = principal.expires_at.plus(leeway) <= self.0.clock.now();
+        let now = self.0.clock.now();
+        let expired = principal.expires_at.plus(leeway) <= now;
         let closed = sessions.closed();
         let ended =
             closed.refuses(principal.session) || !closed.issued(principal.session, principal.tag);
-        if expired || ended {
+        if expired || ended || !self.verifies(&principal) {
             return Err(Error::Invalid);
         }
-        self.stands(principal, reading).await
+        self.stands(principal, known).await
     }
 
-    async fn stands(&self, principal: Principal, reading: Reading) -> Result<Principal, Error> {
+    /// The last reading of the closures, and the version of the keys. Take it before a check.
+    fn known(&self) -> (Reading, i64) {
+        (self.0.sessions.reading(), self.0.ring.version())
+    }
+
+    /// Whether session and key of a checked principal stand. The database is asked about both if this process may not
+    /// have heard of their end.
+    async fn stands(
+        &self,
+        principal: Principal,
+        (reading, version): (Reading, i64),
+    ) -> Result<Principal, Error> {
         let owner = match principal.subject {
             Subject::Account(id) => Some(id),
             Subject::Operator(_) | Subject::Client(_) => None,
@@ -64,17 +76,27 @@ impl Tokens {
             self.0
                 .sessions
                 .stands(session, principal.issued_at, principal.expires_at, reading);
-        match stands.await? {
-            true => Ok(principal),
-            false => Err(Error::Invalid),
+        let stands = stands.await?;
+        let ring = &self.0.ring;
+        let is_good = stands && (ring.version() == version || self.verifies(&principal));
+        if is_good {
+            Ok(principal)
+        } else {
+            Err(Error::Invalid)
         }
+    }
+
+    /// Whether the key that signed a principal's token is still good.
+    fn verifies(&self, principal: &Principal) -> bool {
+        let now = self.0.clock.now();
+        self.0.ring.keys().access().verifies(principal.key, now)
     }
 
     /// Checks an access token, and its session against this process's list of closed sessions.
     pub(super) fn check(&self, token: &str) -> Result<Principal, Error> {
         let inner = &*self.0;
-        let key = inner.keys.access_token_key();
-        let verified = jws::verify(token, key, &inner.access_header, &LIMITS)?;
+        let now = inner.clock.now();
+        let (verified, key) = inner.ring.keys().access().verify(token, &LIMITS, now)?;
         let claims = claims::read(&verified).ok_or(Error::Invalid)?;
         let realm = match claims.registered.aud.as_deref() {
             None => Realm::Default,
@@ -86,7 +108,7 @@ impl Tokens {
         let expected = Expected {
             issuer: exchange.then_some(inner.policy.issuer.as_str()),
             audience: exchange.then_some(realm.name()),
-            now: inner.clock.now().seconds(),
+            now: now.seconds(),
             leeway: leeway_seconds(inner.policy.leeway),
         };
         let (session, expires_at) = self.standing(&claims, &expected)?;
@@ -95,6 +117,7 @@ impl Tokens {
         Ok(Principal {
             subject: subject.ok_or(Error::Invalid)?,
             session,
+            key,
             tag: tag_of(&claims),
             // A token without `iat` counts as the oldest.
             issued_at: Timestamp::from_seconds(claims.registered.iat.unwrap_or(i64::MIN)),
@@ -119,12 +142,13 @@ impl Tokens {
 
     pub(super) fn verify_refresh(&self, token: &str) -> Result<(SessionId, i64), Error> {
         let inner = &*self.0;
-        let verified = jws::verify(token, inner.keys.refresh(), &inner.refresh_header, &LIMITS)?;
+        let now = inner.clock.now();
+        let (verified, _) = inner.ring.keys().refresh().verify(token, &LIMITS, now)?;
         let claims = claims::read(&verified).ok_or(Error::Invalid)?;
         let expected = Expected {
             issuer: None,
             audience: None,
-            now: inner.clock.now().seconds(),
+            now: now.seconds(),
             leeway: leeway_seconds(inner.policy.leeway),
         };
         let (session, _) = self.standing(&claims, &expected)?;

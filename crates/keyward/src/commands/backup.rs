@@ -1,18 +1,38 @@
 //! `keyward backup`: the database, the notary's key and the files in one file, also while the server runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
+use keyward_core::keys::{MasterKeys, Purpose, State, StoredKey};
 use keyward_store::backup::{self, Bucket, Source, Summary};
 use keyward_store::blobs::S3Blobs;
 use keyward_store::folder::DataFolder;
 use keyward_store::sqlite;
+use zeroize::Zeroizing;
 
 use super::{clock, runtime, settings};
-use crate::data;
 use crate::output::{self, Progress};
-use crate::settings::Flags;
+use crate::settings::{Flags, Settings};
+use crate::{data, services};
+
+/// The key that signs the notary's tokens, if the database has it.
+async fn notary_key(
+    settings: &Settings,
+    database: &Path,
+) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
+    let now = clock().now();
+    let ring = sqlite::list_keys(database)?.unwrap_or_default();
+    let mut keys = ring.keys.iter();
+    let signs =
+        |key: &&StoredKey| key.purpose == Purpose::Notary && key.state(now) == State::Active;
+    let Some(key) = keys.find(signs) else {
+        return Ok(None);
+    };
+    let master = services::master_keys(settings);
+    let masters = master.read().await?;
+    Ok(Some(key.unseal(&masters, || master.place())?))
+}
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -29,7 +49,6 @@ impl Arguments {
         let settings = settings(flags)?;
         let database = data::existing(&settings)?;
         let folder = DataFolder::open(&settings.data_dir)?;
-        let runtime = runtime()?;
         let bucket = match settings
             .storage
             .bucket()
@@ -39,6 +58,8 @@ impl Arguments {
             // Nothing was ever put into a bucket.
             None => None,
         };
+        let runtime = runtime()?;
+        let notary_key = runtime.block_on(notary_key(&settings, &database))?;
         let source = Source {
             folder: &folder,
             database: &database,
@@ -46,6 +67,7 @@ impl Arguments {
                 blobs,
                 runtime: &runtime,
             }),
+            notary_key: notary_key.as_ref().map(|key| key.as_slice()),
             program: env!("CARGO_PKG_VERSION"),
             now: clock().now(),
         };

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod health;
+pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod restore;
 pub(crate) mod serve;
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Account(account) => account.run(&flags),
         Command::Session(session) => session.run(&flags),
         Command::Token(token) => token.run(&flags),
+        Command::Keys(keys) => keys.run(&flags),
         Command::Backup(backup) => backup.run(&flags),
         Command::Restore(restore) => restore.run(&flags),
         Command::Doctor(doctor) => doctor.run(&flags),

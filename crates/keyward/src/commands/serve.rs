@@ -12,7 +12,7 @@ use futures_util::future::{self, OptionFuture};
 use keyward_core::accounts::Accounts;
 use keyward_core::clock::Clock;
 use keyward_core::error::chain;
-use keyward_core::keys::Keys;
+use keyward_core::keys::Ring;
 use keyward_server::limits::Limits;
 use keyward_server::limits::shared::{self, Shared};
 use keyward_server::{App, Base, Policies, redirect, serve, site};
@@ -101,9 +101,11 @@ async fn run(
     };
     let redirect = Redirect::bind(&settings, address).await?;
     let base = services::start(&data, settings.passwords, settings.max_revocation_lag).await?;
+    let ring = services::ring(&data, &settings).await?;
+    let base = base.with_ring(&ring);
     learn_costs(base.accounts.clone());
     let storage = OpenStorage::open(&settings.storage, &folder, &data, &base).await?;
-    let app = assemble(&data, &settings, &base, &storage).await?;
+    let app = assemble(&settings, &base, &ring, &storage)?;
     if is_demo {
         demo::fill(&base, &app.customers).await?;
         demo::warn();
@@ -129,7 +131,7 @@ async fn run(
     announce(&format!("ready {scheme}://{address}"));
     supervisor::ready();
     tokio::spawn(supervisor::keep_alive());
-    let background = Background::start(&app, data.engine.follow_closures());
+    let background = Background::start(&app, ring, data.engine.follow_closures());
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, "stopping"),
@@ -246,14 +248,13 @@ async fn broken(data: &Data, storage: &OpenStorage) -> String {
 }
 
 /// All services of the server.
-async fn assemble(
-    data: &Data,
+fn assemble(
     settings: &Settings,
     base: &Base,
+    ring: &Arc<Ring>,
     storage: &OpenStorage,
 ) -> anyhow::Result<App> {
-    let keys = services::keys(data, settings).await?;
-    let limits = limits(settings, &keys, base.clock.clone())?;
+    let limits = limits(settings, ring, base.clock.clone())?;
     let policies = Policies {
         tokens: settings.tokens.clone(),
         files: settings.files,
@@ -261,19 +262,20 @@ async fn assemble(
         proxies: settings.proxies.clone(),
         memory_budget: settings.memory_budget,
     };
-    Ok(base.app(&keys, storage.blobs(), limits, policies)?)
+    Ok(base.app(ring, storage.blobs(), limits, policies))
 }
 
 /// The rate limits, counted together with other servers where a Redis is named.
-fn limits(settings: &Settings, keys: &Keys, clock: Arc<dyn Clock>) -> anyhow::Result<Limits> {
+fn limits(settings: &Settings, ring: &Ring, clock: Arc<dyn Clock>) -> anyhow::Result<Limits> {
+    let now = clock.now();
     let limits = Limits::new(&settings.limits, clock);
     let Some(url) = &settings.redis else {
         return Ok(limits);
     };
-    // The servers of one Redis have the login key in common, and Redis must not know it.
-    let secret = keys
-        .access_token_key()
-        .sign(b"keyward shared limits key v1");
+    // The servers of one Redis have this key in common, and Redis must not know it.
+    let keys = ring.keys();
+    let secret = keys.limits().signing(now).hmac();
+    let secret = secret.sign(b"keyward shared limits key v1");
     let shared = Shared::start(&shared::Settings::new(url.expose(), secret.as_ref()))
         .context("limits.redis cannot be used: see docs/operations.md")?;
     Ok(limits.shared_by(shared))

@@ -42,7 +42,7 @@ keyward_server::contracts! { declare_settings {
         data_dir: PathBuf = "./keyward-data";
         /// The database. Empty: SQLite in the data folder. "sqlite:PATH": SQLite in that file.
         /// "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full": PostgreSQL, which several servers can
-        /// share and which also keeps the generated keys. Set a URL with a password here or as KEYWARD_DATABASE: other
+        /// share. Set a URL with a password here or as KEYWARD_DATABASE: other
         /// users of the machine can read a command line.
         database: Database = "";
         /// A file with the value of `database`. One line break at the end of the file is ignored.
@@ -80,6 +80,18 @@ keyward_server::contracts! { declare_settings {
         leeway: Span = "5s";
         /// The issuer (claim "iss") of file exchange tokens.
         issuer: String = "Keyward";
+    }
+
+    /// The keys that the settings do not give: they are random, and replaced one after another.
+    keys "keys.": Keys {
+        /// The file of the master key, which encrypts the other keys in the database. Empty: master.key in the folder
+        /// `keys` of the data folder. The first start makes the file. Servers that share a database need the same one.
+        master_key_file: Option<PathBuf> = "";
+        /// How long a new key is known to all servers before it signs.
+        announce: Span<1> = "10m";
+        /// The age at which the keys of access and refresh tokens are replaced. Tokens of the old key stay valid until
+        /// they expire. 0s: never.
+        rotate_every: Span = "90d";
     }
 
     /// Sessions that several servers share.
@@ -221,9 +233,8 @@ keyward_server::contracts! { declare_settings {
         requests_per_account (was guarded_per_account): Count<0, 1_000_000> = 3000;
         /// Requests to the notary from one address. Each server counts alone, also with a Redis.
         notary_per_address: Count<0, 1_000_000_000> = 6000;
-        /// A Redis server, "redis://HOST:PORT" or "rediss://HOST:PORT" with TLS. Servers that name the same Redis count
-        /// requests together. They need the same key for access tokens. While Redis is unreachable, each server counts
-        /// alone.
+        /// A Redis server, "redis://HOST:PORT" or "rediss://HOST:PORT" with TLS. Servers of one database that name it count
+        /// requests together. While Redis is unreachable, each server counts alone.
         redis: Option<SecretText> = "";
         /// A file with the URL of the Redis server. One line break at the end of the file is ignored.
         redis_file: Option<PathBuf> = "";

@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) database: Database,
     pub(crate) keys: keys::Policy,
+    /// The file of the master key; `None` for the one in the data folder.
+    pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) tokens: tokens::Policy,
     /// How stale the list of closed sessions may be where several servers share a database.
     pub(crate) max_revocation_lag: Duration,
@@ -86,6 +88,7 @@ impl Settings {
         let Values {
             place,
             tokens,
+            keys,
             sessions,
             passwords,
             accounts,
@@ -106,15 +109,12 @@ impl Settings {
             listen: place.listen,
             data_dir: layers.folder.join(&place.data_dir),
             database: urls::database(&place, layers, &mut warnings)?,
-            keys: keys_of(&tokens, layers, &mut warnings)?,
+            master_key_file: master_key_file_of(&keys, layers),
+            keys: keys_of(&tokens, &keys, layers, &mut warnings)?,
             tokens: tokens_of(tokens),
             max_revocation_lag: sessions.max_revocation_lag.0,
             passwords: passwords_of(&passwords),
-            sign_ups: SignUpPolicy {
-                default: accounts.sign_up_default.unwrap_or(accounts.sign_up),
-                ops: accounts.sign_up_ops.unwrap_or(accounts.sign_up),
-                client: accounts.sign_up_client.unwrap_or(accounts.sign_up),
-            },
+            sign_ups: sign_ups_of(&accounts),
             storage: storage::read(&files, layers, &mut warnings)?,
             files: files_of(&files),
             serve: serve_of(&http),
@@ -156,10 +156,11 @@ fn everyone(layers: &Layers) -> Warning {
 
 fn keys_of(
     tokens: &list::Tokens,
+    keys: &list::Keys,
     layers: &Layers,
     warnings: &mut Vec<Warning>,
 ) -> Result<keys::Policy, SettingsError> {
-    let login = Secret {
+    let access = Secret {
         key: "tokens.access_token_secret",
         text: &tokens.access_token_secret,
         file_key: "tokens.access_token_secret_file",
@@ -173,9 +174,31 @@ fn keys_of(
     };
     Ok(keys::Policy {
         algorithm: tokens.algorithm,
-        login: key_of(&login, tokens.algorithm, layers, warnings)?,
+        access: key_of(&access, tokens.algorithm, layers, warnings)?,
         notary: key_of(&notary, NOTARY_ALGORITHM, layers, warnings)?,
+        access_lifetime: tokens
+            .access_ttl
+            .0
+            .max(tokens.standalone_access_ttl.0)
+            .max(tokens.exchange_access_ttl.0)
+            .saturating_add(tokens.leeway.0),
+        refresh_lifetime: tokens.refresh_ttl.0.saturating_add(tokens.leeway.0),
+        announce: keys.announce.0,
+        rotate_every: (!keys.rotate_every.0.is_zero()).then_some(keys.rotate_every.0),
     })
+}
+
+fn master_key_file_of(keys: &list::Keys, layers: &Layers) -> Option<PathBuf> {
+    let file = keys.master_key_file.as_ref()?;
+    Some(layers.folder.join(file))
+}
+
+fn sign_ups_of(accounts: &list::Accounts) -> SignUpPolicy {
+    SignUpPolicy {
+        default: accounts.sign_up_default.unwrap_or(accounts.sign_up),
+        ops: accounts.sign_up_ops.unwrap_or(accounts.sign_up),
+        client: accounts.sign_up_client.unwrap_or(accounts.sign_up),
+    }
 }
 
 fn key_of(

@@ -12,7 +12,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::server::{Server, keyward};
+use crate::server::{Server, keyward, secret_of};
 
 const SECRET: (&str, &str) = ("JWT_SECRET", "a secret of at least thirty-two bytes");
 
@@ -224,10 +224,10 @@ async fn every_token_of_before_a_restore_is_dead_and_new_logins_work() {
             assert_eq!(server.status_for(&access).await, 200);
             assert_eq!(refresh(&server, &renewing).await, 200);
             dead.push(server.log_in("ada", "pw").await);
-            let key = fs::read_to_string(restored.path().join("keyward-data/keys/notary.key"));
+            let key = secret_of(restored.path(), "notary", env);
             let judged = server
                 .get("/verifyToken")
-                .json(&json!({"Token": notary, "Signing_key": key.unwrap().trim_end()}));
+                .json(&json!({"Token": notary, "Signing_key": key}));
             let judged: Value = judged.send().await.unwrap().json().await.unwrap();
             assert_eq!(judged["Signature Verification"], true, "{judged}");
             server.kill();

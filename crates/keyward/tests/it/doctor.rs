@@ -49,8 +49,8 @@ fn a_sound_folder_passes_with_and_without_a_server() {
             "folder",
             "demo",
             "server",
-            "login key",
-            "notary key",
+            "signing keys",
+            "master key",
             "database file",
             "database",
             "migrations",
@@ -78,7 +78,7 @@ fn what_others_can_read_is_found() {
     for (path, mode, check) in [
         (data.clone(), 0o755, "folder"),
         (data.join("keyward.db"), 0o644, "database file"),
-        (data.join("keys/login.key"), 0o640, "login key"),
+        (data.join("keys/master.key"), 0o640, "signing keys"),
     ] {
         let before = fs::metadata(&path).unwrap().permissions();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();

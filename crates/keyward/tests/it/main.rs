@@ -26,6 +26,7 @@ mod given_keys;
 mod health;
 mod idle;
 mod invitations;
+mod keys;
 mod leaving;
 mod load;
 mod metrics;

@@ -36,9 +36,14 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start(url: &str) -> Self {
+        Self::start_with(&[("KEYWARD_DATABASE", url)])
+    }
+
+    /// Starts one with these variables.
+    pub(crate) fn start_with(env: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder");
         Self {
-            server: Server::start_with(folder.path(), "", &[("KEYWARD_DATABASE", url)]),
+            server: Server::start_with(folder.path(), "", env),
             _folder: folder,
         }
     }

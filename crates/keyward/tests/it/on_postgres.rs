@@ -40,7 +40,7 @@ async fn a_logout_and_the_keys_are_in_the_database_whichever_folder_a_server_has
         (401, 200)
     );
     assert!(!second.path().join("keyward-data/keyward.db").exists());
-    assert!(!second.path().join("keyward-data/keys/login.key").exists());
+    assert!(!second.path().join("keyward-data/keys").exists());
     let (status, rest) = server.stop();
     assert_eq!((status.code(), rest.as_str()), (Some(0), ""));
 }

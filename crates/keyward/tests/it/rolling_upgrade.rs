@@ -31,10 +31,11 @@ fn old_program() -> Option<PathBuf> {
     named
 }
 
-/// The command of the earlier release, which knows no metrics and refuses variables that it does not know.
+/// The command of the earlier release, which refuses variables that it does not know.
 fn old_command(program: &Path, folder: &Path, env: &[(&str, &str)]) -> Command {
     let mut command = program_at(program, folder, "serve --listen 127.0.0.1:0", env);
     command.env_remove("KEYWARD_METRICS__LISTEN");
+    command.env_remove("KEYWARD_KEYS__MASTER_KEY_FILE");
     command
 }
 

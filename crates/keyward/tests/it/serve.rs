@@ -44,7 +44,7 @@ async fn in_an_empty_folder_it_starts_says_so_once_and_stops_cleanly() {
 
     let data = folder.path().join("keyward-data");
     assert_eq!(mode(&data), 0o700);
-    for file in ["keyward.db", "keys/login.key", "keys/notary.key"] {
+    for file in ["keyward.db", "keys/master.key"] {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
     }
     assert!(server.log().contains("millis="), "{}", server.log());
@@ -144,7 +144,14 @@ async fn the_variables_of_the_old_services_are_honoured() {
     server.register("alice", "secret").await;
     let token = server.log_in("alice", "secret").await;
     assert!(is_signed_with(&token, Algorithm::HS384, SECRET));
-    assert!(!folder.path().join("keyward-data/keys/login.key").exists());
+    let keys = keyward_with(folder.path(), "keys list --json", &env, "").json();
+    let purposes: Vec<_> = keys
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["purpose"])
+        .collect();
+    assert_eq!(purposes, ["refresh", "notary", "limits"]);
 }
 
 #[tokio::test]

@@ -6,12 +6,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::secrets::{Secrets, without_purpose};
 
@@ -59,8 +60,43 @@ pub(crate) fn program_at(
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
-    command.envs(CHEAP).envs(env.iter().copied());
+    command.envs(CHEAP);
+    // Servers that share a database need one master key.
+    if env
+        .iter()
+        .any(|(name, value)| *name == "KEYWARD_DATABASE" && value.starts_with("postgres"))
+    {
+        command.env("KEYWARD_KEYS__MASTER_KEY_FILE", master_key());
+    }
+    command.envs(env.iter().copied());
     command
+}
+
+/// A file with a master key, for all databases of this process.
+fn master_key() -> &'static Path {
+    static FILE: OnceLock<TempPath> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let mut file = NamedTempFile::new().expect("a file");
+        write!(file, "{}", "5a".repeat(32)).expect("the key");
+        file.into_temp_path()
+    })
+}
+
+/// The secret of the key that signs for `purpose`.
+pub(crate) fn secret_of(folder: &Path, purpose: &str, env: &[(&str, &str)]) -> String {
+    let keys = keyward_with(folder, "keys list --json", env, "").json();
+    let signs = |key: &&Value| key["purpose"] == purpose && key["state"] == "active";
+    let key = keys
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(signs)
+        .expect("a key");
+    let show = format!("keys show --secret {}", key["id"].as_str().expect("an id"));
+    keyward_with(folder, &show, env, "")
+        .fine()
+        .trim_end()
+        .to_owned()
 }
 
 /// Runs a command to its end, with nothing on its standard input.

@@ -4,14 +4,16 @@ use std::io::Write;
 
 use tempfile::TempDir;
 
-use crate::server::{Server, keyward};
+use crate::postgres::Database;
+use crate::server::{Server, keyward_with};
 
-/// Two servers with an account each, which has a username and an address; nothing where no Redis is given.
+/// Two servers on one database with an account, which has a username and an address; nothing where no Redis or no
+/// PostgreSQL is given.
 #[expect(
     clippy::disallowed_methods,
     reason = "where a Redis is, is the environment's to say"
 )]
-fn two_servers() -> Option<[(TempDir, Server); 2]> {
+async fn two_servers() -> Option<(Database, [(TempDir, Server); 2])> {
     let Ok(redis) = std::env::var("KEYWARD_TEST_REDIS") else {
         let mut stderr = std::io::stderr();
         writeln!(
@@ -21,19 +23,22 @@ fn two_servers() -> Option<[(TempDir, Server); 2]> {
         .unwrap();
         return None;
     };
-    let secret = format!("{:064x}", rand::random::<u128>());
+    let database = Database::create().await?;
+    let url = database.url();
     let env = [
         ("KEYWARD_LIMITS__ENABLED", "true"),
         ("KEYWARD_LIMITS__REDIS", redis.as_str()),
-        ("JWT_SECRET", secret.as_str()),
+        ("KEYWARD_DATABASE", url.as_str()),
     ];
-    Some([(), ()].map(|()| {
+    let folder = TempDir::new().unwrap();
+    let add = "account add --username ada --email ada@x.org --generate-password";
+    keyward_with(folder.path(), add, &env, "").fine();
+    let servers = [(), ()].map(|()| {
         let folder = TempDir::new().unwrap();
-        let add = "account add --username ada --email ada@x.org --generate-password";
-        keyward(folder.path(), add).fine();
         let server = Server::start_with(folder.path(), "", &env);
         (folder, server)
-    }))
+    });
+    Some((database, servers))
 }
 
 /// How many logins under these names, in turn on one server and the other, get through.
@@ -53,9 +58,9 @@ async fn tried(servers: &[(TempDir, Server); 2], names: &[&str]) -> usize {
     statuses.iter().filter(|status| **status == 401).count()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn two_servers_with_one_redis_have_one_budget_of_logins() {
-    let Some(servers) = two_servers() else {
+    let Some((_database, servers)) = two_servers().await else {
         return;
     };
     let tried = tried(&servers, &["somebody"]).await;
@@ -65,9 +70,9 @@ async fn two_servers_with_one_redis_have_one_budget_of_logins() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_two_names_of_an_account_have_one_budget_on_both_servers() {
-    let Some(servers) = two_servers() else {
+    let Some((_database, servers)) = two_servers().await else {
         return;
     };
     let tried = tried(&servers, &["ada", "ada@x.org"]).await;

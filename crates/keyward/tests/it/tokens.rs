@@ -105,7 +105,7 @@ async fn a_refusal_says_why_to_the_operator() {
     for (token, why) in [
         (refresh, "refresh token"),
         (notary, "token of the notary"),
-        (&forged, "not signed by this server's login key"),
+        (&forged, "not signed by a key of this server"),
         ("a.b", "three segments"),
     ] {
         let refusal = keyward(folder.path(), &format!("token verify {token}")).failed(1);

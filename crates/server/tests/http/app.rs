@@ -14,7 +14,7 @@ use keyward_core::accounts::{SignUpPolicy, passwords};
 use keyward_core::clock::{Clock, ManualClock, Timestamp};
 use keyward_core::error::Code;
 use keyward_core::files;
-use keyward_core::keys::{self, Keys};
+use keyward_core::keys::{self, Parts, Ring};
 use keyward_core::random::{Random, SeededRandom};
 use keyward_core::secret::SecretText;
 use keyward_core::tokens;
@@ -25,7 +25,7 @@ use keyward_server::limits::{self, Limits};
 use keyward_server::middleware::Site;
 use keyward_server::{App, Base, Contracts, Policies, Settings, document, site};
 use keyward_store::blobs::LocalBlobs;
-use keyward_store::key_files::KeyFiles;
+use keyward_store::key_files::{LegacyKeyFiles, MasterKeyFile};
 use keyward_store::sqlite::{self, Sqlite};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -129,14 +129,30 @@ fn token_policy() -> tokens::Policy {
     }
 }
 
-async fn load_keys(folder: &TempDir, options: &Options, random: &dyn Random) -> Arc<Keys> {
+async fn open_ring(
+    folder: &TempDir,
+    options: &Options,
+    (store, clock, random): (&Arc<Sqlite>, &Arc<dyn Clock>, &Arc<dyn Random>),
+) -> Arc<Ring> {
     let policy = keys::Policy {
         algorithm: options.algorithm,
-        login: options.login_key.clone(),
+        access: options.login_key.clone(),
         notary: Some(SecretText::new(NOTARY_KEY.to_owned())),
+        access_lifetime: options.tokens.exchange_access_ttl,
+        refresh_lifetime: options.tokens.refresh_ttl,
+        announce: Duration::from_secs(600),
+        rotate_every: None,
     };
-    let files = KeyFiles::new(folder.path().join("keys"));
-    Arc::new(Keys::load(policy, &files, random).await.expect("keys"))
+    let keys = folder.path().join("keys");
+    let parts = Parts {
+        store: store.clone(),
+        master: Arc::new(MasterKeyFile::new(keys.join("master.key"))),
+        policy,
+        clock: clock.clone(),
+        random: random.clone(),
+    };
+    let ring = Ring::open(parts, &LegacyKeyFiles::new(&keys)).await;
+    Arc::new(ring.expect("keys"))
 }
 
 /// A running server.
@@ -147,7 +163,7 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<Sqlite>,
     pub(crate) folder: Arc<TempDir>,
     pub(crate) passwords: passwords::Passwords,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) ring: Arc<Ring>,
     /// The OpenAPI document, which every answer is held against.
     pub(crate) document: Value,
     login_key: Option<SecretText>,
@@ -180,12 +196,12 @@ impl TestApp {
             Arc::new(LocalBlobs::open(&path.join("files"), options.min_free).expect("files"));
         let clock: Arc<dyn Clock> = manual.clone();
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(options.seed));
-        let keys = load_keys(&folder, &options, &*random).await;
+        let ring = open_ring(&folder, &options, (&store, &clock, &random)).await;
         let (policy, settings) = (options.files(), options.settings());
         let passwords = passwords::Passwords::start(options.passwords, random.clone());
         let passwords = passwords.expect("threads");
         let base = Base::load(store.clone(), passwords.clone(), clock.clone(), random);
-        let base = base.await.expect("closed sessions");
+        let base = base.await.expect("closed sessions").with_ring(&ring);
         let limits = Limits::new(&options.limits, clock);
         let policies = Policies {
             tokens: options.tokens,
@@ -194,7 +210,7 @@ impl TestApp {
             proxies: Arc::new(TrustedProxies::parse(&options.proxies).expect("proxies")),
             memory_budget: options.memory,
         };
-        let app = base.app(&keys, blobs, limits, policies).expect("services");
+        let app = base.app(&ring, blobs, limits, policies);
         let site = site(&app, &settings);
         let document = serde_json::to_value(document(&settings)).expect("JSON");
         Self {
@@ -204,7 +220,7 @@ impl TestApp {
             store,
             folder,
             passwords,
-            keys,
+            ring,
             document,
             login_key: options.login_key,
             seed: options.seed,

@@ -1,7 +1,7 @@
 //! A token for one purpose or realm is refused at every other: all pairs of token and guarded path.
 
 use http::{Method, StatusCode};
-use keyward_core::clock::Timestamp;
+use keyward_core::clock::{Clock, Timestamp};
 use keyward_core::id::AccountId;
 use keyward_core::sessions::Store;
 use keyward_jose::{HmacKey, base64url};
@@ -244,10 +244,12 @@ async fn a_token_whose_sub_no_account_could_have_is_refused_at_every_place() {
     let usernames = [".name", "-name", "name ", "na me", "name\n", &long];
     for kind in KINDS.into_iter().filter(|kind| *kind != Kind::Notary) {
         let token = token(&app, kind).await;
-        let key = match kind {
-            Kind::Refresh => app.keys.refresh(),
-            _ => app.keys.access_token_key(),
+        let keys = app.ring.keys();
+        let chain = match kind {
+            Kind::Refresh => keys.refresh(),
+            _ => keys.access(),
         };
+        let key = chain.signing(Clock::now(&*app.clock)).hmac();
         let of_kind: &[&str] = match kind {
             // A refresh token names nobody.
             Kind::Refresh | Kind::Notary => &["1", "name"],

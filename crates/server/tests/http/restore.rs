@@ -68,6 +68,7 @@ async fn no_token_of_before_a_restore_is_good_under_the_same_key() {
         folder: &folder,
         database: &folder.database(),
         bucket: None,
+        notary_key: None,
         program: "test",
         now: app.clock.now(),
     };
@@ -165,6 +166,7 @@ async fn a_clock_behind_the_backup_restores_nothing() {
         folder: &source_folder,
         database: &source_folder.database(),
         bucket: None,
+        notary_key: None,
         program: "test",
         now: app.clock.now(),
     };

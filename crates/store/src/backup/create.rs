@@ -31,6 +31,8 @@ pub struct Source<'a> {
     pub database: &'a Path,
     /// The bucket that keeps the blobs; without it they are in the data folder.
     pub bucket: Option<Bucket<'a>>,
+    /// The notary's key, if the database has it.
+    pub notary_key: Option<&'a [u8]>,
     /// The version of the program.
     pub program: &'a str,
     /// The time.
@@ -202,10 +204,12 @@ impl Backup<'_> {
     /// Copies the notary's key, the mark of a demo, and the copy of the database whose blobs were all copied.
     fn rest(&mut self, copy: &Path) -> Result<(), Error> {
         let folder = self.source.folder;
-        let kept = [
-            (NOTARY_KEY, folder.keys().join("notary.key")),
-            (DEMO, folder.demo()),
-        ];
+        // An earlier version kept the notary's key in a file.
+        let mut kept = vec![(DEMO, folder.demo())];
+        match self.source.notary_key {
+            Some(key) => drop(self.append(NOTARY_KEY, key.len() as u64, &mut &*key)?),
+            None => kept.push((NOTARY_KEY, folder.keys().join("notary.key"))),
+        }
         for (name, path) in kept {
             if let Some((mut file, size)) = open(&path)? {
                 self.append(name, size, &mut file)?;

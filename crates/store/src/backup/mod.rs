@@ -6,8 +6,8 @@
 //! no longer names it. If a blob is missing when it is to be copied, its file was therefore replaced or deleted, and
 //! the database is copied again. The backup contains a copy of the database whose blobs were all found.
 //!
-//! The login key is left out on purpose: a stolen backup cannot sign login tokens. A restored server makes another
-//! key.
+//! The master key is left out on purpose: the other keys in the database stay sealed, so a stolen backup cannot sign
+//! login tokens. A restored server makes new ones.
 
 mod archive;
 mod bucket;

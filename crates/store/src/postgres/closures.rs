@@ -27,8 +27,9 @@ macro_rules! find_identity {
             $in_recovery,
             ",
         max(value) FILTER (WHERE key = 'epoch'), max(value) FILTER (WHERE key = 'tag'),
-        max(value) FILTER (WHERE key = 'untagged'), max(value) FILTER (WHERE key = 'doubt')
-    FROM meta WHERE key IN ('epoch', 'tag', 'untagged', 'doubt')"
+        max(value) FILTER (WHERE key = 'untagged'), max(value) FILTER (WHERE key = 'doubt'),
+        max(value) FILTER (WHERE key = 'keys')
+    FROM meta WHERE key IN ('epoch', 'tag', 'untagged', 'doubt', 'keys')"
         )
     };
 }
@@ -173,6 +174,7 @@ async fn read_feed(
             doubtful_until: identity
                 .try_get::<_, Option<i64>>(4)?
                 .map(Timestamp::from_micros),
+            keys: identity.try_get::<_, Option<i64>>(5)?.unwrap_or(0),
         },
     })
 }

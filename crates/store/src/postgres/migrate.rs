@@ -21,7 +21,7 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "initial",
@@ -41,6 +41,11 @@ const MIGRATIONS: [Migration; 4] = [
         version: 4,
         name: "invitations",
         sql: include_str!("../../migrations/postgres/0004_invitations.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "keys",
+        sql: include_str!("../../migrations/postgres/0005_keys.sql"),
     },
 ];
 

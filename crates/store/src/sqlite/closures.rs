@@ -14,7 +14,7 @@ const LIST_CLOSURES: &str = "
     SELECT seq, session_id, closed_at FROM session_closures WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
 
 const FIND_IDENTITY: &str = "
-    SELECT key, value FROM meta WHERE key IN ('epoch', 'tag', 'untagged', 'doubt')";
+    SELECT key, value FROM meta WHERE key IN ('epoch', 'tag', 'untagged', 'doubt', 'keys')";
 
 const KEEP_TAG: &str = "
     INSERT INTO meta (key, value) VALUES ('tag', ?1) ON CONFLICT (key) DO NOTHING";
@@ -159,6 +159,7 @@ fn read_feed(db: &Connection, place: Place, limit: u32) -> rusqlite::Result<Clos
             "epoch" => identity.epoch = value,
             "tag" => identity.tag = Some(Tag::from_number(value)),
             "untagged" => identity.untagged = value,
+            "keys" => identity.keys = value,
             _ => identity.doubtful_until = Some(Timestamp::from_micros(value)),
         }
     }

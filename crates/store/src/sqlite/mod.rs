@@ -9,6 +9,7 @@ mod customers;
 mod epoch;
 mod files;
 mod health;
+mod keys;
 mod measured;
 mod migrate;
 #[cfg(test)]
@@ -31,7 +32,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub(crate) use self::measured::METRICS;
-pub use self::snapshot::{BlobCounts, Figures, compare_blobs, examine, find_namespace};
+pub use self::snapshot::{BlobCounts, Figures, compare_blobs, examine, find_namespace, list_keys};
 use files::blob;
 use readers::Readers;
 use writer::Writer;

@@ -4,18 +4,21 @@ use rusqlite::Connection;
 
 use super::{Options, Sqlite};
 
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: [(&str, &str); 6] = [
     ("accounts", include_str!("accounts.rs")),
     ("sessions", include_str!("sessions.rs")),
     ("closures", include_str!("closures.rs")),
     ("customers", include_str!("customers.rs")),
     ("files", include_str!("files.rs")),
+    ("keys", include_str!("keys.rs")),
 ];
 
-/// Plans that read an index from its start and stop at a limit, and one that reads a whole table: no request waits for it.
-const ALLOWED: [&str; 2] = [
+/// Plans that read an index from its start and stop at a limit, and those that read a whole table: no request waits for the files, and the keys
+/// are few.
+const ALLOWED: [&str; 3] = [
     "SCAN customers USING INDEX customers_by_birth",
     "SCAN files",
+    "SCAN keys",
 ];
 
 /// The constants of a source that hold SQL: their names and texts.

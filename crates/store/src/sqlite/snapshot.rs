@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use keyward_core::clock::Timestamp;
 use keyward_core::files::{BlobId, Namespace};
+use keyward_core::keys::StoredRing;
 use rusqlite::{Connection, OpenFlags};
 
-use super::files;
 use super::{OpenError, Options, blob, epoch, migrate, open_writer};
+use super::{files, keys};
 
 /// How long a copy waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -192,6 +193,18 @@ pub fn find_namespace(path: &Path) -> rusqlite::Result<Option<Namespace>> {
     files::find_namespace(&db)
 }
 
+/// The signing keys of the database at `path`; `None` if no version with a ring has opened it.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn list_keys(path: &Path) -> rusqlite::Result<Option<StoredRing>> {
+    let db = connect(path)?;
+    match db.table_exists(None, "keys")? {
+        true => keys::list(&db).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// Migrates a restored database and ends every session, including those that it does not know: it begins an epoch that
 /// is at least `floor`, and the next server gives the database another tag. Its blobs get a `namespace` of their own,
 /// apart from those of the database it was copied from.
@@ -210,6 +223,8 @@ pub(crate) fn begin_epoch(path: &Path, floor: i64, namespace: Namespace) -> Resu
 fn end_sessions(db: &mut Connection, floor: i64) -> rusqlite::Result<i64> {
     let tx = db.transaction()?;
     let epoch = epoch::begin(&tx, floor, None)?;
+    // A backup does not contain the master key that sealed them.
+    tx.execute_batch("DELETE FROM keys; UPDATE meta SET value = 0 WHERE key = 'keys'")?;
     tx.commit()?;
     // Leaves a single file, which can be moved.
     db.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;

@@ -1,6 +1,7 @@
 //! What a case runs on, and what cases share.
 
 use std::future::{Future, ready};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -11,12 +12,10 @@ use keyward_core::accounts::{Account, NewAccount, Realm};
 use keyward_core::clock::Timestamp;
 use keyward_core::files::Blobs;
 use keyward_core::id::SessionId;
-use keyward_core::keys;
 use keyward_core::rows::Rows;
 use keyward_core::secret::SecretText;
 use keyward_core::sessions::{NewSession, Session};
 use keyward_store::blobs::LocalBlobs;
-use keyward_store::key_files::KeyFiles;
 use keyward_store::sqlite::{Options, Sqlite};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
@@ -28,7 +27,6 @@ use crate::s3_server::Server;
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) rows: Arc<dyn Rows>,
-    pub(crate) keys: Arc<dyn keys::Store>,
 }
 
 /// A store that is empty at first, and gone when it is dropped.
@@ -44,6 +42,11 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) fn rows(&self) -> Arc<dyn Rows> {
         Arc::clone(&self.node.rows)
+    }
+
+    /// A folder that is gone with the store.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// The same store as another process would have it open.
@@ -75,11 +78,10 @@ impl Backend {
 
 pub(crate) async fn sqlite() -> Option<Backend> {
     let home = tempfile::tempdir().expect("a folder");
-    let (database, keys) = (home.path().join("keyward.db"), home.path().join("keys"));
+    let database = home.path().join("keyward.db");
     let open_node = move || {
         let node = Node {
             rows: Arc::new(Sqlite::open(&database, Options::default()).expect("a database")),
-            keys: Arc::new(KeyFiles::new(keys.clone())),
         };
         ready(node).boxed()
     };
@@ -112,10 +114,9 @@ async fn on_postgres(database: Database, settings: &str) -> Backend {
     let open_node = move || {
         let url = url.clone();
         async move {
-            let store = Arc::new(open(&url).await.expect("a database"));
+            let store = open(&url).await.expect("a database");
             Node {
-                rows: Arc::clone(&store) as Arc<dyn Rows>,
-                keys: store,
+                rows: Arc::new(store),
             }
         }
         .boxed()

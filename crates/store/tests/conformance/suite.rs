@@ -122,8 +122,20 @@ macro_rules! conformance_suite {
                     an_open_store_is_ready
                 }
                 keys {
-                    the_first_key_is_kept_and_purposes_are_apart
-                    of_fifty_fresh_keys_one_is_kept
+                    keys_are_changed_from_their_present_version_alone
+                    of_fifty_changes_from_one_version_one_succeeds
+                    servers_that_start_at_once_have_the_same_keys
+                    a_new_key_is_announced_signs_and_lets_the_tokens_of_the_old_one_expire
+                    a_retired_key_is_refused_at_once_and_another_signs
+                    what_the_database_lost_of_the_keys_is_written_again
+                    the_schedule_rotates_keys_of_tokens_once
+                    so_many_keys_of_a_purpose_verify_and_no_more
+                    a_key_verifies_as_long_as_the_longest_token_that_it_signs
+                    another_algorithm_gets_a_key_of_its_own
+                    without_its_master_key_no_key_is_opened_and_none_is_made
+                    a_row_that_was_changed_is_not_opened
+                    the_master_key_is_replaced_beneath_running_servers
+                    the_keys_of_an_earlier_version_go_on
                 }
             }
             blob_cases! { $open }

@@ -18,6 +18,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 listen = "0.0.0.0:5000"
 data_dir = "/var/lib/keyward"
 database_file = "/run/secrets/keyward/database_url"
+keys.master_key_file = "/run/secrets/keyward/master_key"
 metrics.listen = "0.0.0.0:9464"
 
 {{ .Values.settings }}

@@ -1,6 +1,6 @@
 //! The data folder: who can read it, whether the database is sound, whether bytes and rows agree.
 
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -17,8 +17,6 @@ use crate::settings::{Database, Settings, Storage};
 
 /// How far the newest row may be ahead of the clock.
 const SKEW: Duration = Duration::from_secs(60);
-/// The age at which a generated key should be replaced.
-const OLD_KEY: Duration = Duration::from_secs(365 * 86_400);
 
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     let path = &settings.data_dir;
@@ -40,18 +38,6 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     };
     let database = data::database(settings, &folder);
     let mut findings = vec![private("folder", path), demo(&folder), server(&folder)];
-    findings.push(keys_file(
-        "login key",
-        settings.keys.login.is_some(),
-        &folder,
-        "login",
-    ));
-    findings.push(keys_file(
-        "notary key",
-        settings.keys.notary.is_some(),
-        &folder,
-        "notary",
-    ));
     if let Database::Postgres(_) = settings.database {
         return findings;
     }
@@ -69,7 +55,7 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
 }
 
 /// Whether `path` is ours and closed to others.
-fn private(check: &'static str, path: &Path) -> Finding {
+pub(super) fn private(check: &'static str, path: &Path) -> Finding {
     let shown = path.display();
     let found = match path.metadata() {
         Ok(found) => found,
@@ -117,30 +103,6 @@ fn server(folder: &DataFolder) -> Finding {
         Ok(false) => Finding::ok("server", "none runs on this folder"),
         Err(error) => Finding::fail("server", chain(&error), "make the folder writable"),
     }
-}
-
-fn keys_file(check: &'static str, is_given: bool, folder: &DataFolder, name: &str) -> Finding {
-    if is_given {
-        return Finding::ok(check, "the settings give it");
-    }
-    let path = folder.keys().join(format!("{name}.key"));
-    let Ok(found) = fs::metadata(&path) else {
-        return Finding::ok(check, "it is made at the next start");
-    };
-    let judged = judge(check, &path, &found);
-    let age = SystemClock::new().now().seconds() - found.mtime();
-    let days = age / 86_400;
-    if judged.level != super::Level::Ok
-        || age < i64::try_from(OLD_KEY.as_secs()).unwrap_or(i64::MAX)
-    {
-        return judged;
-    }
-    Finding::warn(
-        check,
-        format!("{} is {days} days old", path.display()),
-        "stop the server, move the file away and start again: a new key is made, and what the old one \
-         signed is refused",
-    )
 }
 
 fn rows(database: &Path) -> Vec<Finding> {

@@ -5,6 +5,7 @@
 mod bucket;
 mod certificate;
 mod data;
+mod keys;
 mod machine;
 mod postgres;
 mod redis;
@@ -132,6 +133,7 @@ fn examine(settings: &Settings) -> Vec<Finding> {
         findings.extend(postgres::examine(url));
     }
     findings.extend(redis::examine(settings));
+    findings.extend(keys::examine(settings));
     findings.extend(bucket::examine(settings));
     findings.extend(certificate::examine(settings));
     findings.extend(machine::examine(settings));

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Subcommand;
 use keyward_core::clock::Timestamp;
 use keyward_core::id::SessionId;
-use keyward_core::keys::Keys;
+use keyward_core::keys::{Chain, Purpose, Ring};
 use keyward_core::tokens::{Principal, TokenSet};
 use keyward_jose::jws::{Compact, Limits};
 use serde::Deserialize;
@@ -147,8 +147,11 @@ async fn mint(
     if let Some(Span(ttl)) = ttl {
         (policy.standalone_access_ttl, policy.exchange_access_ttl) = (ttl, ttl);
     }
-    let keys = services::keys(&opened.data, &opened.settings).await?;
-    let tokens = base.tokens(keys, policy)?;
+    let ring = services::ring(&opened.data, &opened.settings).await?;
+    if let Some(Span(ttl)) = ttl {
+        ring.allow_lifetime(Purpose::Access, ttl).await?;
+    }
+    let tokens = base.tokens(ring, policy);
     let agent = Some("keyward token mint".to_owned());
     let lifetime = tokens.lifetime(account.realm, TokenSet::Access);
     let session = base.sessions.open(account.id, lifetime, agent).await?;
@@ -164,13 +167,13 @@ async fn mint(
 }
 
 async fn verify(opened: &Opened, token: &str, json: bool) -> anyhow::Result<()> {
-    let keys = services::keys(&opened.data, &opened.settings).await?;
+    let ring = services::ring(&opened.data, &opened.settings).await?;
     let tokens = opened
         .base
-        .tokens(keys.clone(), opened.settings.tokens.clone())?;
+        .tokens(ring.clone(), opened.settings.tokens.clone());
     let verdict = match tokens.verify(token).await {
         Ok(principal) => Ok(principal),
-        Err(_) => Err(why_not(opened, &keys, token).await?),
+        Err(_) => Err(why_not(opened, &ring, token).await?),
     };
     match (verdict, json) {
         (
@@ -209,22 +212,29 @@ struct Claims {
 }
 
 /// Why a token is refused: told to an operator only, who has the keys anyway.
-async fn why_not(opened: &Opened, keys: &Keys, token: &str) -> anyhow::Result<String> {
+async fn why_not(opened: &Opened, ring: &Ring, token: &str) -> anyhow::Result<String> {
     let compact = match Compact::parse(token, &LIMITS) {
         Ok(compact) => compact,
         Err(error) => return Ok(format!("{error}")),
     };
-    let signed_by = |key: &keyward_jose::HmacKey| {
-        key.verifies(compact.signing_input().as_bytes(), compact.signature())
+    let signed_by = |chain: &Chain| {
+        let (signed, signature) = (compact.signing_input().as_bytes(), compact.signature());
+        chain
+            .iter()
+            .any(|key| key.hmac().verifies(signed, signature))
     };
+    let keys = ring.keys();
     if signed_by(keys.refresh()) {
         return Ok("it is a refresh token, not an access token".to_owned());
     }
     if signed_by(keys.notary()) {
         return Ok("it is a token of the notary, not a login".to_owned());
     }
-    if !signed_by(keys.access_token_key()) {
-        return Ok("it was not signed by this server's login key, or was changed since".to_owned());
+    if !signed_by(keys.access()) {
+        return Ok(
+            "it was not signed by a key of this server that is still good, or was changed since"
+                .to_owned(),
+        );
     }
     let Ok(claims) = serde_json::from_str::<Claims>(compact.payload_json()) else {
         return Ok("its claims are not those of an access token".to_owned());

@@ -46,7 +46,7 @@ fn values_are_those_of_python_dotenv() {
     }
     let key = "correct horse battery staple is my pass phrase";
     let settings = env(&format!("\u{feff}JWT_SECRET={key}\nA=1\n")).settings();
-    assert_eq!(settings.keys.login.unwrap().expose(), key);
+    assert_eq!(settings.keys.access.unwrap().expose(), key);
 }
 
 #[test]

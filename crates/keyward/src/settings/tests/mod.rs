@@ -108,7 +108,7 @@ fn the_defaults_are_those_of_the_contracts() {
     assert_eq!(settings.listen, address("127.0.0.1:5000"));
     assert_eq!(settings.database, Database::InDataDir);
     assert_eq!(settings.keys.algorithm.name(), "HS256");
-    assert!(settings.keys.login.is_none() && settings.keys.notary.is_none());
+    assert!(settings.keys.access.is_none() && settings.keys.notary.is_none());
     assert_eq!(settings.tokens.access_ttl, Duration::from_secs(600));
     assert_eq!(
         settings.tokens.refresh_ttl,
@@ -209,7 +209,7 @@ fn the_old_variables_are_read_below_ours() {
     };
     let settings = old().settings();
     assert_eq!(settings.listen, address("127.0.0.1:8000"));
-    assert_eq!(settings.keys.login.unwrap().expose(), SECRET);
+    assert_eq!(settings.keys.access.unwrap().expose(), SECRET);
 
     let settings = World::new()
         .file(
@@ -219,7 +219,7 @@ fn the_old_variables_are_read_below_ours() {
         .settings();
     assert_eq!(settings.listen, address("127.0.0.1:0"));
     assert_eq!(settings.keys.algorithm.name(), "HS384");
-    assert_eq!(settings.keys.login.unwrap().expose().len(), 64);
+    assert_eq!(settings.keys.access.unwrap().expose().len(), 64);
 
     let settings = old()
         .variable("KEYWARD_LISTEN", "127.0.0.1:9000")
@@ -280,7 +280,7 @@ fn a_login_key_too_short_for_its_algorithm_is_refused_with_what_to_do() {
             &format!("at least {needed} bytes"),
             &format!("openssl rand -hex {needed}"),
         ]);
-        assert!(short(algorithm, needed).settings().keys.login.is_some());
+        assert!(short(algorithm, needed).settings().keys.access.is_some());
     }
     World::new()
         .variable("JWT_SECRET", "")
