@@ -8,6 +8,10 @@ use std::fmt::Write as _;
 use keyward_core::error::{Fault, Source};
 use tokio_postgres::error::SqlState;
 
+/// What to do if a pooler shares the sessions of its clients.
+pub(super) const SHARED: &str =
+    "a pooler gives each transaction another session, set pool_mode=session";
+
 /// Why work on a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -49,10 +53,26 @@ impl Error {
         match self {
             Self::Broken(_) => false,
             Self::Standby => true,
-            Self::Database(error) => error.code().is_none_or(|code| {
-                *code == SqlState::READ_ONLY_SQL_TRANSACTION || is_of_others(code)
-            }),
+            Self::Database(error) => {
+                error
+                    .code()
+                    .is_none_or(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION)
+                    || self.is_of_others()
+            }
         }
+    }
+
+    /// Whether a statement that this connection prepared is unknown, known before it was prepared, or another one: the
+    /// connection has another session now. A pooler was set to that while servers ran.
+    pub(super) fn is_of_others(&self) -> bool {
+        self.code().is_some_and(|code| {
+            matches!(
+                *code,
+                SqlState::INVALID_SQL_STATEMENT_NAME
+                    | SqlState::DUPLICATE_PSTATEMENT
+                    | SqlState::PROTOCOL_VIOLATION
+            )
+        })
     }
 
     /// Whether the error is a violation of that unique constraint.
@@ -89,11 +109,8 @@ impl Error {
             };
         };
         // Class 08: connection, 53: resources, 57: operator intervention, 40: rolled back.
-        if is_of_others(code) {
-            let cause = format!(
-                "{source}: a pooler gives each transaction another session, set pool_mode=session"
-            );
-            return Fault::Unavailable(cause.into());
+        if self.is_of_others() {
+            return Fault::Unavailable(format!("{source}: {SHARED}").into());
         }
         match (code.code(), code.code().get(..2)) {
             ("53100", _) => Fault::Full(source),
@@ -103,16 +120,6 @@ impl Error {
             _ => Fault::Internal(source),
         }
     }
-}
-
-/// Whether a statement that this connection prepared is unknown, or known before it was prepared: its session is now
-/// another one. A pooler was set to that while servers ran.
-fn is_of_others(code: &SqlState) -> bool {
-    [
-        SqlState::INVALID_SQL_STATEMENT_NAME,
-        SqlState::DUPLICATE_PSTATEMENT,
-    ]
-    .contains(code)
 }
 
 /// Whether the connection failed, as opposed to the conversion of a value.

@@ -198,6 +198,7 @@ impl Postgres {
             return Err(OpenError::Pooled { name });
         }
         let mut db = connector.connect().await.map_err(failed)?;
+        pooler::skip_names(&db).await;
         if !options.migrate {
             migrate::refuse_older(&db, &name).await?;
         }

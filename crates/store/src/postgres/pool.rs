@@ -1,7 +1,11 @@
 //! The connection pool. One deadline covers waiting for a connection, connecting, and running the statements.
 //!
 //! Invariant: a connection that missed the deadline is closed, never reused. Work that conflicted with other work is
-//! repeated a bounded number of times.
+//! repeated a bounded number of times. After a sign that a pooler shares sessions, no work is done until an examination
+//! has shown that it does not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool::managed::{Object, PoolError};
 use deadpool_postgres::{ClientWrapper, Transaction};
@@ -10,7 +14,7 @@ use futures_util::future::BoxFuture;
 use keyward_core::error::{Fault, Source};
 use keyward_core::metrics::Stopwatch;
 use keyward_core::span;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -18,11 +22,14 @@ use tracing::{Instrument as _, Span, info_span};
 
 use super::Options;
 use super::connect::{Connector, pause};
-use super::error::Error;
+use super::error::{Error, SHARED};
 use super::measured::Measured;
+use super::pooler;
 
 /// How often work is tried, within its deadline.
 const ATTEMPTS: u32 = 64;
+/// The pause between two examinations of a pooler.
+const EXAMINE: Duration = Duration::from_secs(1);
 
 /// The values of a statement.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -32,6 +39,10 @@ pub(super) struct Pool {
     places: Semaphore,
     options: Options,
     measured: Measured,
+    /// Whether work met the session of another client.
+    is_suspect: AtomicBool,
+    /// The time of the next examination.
+    examination: Mutex<Instant>,
 }
 
 /// The connections of a pool at one moment.
@@ -56,6 +67,8 @@ impl Pool {
             places: Semaphore::new(options.connections.saturating_add(options.queue)),
             options,
             measured: Measured::new(),
+            is_suspect: AtomicBool::new(false),
+            examination: Mutex::new(Instant::now()),
         })
     }
 
@@ -197,6 +210,9 @@ impl Pool {
             if error.spoils_connection() {
                 drop(Object::take(db));
             }
+            if error.is_of_others() {
+                self.is_suspect.store(true, Ordering::Release);
+            }
             let pause = sleep(pause(attempt) / 10);
             if !error.is_retryable()
                 || attempt == ATTEMPTS
@@ -215,6 +231,13 @@ impl Pool {
             self.measured.unreachable.increment(1);
             Err(Fault::Unavailable(cause))
         };
+        if self.is_suspect.load(Ordering::Acquire) {
+            match timeout_at(deadline, self.examine()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(cause)) => return unreachable(cause),
+                Err(_) => return Err(self.late()),
+            }
+        }
         if self.pool.status().available == 0
             && let Err(cause) = self.pool.manager().check()
         {
@@ -230,6 +253,26 @@ impl Pool {
             Ok(Err(other)) => unreachable(other.to_string().into()),
             Err(_) => Err(self.late()),
         }
+    }
+
+    /// Finds out whether a pooler shares sessions. If it does not, work goes on, on new connections.
+    ///
+    /// # Errors
+    /// If it does, or if that is not known yet.
+    async fn examine(&self) -> Result<(), Source> {
+        let Ok(mut next) = self.examination.try_lock() else {
+            return Err(SHARED.into());
+        };
+        if Instant::now() < *next {
+            return Err(SHARED.into());
+        }
+        *next = Instant::now() + EXAMINE;
+        if pooler::shares_sessions(self.pool.manager()).await? {
+            return Err(SHARED.into());
+        }
+        self.pool.retain(|_, _| false);
+        self.is_suspect.store(false, Ordering::Release);
+        Ok(())
     }
 
     fn late(&self) -> Fault {

@@ -3,8 +3,11 @@
 //!
 //! Such a database is refused, because what Keyward sets on its sessions would hold for other clients and not for
 //! itself: that a commit is on disk before it is answered (`synchronous_commit`), that reads see what is committed, and
-//! that no statement runs for ever.
+//! that no statement runs for ever. When a pooler is set to this while servers run, a statement that is prepared in one
+//! session is missing in the next, which the pool notices.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use keyward_core::error::Source;
@@ -17,6 +20,9 @@ use super::error::describe;
 
 /// How long the comparison may take. A database that is merely slow must not be taken for a pooler.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most names that are skipped, some hundred times as many as a process uses.
+const NAMES: u64 = 1 << 18;
 
 /// Whether two connections of Keyward can get each other's sessions. Nothing is set on either.
 ///
@@ -65,6 +71,20 @@ async fn begin(client: &Client) -> Result<Option<String>, Error> {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
     }))
+}
+
+/// Skips names of prepared statements, a random number of them, so that other processes have other names. The driver
+/// numbers the statements of each process from zero. With the same names, a process that got the session of another
+/// would run that one's statements without an error.
+pub(super) async fn skip_names(client: &Client) {
+    static IS_DONE: AtomicBool = AtomicBool::new(false);
+    if IS_DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    for _ in 0..RandomState::new().hash_one(0) % NAMES {
+        // A statement with a NUL gets a name, and is refused before it is sent.
+        let _ = client.prepare("\0").await;
+    }
 }
 
 async fn end(a: &Client, b: &Client) -> Result<(), Error> {
