@@ -255,7 +255,9 @@ mod tests {
         set.adopt(&identity(0, first));
         assert_eq!(set.compare(&begun), Relation::Later);
         assert_eq!(set.len(), 3, "no epoch has begun");
+        assert!(!set.is_empty() && set.ids().contains(5));
         set.adopt(&begun);
+        assert_eq!(set.epoch(), 1 << 50);
         assert!(set.refuses(SessionId(1)) && set.refuses(SessionId(1 << 50)));
         assert!(!set.refuses(SessionId((1 << 50) + 1)));
         assert!(set.is_empty(), "the sessions before it take no room");
@@ -310,6 +312,17 @@ mod tests {
         assert!(doubts(200), "the answer is from before");
         set.confirm(id, set.doubtful_until());
         assert!(!doubts(200));
+        set.doubt(at(200));
+        assert!(!doubts(200), "the same doubt once more");
+    }
+
+    #[test]
+    fn each_rewind_is_counted() {
+        let set = ClosedSessions::default();
+        assert_eq!(set.rewinds(), 0);
+        set.count_rewind();
+        set.count_rewind();
+        assert_eq!(set.rewinds(), 2);
     }
 
     #[test]
