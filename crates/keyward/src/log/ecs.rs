@@ -3,68 +3,49 @@
 //! Invariant: a line is valid JSON, and no name occurs in it twice, whatever the values are. A field without a name in
 //! the schema is `keyward.` and its own name. Like the text format, this one formats nothing that needs no formatting.
 
-use std::fmt::{self, Debug, Display, Write as _};
+use std::fmt::{Debug, Display};
+use std::io::Write as _;
 use std::ops::Range;
 
-use keyward_core::clock::{Clock as _, SystemClock};
+use keyward_core::clock::Timestamp;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::{FormatEvent, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::{Event, Level};
 
 use super::{ACCESS, time};
+use crate::output::escaped;
 
-/// The version of the schema that has these names.
-const SCHEMA: &str = "8.17.0";
+/// The fields that every line has, up to the value of the last one. The version is that of the schema with these names.
+const SERVICE: &str = concat!(
+    ",\"service.name\":\"keyward\",\"service.version\":\"",
+    env!("CARGO_PKG_VERSION"),
+    "\",\"ecs.version\":\"8.17.0\",\"event.dataset\":\""
+);
 /// The targets of the events of the program itself, whose addresses are those where it listens.
 const PROGRAM: &str = "keyward::";
 
-/// The format.
-#[derive(Default)]
-pub(super) struct Ecs(SystemClock);
-
-impl<S, N> FormatEvent<S, N> for Ecs
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let metadata = event.metadata();
-        let mut line = Line::new(metadata.target());
-        event.record(&mut line);
-        // The order of the first fields is that of Elastic's own loggers.
-        let mut head = String::with_capacity(64);
-        head.push_str("{\"@timestamp\":\"");
-        time::push(&mut head, self.0.now());
-        head.push_str("\",\"log.level\":\"");
-        head.push_str(level(*metadata.level()));
-        head.push('"');
-        writer.write_str(&head)?;
-        line.write_message(&mut writer)?;
-        writer.write_str(concat!(
-            ",\"service.name\":\"keyward\",\"service.version\":\"",
-            env!("CARGO_PKG_VERSION"),
-            "\",\"ecs.version\":\""
-        ))?;
-        writer.write_str(SCHEMA)?;
-        writer.write_str(match line.is_access {
-            true => "\",\"event.dataset\":\"keyward.access\"",
-            false => "\",\"event.dataset\":\"keyward.log\",\"log.logger\":\"",
-        })?;
-        if !line.is_access {
-            // Targets are names of the program, which need no escapes.
-            writer.write_str(metadata.target())?;
-            writer.write_char('"')?;
-        }
-        writer.write_str(&line.fields)?;
-        writer.write_str("}\n")
+/// Writes an event as a line, without its end.
+pub(super) fn push(line: &mut Vec<u8>, event: &Event<'_>, now: Timestamp) {
+    let metadata = event.metadata();
+    let mut recorded = Recorded::new(metadata.target());
+    event.record(&mut recorded);
+    // The order of the first fields is that of Elastic's own loggers.
+    line.extend_from_slice(b"{\"@timestamp\":\"");
+    time::push(line, now);
+    line.extend_from_slice(b"\",\"log.level\":\"");
+    line.extend_from_slice(level(*metadata.level()).as_bytes());
+    line.push(b'"');
+    recorded.push_message(line);
+    line.extend_from_slice(SERVICE.as_bytes());
+    if recorded.is_access {
+        line.extend_from_slice(b"keyward.access\"");
+    } else {
+        line.extend_from_slice(b"keyward.log\",\"log.logger\":\"");
+        // Targets are names of the program, which need no escapes.
+        line.extend_from_slice(metadata.target().as_bytes());
+        line.push(b'"');
     }
+    line.extend_from_slice(&recorded.fields);
+    line.push(b'}');
 }
 
 fn level(level: Level) -> &'static str {
@@ -78,26 +59,26 @@ fn level(level: Level) -> &'static str {
 }
 
 /// What is recorded of an event.
-struct Line {
+struct Recorded {
     is_access: bool,
     is_program: bool,
     /// The fields but the message, each after a comma.
-    fields: String,
+    fields: Vec<u8>,
     /// The message as a JSON string.
-    message: String,
+    message: Vec<u8>,
     /// Where the method, the path and the status of a request lie in `fields`.
     request: [Range<usize>; 3],
     has_error: bool,
     has_duration: bool,
 }
 
-impl Line {
+impl Recorded {
     fn new(target: &str) -> Self {
         Self {
             is_access: target == ACCESS,
             is_program: target.starts_with(PROGRAM),
-            fields: String::with_capacity(256),
-            message: String::new(),
+            fields: Vec::with_capacity(256),
+            message: Vec::new(),
             request: [const { 0..0 }; 3],
             has_error: false,
             has_duration: false,
@@ -105,23 +86,25 @@ impl Line {
     }
 
     /// The message. A request has none of its own: it is what a person looks for in a list of requests.
-    fn write_message(&self, writer: &mut Writer<'_>) -> fmt::Result {
+    fn push_message(&self, line: &mut Vec<u8>) {
         if !self.message.is_empty() {
-            writer.write_str(",\"message\":")?;
-            return writer.write_str(&self.message);
+            line.extend_from_slice(b",\"message\":");
+            line.extend_from_slice(&self.message);
+            return;
         }
         let [method, path, status] = self.request.clone().map(|range| &self.fields[range]);
         if method.is_empty() {
-            return Ok(());
+            return;
         }
-        for part in [",\"message\":\"", method, " ", path] {
-            writer.write_str(part)?;
-        }
+        line.extend_from_slice(b",\"message\":\"");
+        line.extend_from_slice(method);
+        line.push(b' ');
+        line.extend_from_slice(path);
         if !status.is_empty() {
-            writer.write_char(' ')?;
-            writer.write_str(status)?;
+            line.push(b' ');
+            line.extend_from_slice(status);
         }
-        writer.write_char('"')
+        line.push(b'"');
     }
 
     /// Begins a field, up to its value.
@@ -141,14 +124,14 @@ impl Line {
             }
             _ => "",
         };
-        self.fields.push_str(",\"");
+        self.fields.extend_from_slice(b",\"");
         if known.is_empty() {
-            self.fields.push_str("keyward.");
-            self.fields.push_str(field.name());
+            self.fields.extend_from_slice(b"keyward.");
+            self.fields.extend_from_slice(field.name().as_bytes());
         } else {
-            self.fields.push_str(known);
+            self.fields.extend_from_slice(known.as_bytes());
         }
-        self.fields.push_str("\":");
+        self.fields.extend_from_slice(b"\":");
     }
 
     /// Writes a text. The range that is returned is that of the text without its quotes.
@@ -182,10 +165,10 @@ impl Line {
             return false;
         }
         self.has_duration = true;
-        // Writing to a string does not fail.
+        // Writing to a vector does not fail.
         let _ = write!(self.fields, ",\"event.duration\":{value}");
         if value > 0 {
-            self.fields.push_str(zeros);
+            self.fields.extend_from_slice(zeros.as_bytes());
         }
         true
     }
@@ -195,13 +178,13 @@ impl Line {
         // In the schema an id is a text.
         let quote = if field.name() == "account" { "\"" } else { "" };
         let start = self.fields.len();
-        // Writing to a string does not fail.
+        // Writing to a vector does not fail.
         let _ = write!(self.fields, "{quote}{value}{quote}");
         self.note(field, start..self.fields.len());
     }
 }
 
-impl Visit for Line {
+impl Visit for Recorded {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => push_string(&mut self.message, value),
@@ -229,75 +212,43 @@ impl Visit for Line {
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.begin(field);
-        self.fields.push_str(if value { "true" } else { "false" });
+        let value: &[u8] = if value { b"true" } else { b"false" };
+        self.fields.extend_from_slice(value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let mut shown = String::new();
-        let _ = write!(shown, "{value:?}");
-        self.record_str(field, &shown);
+        self.record_str(field, &format!("{value:?}"));
     }
 }
 
-/// Writes a text as a JSON string.
-fn push_string(json: &mut String, text: &str) {
+/// Writes a text as a JSON string, with all control characters escaped.
+fn push_string(json: &mut Vec<u8>, text: &str) {
     // Without an early exit, so that the compiler can check many bytes at once.
     let special = text.bytes().fold(false, |special, byte| {
-        special | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+        special | !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\')
     });
     if special {
-        // A text has no value that cannot be written.
-        json.push_str(&serde_json::to_string(text).unwrap_or_default());
+        // A text has no value that cannot be written. JSON itself allows the control characters from U+007F on.
+        let quoted = serde_json::to_string(text).unwrap_or_default();
+        json.extend_from_slice(escaped(&quoted).as_bytes());
     } else {
-        json.push('"');
-        json.push_str(text);
-        json.push('"');
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use serde_json::{Value, json};
-    use tracing_subscriber::fmt::MakeWriter;
 
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl MakeWriter<'_> for Written {
-        type Writer = Self;
-
-        fn make_writer(&self) -> Self {
-            self.clone()
-        }
-    }
+    use super::super::Format;
+    use super::super::tests::logged;
 
     /// The line of what `log` logs, and the object in it without the fields that depend on the time and the release.
     fn line(log: impl FnOnce()) -> (String, Value) {
-        let written = Written::default();
-        let subscriber = tracing_subscriber::fmt()
-            .event_format(Ecs::default())
-            .with_writer(written.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, log);
-        let bytes = written.0.lock().unwrap().clone();
-        let text = String::from_utf8(bytes).unwrap();
-        assert_eq!(text.matches('\n').count(), 1, "{text}");
+        let text = logged(Format::Json, log);
+        assert!(!text.contains(char::is_control), "{text:?}");
         let mut object: Value = serde_json::from_str(&text).unwrap();
         let fields = object.as_object_mut().unwrap();
         // A name that occurs twice would be lost in the object. In a value, a quote follows a backslash.
@@ -317,7 +268,7 @@ mod tests {
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(fields.remove("service.name").unwrap(), "keyward");
-        assert_eq!(fields.remove("ecs.version").unwrap(), SCHEMA);
+        assert_eq!(fields.remove("ecs.version").unwrap(), "8.17.0");
         (text, object)
     }
 

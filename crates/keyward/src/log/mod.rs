@@ -1,24 +1,25 @@
 //! The log on standard error: one line for each event, as text on a terminal and as JSON elsewhere, unless the
 //! settings say otherwise.
 //!
-//! Invariant: text from a client cannot end a line or control a terminal. Lines keep their order.
+//! Invariant: text from a client cannot end a line or control a terminal. A line is written in one piece, and lines keep
+//! their order.
 
 mod ecs;
 mod text;
 mod time;
 
-use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use keyward_core::clock::{Clock as _, SystemClock, Timestamp};
 use keyward_core::span;
-use tracing::Metadata;
-use tracing_subscriber::fmt::{self, MakeWriter};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer, Registry, registry};
+use tracing_subscriber::{EnvFilter, Layer, registry};
 
 use crate::output::escaped;
 use crate::settings::{Log, LogFormat};
@@ -40,16 +41,20 @@ pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> anyhow::Result<Lines>
     let lines = Lines::default();
     let no_spans = format!("{}=off", span::TARGET).parse()?;
     let filter = EnvFilter::try_new(&log.filter.0)?.add_directive(no_spans);
-    let layer = fmt::layer().with_ansi(false).with_writer(lines.clone());
     let is_text = match log.format {
         LogFormat::Auto => io::stderr().is_terminal(),
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    match is_text {
-        true => install(layer.event_format(text::Text::default()), filter, traces),
-        false => install(layer.event_format(ecs::Ecs::default()), filter, traces),
-    }?;
+    let layer = LineLayer {
+        format: match is_text {
+            true => Format::Text,
+            false => Format::Json,
+        },
+        clock: SystemClock::new(),
+        lines: lines.clone(),
+    };
+    install(layer, filter, traces)?;
     let gathered = lines.clone();
     thread::Builder::new()
         .name("log".into())
@@ -60,7 +65,7 @@ pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> anyhow::Result<Lines>
 /// Installs the layer of the log. Its filter is the whole subscriber's where there are no traces: that costs less, and no
 /// span is made then.
 fn install(
-    lines: impl Layer<Registry> + Send + Sync,
+    lines: LineLayer,
     filter: EnvFilter,
     traces: Option<&Traces>,
 ) -> Result<(), TryInitError> {
@@ -74,7 +79,47 @@ fn install(
     }
 }
 
-/// Writes each event, which arrives as one piece, as one line without control characters.
+/// The format of the lines.
+#[derive(Clone, Copy)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Format {
+    fn push(self, line: &mut Vec<u8>, event: &Event<'_>, now: Timestamp) {
+        match self {
+            Self::Text => text::push(line, event, now),
+            Self::Json => ecs::push(line, event, now),
+        }
+    }
+}
+
+/// The layer that writes each event as one line.
+struct LineLayer {
+    format: Format,
+    clock: SystemClock,
+    lines: Lines,
+}
+
+impl<S: Subscriber> Layer<S> for LineLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        thread_local! {
+            static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        // Taken, not borrowed: to show a value may write a line, too.
+        let mut line = LINE.take();
+        self.format.push(&mut line, event, self.clock.now());
+        line.push(b'\n');
+        let may_wait = event.metadata().target() == ACCESS;
+        // If standard error is closed, nobody can be informed.
+        let _ = self.lines.add(&line, may_wait);
+        line.clear();
+        LINE.set(line);
+    }
+}
+
+/// The lines that are not yet written.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Waiting>);
 
@@ -96,6 +141,19 @@ impl Lines {
         }
     }
 
+    /// Adds a line. It is written at once, with those that wait, unless it may wait too.
+    fn add(&self, line: &[u8], may_wait: bool) -> io::Result<()> {
+        let mut waiting = self.waiting();
+        let is_first = waiting.is_empty();
+        waiting.extend_from_slice(line);
+        if !may_wait || waiting.len() > MOST_WAITING {
+            write_out(&mut waiting)?;
+        } else if is_first {
+            self.0.begun.notify_one();
+        }
+        Ok(())
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Vec<u8>> {
         self.0.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,64 +172,17 @@ fn write_out(text: &mut Vec<u8>) -> io::Result<()> {
     written
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
-
-    fn make_writer(&'a self) -> Line<'a> {
-        Line {
-            lines: self,
-            may_wait: false,
-        }
-    }
-
-    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<'a> {
-        Line {
-            lines: self,
-            may_wait: of.target() == ACCESS,
-        }
-    }
-}
-
-/// The line of one event.
-pub(crate) struct Line<'a> {
-    lines: &'a Lines,
-    may_wait: bool,
-}
-
-impl Write for Line<'_> {
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let line = line_of(event);
-        let mut waiting = self.lines.waiting();
-        let is_first = waiting.is_empty();
-        waiting.extend_from_slice(line.as_bytes());
-        waiting.push(b'\n');
-        if !self.may_wait || waiting.len() > MOST_WAITING {
-            write_out(&mut waiting)?;
-        } else if is_first {
-            self.lines.0.begun.notify_one();
-        }
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn line_of(event: &[u8]) -> Cow<'_, str> {
-    let event = event.strip_suffix(b"\n").unwrap_or(event);
+/// Writes a text, with its control characters and line breaks escaped.
+fn push_escaped(line: &mut Vec<u8>, text: &str) {
     // Without an early exit, so that the compiler can check many bytes at once.
-    let special = event.iter().fold(0, |special, byte| {
-        special | u8::from(!(b' '..=b'~').contains(byte))
+    let special = text.bytes().fold(0, |special, byte| {
+        special | u8::from(!(b' '..=b'~').contains(&byte))
     });
-    match str::from_utf8(event) {
-        Ok(text) if special == 0 => Cow::Borrowed(text),
-        _ => {
-            let text = String::from_utf8_lossy(event);
-            escaped(text.trim_end_matches('\n'))
-                .replace('\n', "\\n")
-                .into()
-        }
+    if special == 0 {
+        line.extend_from_slice(text.as_bytes());
+    } else {
+        let text = escaped(text).replace('\n', "\\n");
+        line.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -179,29 +190,49 @@ fn line_of(event: &[u8]) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
+    struct Kept(Format, Arc<Mutex<Vec<u8>>>);
+
+    impl<S: Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let now = SystemClock::new().now();
+            self.0.push(&mut self.1.lock().unwrap(), event, now);
+        }
+    }
+
+    /// The line of what `log` logs, without its end.
+    pub(super) fn logged(format: Format, log: impl FnOnce()) -> String {
+        let line = Arc::default();
+        let kept = Kept(format, Arc::clone(&line));
+        tracing::subscriber::with_default(registry().with(kept), log);
+        let line = line.lock().unwrap().clone();
+        String::from_utf8(line).unwrap()
+    }
+
     #[test]
     fn an_event_is_one_line_whatever_is_in_it() {
-        let event = b"INFO a=b\n2026 ERROR forged\x1b[31m\xff\n";
-        let line = "INFO a=b\\n2026 ERROR forged\\u001b[31m\u{fffd}";
-        assert_eq!(line_of(event), line);
-        assert!(matches!(
-            line_of(b"INFO a=b ~\n"),
-            Cow::Borrowed("INFO a=b ~")
-        ));
-        assert_eq!(line_of("INFO é\n".as_bytes()), "INFO é");
+        let forged = "b\n2026 ERROR forged\x1b[31m\u{9b}é\n";
+        let safe = r"b\n2026 ERROR forged\u001b[31m\u009bé\n";
+        let text = logged(Format::Text, || {
+            tracing::info!(target: ACCESS, shown = %forged, quoted = forged, count = -1, "{forged}");
+        });
+        let (time, line) = text.split_once("  ").unwrap();
+        assert_eq!(time.len(), "2020-07-08T12:55:49.930042Z".len());
+        assert_eq!(
+            line,
+            format!("INFO access: {safe} shown={safe} quoted={forged:?} count=-1")
+        );
     }
 
     #[test]
     fn lines_of_the_access_log_wait_and_any_other_takes_them_along() {
         let lines = Lines::default();
-        let write = |may_wait, event: &[u8]| {
-            let lines = &lines;
-            Line { lines, may_wait }.write_all(event).expect("written");
+        let write = |may_wait, line: &[u8]| {
+            lines.add(line, may_wait).expect("written");
             lines.waiting().len()
         };
         assert_eq!(write(true, b"INFO access: 1\n"), 15);
         assert_eq!(write(true, b"INFO access: 2\n"), 30);
         assert_eq!(write(false, b"ERROR other\n"), 0);
-        assert_eq!(write(true, &[b'a'; MOST_WAITING]), 0);
+        assert_eq!(write(true, &[b'a'; MOST_WAITING + 1]), 0);
     }
 }

@@ -1,90 +1,68 @@
 //! The text format of the log: time, level, target, message and fields, like that of tracing-subscriber. It skips that
-//! crate's styles, which are off, and its formatters for values that need no formatting, because both slowed fast
-//! requests measurably.
+//! crate's formatters for values that need no formatting, because they slowed fast requests measurably.
 
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::Debug;
+use std::io::Write as _;
 
-use keyward_core::clock::{Clock as _, SystemClock};
+use keyward_core::clock::Timestamp;
+use tracing::Event;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{FormatEvent, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
 
-use super::time;
+use super::{push_escaped, time};
 
-/// The format. Keyward has no spans, so the format writes none.
-#[derive(Default)]
-pub(super) struct Text(SystemClock);
-
-impl<S, N> FormatEvent<S, N> for Text
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut line = Line {
-            text: String::with_capacity(256),
-        };
-        time::push(&mut line.text, self.0.now());
-        let metadata = event.metadata();
-        let level = metadata.level().as_str();
-        for part in [
-            &"     "[level.len()..],
-            " ",
-            level,
-            " ",
-            metadata.target(),
-            ":",
-        ] {
-            line.text.push_str(part);
-        }
-        event.record(&mut line);
-        line.text.push('\n');
-        writer.write_str(&line.text)
+/// Writes an event as a line, without its end. Spans are not written.
+pub(super) fn push(line: &mut Vec<u8>, event: &Event<'_>, now: Timestamp) {
+    time::push(line, now);
+    let metadata = event.metadata();
+    let level = metadata.level().as_str();
+    for part in [
+        &"     "[level.len()..],
+        " ",
+        level,
+        " ",
+        metadata.target(),
+        ":",
+    ] {
+        line.extend_from_slice(part.as_bytes());
     }
+    event.record(&mut Fields(line));
 }
 
-/// A line that is being written.
-struct Line {
-    text: String,
-}
+/// The line, to which fields are added.
+struct Fields<'a>(&'a mut Vec<u8>);
 
-impl Line {
+impl Fields<'_> {
     fn name(&mut self, field: &Field) {
-        self.text.push(' ');
+        self.0.push(b' ');
         if field.name() != "message" {
-            self.text.push_str(field.name());
-            self.text.push('=');
+            self.0.extend_from_slice(field.name().as_bytes());
+            self.0.push(b'=');
         }
     }
 }
 
-impl Visit for Line {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field);
-        let is_plain = value.bytes().all(is_plain) && !value.is_empty();
-        if is_plain || field.name() == "message" {
-            self.text.push_str(value);
+        if field.name() == "message" {
+            self.name(field);
+            push_escaped(self.0, value);
+        } else if value.bytes().all(is_plain) && !value.is_empty() {
+            self.name(field);
+            self.0.extend_from_slice(value.as_bytes());
         } else {
-            // Writing to a string does not fail.
-            let _ = write!(self.text, "{value:?}");
+            self.record_debug(field, &value);
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.name(field);
-        let _ = write!(self.text, "{value}");
+        // Writing to a vector does not fail.
+        let _ = write!(self.0, "{value}");
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.name(field);
-        let _ = write!(self.text, "{value:?}");
+        push_escaped(self.0, &format!("{value:?}"));
     }
 }
 

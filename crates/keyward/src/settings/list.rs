@@ -242,8 +242,8 @@ keyward_server::contracts! { declare_settings {
 } {
     /// Metrics for Prometheus.
     metrics "metrics.": Metrics {
-        /// Where GET /metrics is answered, without authentication: an address and a port, which must be free; "off"; or
-        /// "auto": 127.0.0.1:9464, or nowhere, with a warning in the log, if that port is taken.
+        /// The address and port on which GET /metrics is answered, without authentication. The port must be free. "auto":
+        /// 127.0.0.1:9464; if that port is taken, the log has a warning and no metrics are served. "off": no metrics.
         listen: MetricsListen = "auto";
     }
 
