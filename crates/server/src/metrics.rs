@@ -15,10 +15,18 @@ use crate::hosts::Hosts;
 use crate::limits::EXCEEDED;
 use crate::logins::LOGINS;
 use crate::middleware::{Edge, REQUESTS, Site, Templates};
-use crate::serve::{self, CONNECTIONS, REFUSED};
+use crate::serve::{self, CONNECTIONS, REFUSED, STREAMS, STREAMS_REFUSED};
 
 /// All metrics of this crate.
-pub const METRICS: &[&Metric] = &[&REQUESTS, &CONNECTIONS, &REFUSED, &LOGINS, &EXCEEDED];
+pub const METRICS: &[&Metric] = &[
+    &REQUESTS,
+    &CONNECTIONS,
+    &REFUSED,
+    &STREAMS,
+    &STREAMS_REFUSED,
+    &LOGINS,
+    &EXCEEDED,
+];
 
 /// The media type of Prometheus's text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -171,7 +171,7 @@ impl Account {
     /// As [`reserve`](Self::reserve), without counting a refusal.
     fn try_reserve(&self, bytes: u64) -> Result<Reservation, Exhausted> {
         let mut reservation = self.nothing();
-        reservation.take_to(bytes)?;
+        reservation.try_grow_to(bytes)?;
         Ok(reservation)
     }
 
@@ -253,14 +253,18 @@ impl Reservation {
     /// # Errors
     /// [`Exhausted`] if there is no room now; the reservation is then unchanged.
     pub fn grow_to(&mut self, bytes: u64) -> Result<(), Exhausted> {
-        let taken = self.take_to(bytes);
+        let taken = self.try_grow_to(bytes);
         if taken.is_err() {
             self.account.budget.refused.increment(1);
         }
         taken
     }
 
-    fn take_to(&mut self, bytes: u64) -> Result<(), Exhausted> {
+    /// Like [`grow_to`](Self::grow_to), without counting a refusal.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if there is no room now. The reservation is then unchanged.
+    pub fn try_grow_to(&mut self, bytes: u64) -> Result<(), Exhausted> {
         if let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) {
             self.account.budget.take(self.account.address, more)?;
             self.bytes = bytes;

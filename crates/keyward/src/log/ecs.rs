@@ -112,6 +112,7 @@ impl Recorded {
         let known = match (field.name(), self.is_access) {
             ("method", true) => "http.request.method",
             ("path", true) => "url.path",
+            ("http", true) => "http.version",
             ("status", true) => "http.response.status_code",
             ("id", _) => "http.request.id",
             ("trace", _) => "trace.id",

@@ -179,6 +179,11 @@ keyward_server::contracts! { declare_settings {
         max_connections: Count<1, 1_000_000> = 10000;
         /// Maximum number of open connections from one address. An IPv6 /64 network counts as one address.
         max_connections_per_address: Count<1, 1_000_000> = 1000;
+        /// Maximum number of concurrent requests on one connection of HTTP/2.
+        max_streams: Count<1, 10_000> = 100;
+        /// Accept HTTP/2 in clear text too, from clients that begin with it (h2c with prior knowledge), such as a proxy.
+        /// With TLS it needs no setting.
+        h2c: bool = false;
         /// Maximum memory for everything that waits for clients: request bodies that are still arriving and responses
         /// that are not yet read. One address can use half of it. Further requests are answered with 503.
         memory_budget: Budget = "64MiB";

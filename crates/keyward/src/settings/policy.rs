@@ -274,6 +274,8 @@ fn serve_of(http: &list::Http) -> serve::Settings {
         write_timeout: http.write_timeout.0,
         max_connections: http.max_connections.size(),
         max_connections_per_address: http.max_connections_per_address.size(),
+        max_streams: http.max_streams.size(),
+        h2c: http.h2c,
         drain: DRAIN,
         ..serve::Settings::default()
     }

@@ -24,6 +24,7 @@ mod faults;
 mod full_disk;
 mod given_keys;
 mod health;
+mod http2;
 mod idle;
 mod invitations;
 mod keys;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Version};
 use tracing::Span;
 
 use super::id::RequestId;
@@ -24,6 +24,7 @@ const LONGEST_PATH: usize = 128;
 pub(super) struct Entry {
     started: Instant,
     method: Method,
+    version: Version,
     route: Arc<Route>,
     /// The path for the log, if the route has no template.
     path: String,
@@ -57,6 +58,7 @@ impl Entry {
         Self {
             started: Instant::now(),
             method: method.clone(),
+            version: request.version(),
             route: Arc::clone(route),
             path,
             address,
@@ -93,8 +95,18 @@ impl Entry {
             path = self.route.template().unwrap_or(&self.path),
             status,
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            http = version_text(self.version),
             client = (!has_client).then_some("left"),
         );
+    }
+}
+
+/// The version of HTTP as a text.
+pub(super) fn version_text(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
     }
 }
 

@@ -73,11 +73,13 @@ pub(crate) struct Edge {
     pub(crate) strict_transport: Option<HeaderValue>,
 }
 
-/// Why a request is not routed. It is answered with 400, and the connection is closed.
+/// Why a request is not routed. It is answered with 400, and a connection of HTTP/1.1 is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     /// It does not have exactly one `Host`, or the `Host` is malformed (RFC 9112 §3.2).
     Host,
+    /// It names no host, or two (RFC 9113 §8.3.1).
+    Authority,
     /// It has a transfer coding other than `chunked` alone, which would not be decoded (RFC 9112 §6.1).
     Coding,
 }
@@ -88,6 +90,9 @@ impl Malformed {
         match self {
             Self::Host => {
                 "a request has exactly one Host header, which is a host with or without a port"
+            }
+            Self::Authority => {
+                "a request has one :authority, or one Host header equal to it, which is a host with or without a port"
             }
             Self::Coding => "a body's only transfer coding is chunked",
         }

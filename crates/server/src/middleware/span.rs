@@ -10,6 +10,7 @@ use opentelemetry::trace::{Status, TraceContextExt as _};
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::log::version_text;
 use super::measured::{Route, method_name};
 use super::trace::{Parent, TraceId};
 
@@ -29,11 +30,6 @@ pub(super) fn begin(
         Some(template) => format!("{method} {template}"),
         None => method.to_owned(),
     };
-    let version = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    };
     let span = info_span!(
         target: span::TARGET,
         parent: None,
@@ -42,7 +38,7 @@ pub(super) fn begin(
         otel.kind = "server",
         http.request.method = method,
         http.route = template,
-        network.protocol.version = version,
+        network.protocol.version = version_text(version),
     );
     if let Some(parent) = parent {
         let context = Context::new().with_remote_span_context(parent.context());

@@ -16,7 +16,7 @@ use super::pace::Pace;
 use super::timeouts::{ConnectionState, Wait};
 
 /// The minimum rate of a request's body, in bytes per second of waiting for the client.
-const MINIMUM_RATE: u64 = 100;
+pub(super) const MINIMUM_RATE: u64 = 100;
 
 /// The body of the request came too slowly, or not at all. It is answered with 408.
 #[derive(Debug, thiserror::Error)]

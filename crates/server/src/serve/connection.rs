@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 
 use super::Settings;
 use super::body::{RequestBody, ResponseBody};
-use super::io::MeteredStream;
+use super::io::{Http1Meter, MeteredStream};
 use super::strict::find_malformed;
 use super::timeouts::{ConnectionState, Timeouts, Wait};
 use crate::address::Peer;
@@ -95,8 +95,7 @@ where
     let io = TokioIo::new(MeteredStream::new(
         stream,
         Arc::clone(&state),
-        site.account(peer),
-        2 * buffer_size(settings),
+        Http1Meter::new(site.account(peer), 2 * buffer_size(settings)),
         settings.write_timeout,
     ));
     let to_site = ToSite {
@@ -142,7 +141,7 @@ where
 }
 
 /// The largest size of a connection's buffer: the largest head, and the bytes that are read together with it.
-fn buffer_size(settings: &Settings) -> usize {
+pub(super) fn buffer_size(settings: &Settings) -> usize {
     settings.max_header_bytes.saturating_add(8 * 1_024)
 }
 

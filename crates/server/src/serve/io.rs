@@ -16,65 +16,41 @@ use super::pace::Pace;
 use super::timeouts::{ConnectionState, Wait};
 
 /// The minimum rate at which a client must read a response, in bytes per second of waiting for the client.
-const MINIMUM_RATE: u64 = 1_000;
+pub(super) const MINIMUM_RATE: u64 = 1_000;
 
-/// A stream that is metered. The first byte that it reads while idle begins the head of a request, and a write that does
-/// not fit into the send buffer begins a wait.
+/// How a protocol meters the bytes of its connections.
+pub(super) trait Meter {
+    /// The client sent `bytes`.
+    fn read(&mut self, bytes: &[u8], state: &ConnectionState, pace: &mut Pace) -> io::Result<()>;
+
+    /// The client took some bytes.
+    fn written(&self, state: &ConnectionState);
+}
+
+/// A stream that is metered. A write that does not fit into the send buffer begins a wait. The protocol's `meter` decides
+/// what a read begins.
 #[derive(Debug)]
-pub(super) struct MeteredStream<I> {
+pub(super) struct MeteredStream<I, M> {
     stream: I,
     state: Arc<ConnectionState>,
-    account: Account,
-    /// The largest size of the connection's buffers, in bytes.
-    buffers: u64,
-    /// The bytes of the current request that were read.
-    read: usize,
-    held: Option<Reservation>,
+    meter: M,
     pace: Pace,
 }
 
-impl<I> MeteredStream<I> {
-    /// Reserves the stream's buffers, of at most `buffers` bytes, in `account`. A response may fall behind the minimum
-    /// rate by twice `timeout`.
-    pub(super) fn new(
-        stream: I,
-        state: Arc<ConnectionState>,
-        account: Account,
-        buffers: usize,
-        timeout: Duration,
-    ) -> Self {
+impl<I, M: Meter> MeteredStream<I, M> {
+    /// A response may fall behind the minimum rate by twice `timeout`.
+    pub(super) fn new(stream: I, state: Arc<ConnectionState>, meter: M, timeout: Duration) -> Self {
         state.begin(Wait::Idle);
         Self {
             stream,
             state,
-            account,
-            buffers: buffers as u64,
-            read: 0,
-            held: None,
+            meter,
             pace: Pace::new(MINIMUM_RATE, timeout.saturating_mul(2)),
         }
     }
 
     pub(super) fn into_inner(self) -> I {
         self.stream
-    }
-
-    fn meter_read(&mut self, bytes: usize) -> io::Result<()> {
-        if self.state.is(Wait::Idle) {
-            self.state.end(Wait::Idle);
-            self.state.begin(Wait::Head);
-            self.pace.restart();
-            (self.read, self.held) = (0, None);
-        }
-        self.read = self.read.saturating_add(bytes);
-        if self.read > FREE && self.held.is_none() {
-            let reserved = self.account.reserve(self.buffers);
-            self.held = Some(reserved.map_err(|exhausted| {
-                self.state.run_out_of_memory();
-                io::Error::new(ErrorKind::OutOfMemory, exhausted)
-            })?);
-        }
-        Ok(())
     }
 
     fn meter_write(&mut self, written: &Poll<io::Result<usize>>) {
@@ -84,9 +60,7 @@ impl<I> MeteredStream<I> {
             Poll::Ready(written) => {
                 pace.advance(*written.as_ref().unwrap_or(&0));
                 state.end(Wait::Write);
-                // The idle timeout begins when a response is complete, and its last bytes may be written later than
-                // that.
-                state.renew(Wait::Idle);
+                self.meter.written(state);
             }
         }
     }
@@ -103,7 +77,63 @@ impl<I> MeteredStream<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for MeteredStream<I> {
+/// Meters HTTP/1.1. The first byte that is read from an idle connection begins the head of a request.
+#[derive(Debug)]
+pub(super) struct Http1Meter {
+    account: Account,
+    /// The largest size of the connection's buffers, in bytes.
+    buffers: u64,
+    /// The bytes of the current request that were read.
+    read: usize,
+    held: Option<Reservation>,
+}
+
+impl Http1Meter {
+    /// Reserves the connection's buffers, of at most `buffers` bytes, in `account`.
+    pub(super) fn new(account: Account, buffers: usize) -> Self {
+        Self {
+            account,
+            buffers: buffers as u64,
+            read: 0,
+            held: None,
+        }
+    }
+}
+
+impl Meter for Http1Meter {
+    fn read(&mut self, bytes: &[u8], state: &ConnectionState, pace: &mut Pace) -> io::Result<()> {
+        if state.is(Wait::Idle) {
+            state.end(Wait::Idle);
+            state.begin(Wait::Head);
+            pace.restart();
+            (self.read, self.held) = (0, None);
+        }
+        self.read = self.read.saturating_add(bytes.len());
+        if self.read > FREE && self.held.is_none() {
+            self.held = Some(reserve(&self.account, self.buffers, state)?);
+        }
+        Ok(())
+    }
+
+    fn written(&self, state: &ConnectionState) {
+        // The idle timeout begins when a response is complete, and its last bytes may be written later than that.
+        state.renew(Wait::Idle);
+    }
+}
+
+/// Reserves `bytes`, without which the connection cannot continue.
+pub(super) fn reserve(
+    account: &Account,
+    bytes: u64,
+    state: &ConnectionState,
+) -> io::Result<Reservation> {
+    account.reserve(bytes).map_err(|exhausted| {
+        state.run_out_of_memory();
+        io::Error::new(ErrorKind::OutOfMemory, exhausted)
+    })
+}
+
+impl<I: AsyncRead + Unpin, M: Meter + Unpin> AsyncRead for MeteredStream<I, M> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -111,15 +141,18 @@ impl<I: AsyncRead + Unpin> AsyncRead for MeteredStream<I> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let more = buffer.filled().len() - before;
-        if more > 0 {
-            self.meter_read(more)?;
+        let more = &buffer.filled()[before..];
+        if !more.is_empty() {
+            let Self {
+                meter, state, pace, ..
+            } = &mut *self;
+            meter.read(more, state, pace)?;
         }
         read
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for MeteredStream<I> {
+impl<I: AsyncWrite + Unpin, M: Meter + Unpin> AsyncWrite for MeteredStream<I, M> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,12 +1,14 @@
 //! The accept loop. It limits the number of connections and every wait for a client, and a stop finishes the requests
 //! that are under way.
 //!
-//! HTTP/1.1 only. Invariant: a client that makes no progress loses its connection, and no client has more connections
+//! A connection speaks HTTP/1.1 or HTTP/2. Invariant: a client that makes no progress loses its connection, and no client has more connections
 //! than its share.
 
 mod backlog;
 mod body;
+mod clear;
 mod connection;
+mod http2;
 mod io;
 mod pace;
 mod slots;
@@ -28,7 +30,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub use self::body::BodyTimeout;
 pub(crate) use self::body::is_caused_by;
+use self::clear::Begun;
 use self::connection::{GRACE, Stop};
+pub(crate) use self::http2::{STREAMS, STREAMS_REFUSED};
 pub(crate) use self::slots::{CONNECTIONS, REFUSED};
 use self::slots::{Slot, Slots};
 pub use self::tls::Tls;
@@ -66,6 +70,10 @@ pub struct Settings {
     /// The most header fields of a request. A request with more is answered with 431. Any number but 100 costs one
     /// allocation for each request.
     pub max_headers: usize,
+    /// The maximum number of concurrent requests on a connection of HTTP/2.
+    pub max_streams: usize,
+    /// Whether HTTP/2 is spoken in clear text too, to clients that begin with it.
+    pub h2c: bool,
     /// `None` for clear text.
     pub tls: Option<Tls>,
 }
@@ -83,6 +91,8 @@ impl Default for Settings {
             drain: Duration::from_secs(30),
             max_header_bytes: 32 * 1_024,
             max_headers: 100,
+            max_streams: 100,
+            h2c: false,
             tls: None,
         }
     }
@@ -105,6 +115,7 @@ pub async fn run(
     let slots = Slots::new(&settings, proxies);
     let mut connections = Connections {
         server: Arc::new(Server {
+            streams: http2::Counts::new(settings.listener),
             site,
             settings,
             stop: Stop::default(),
@@ -157,6 +168,7 @@ impl Connections {
             let _ = stream.set_nodelay(true);
             // Two futures, so that the task of a clear-text connection does not hold the state of a handshake.
             match server.settings.tls.clone() {
+                None if server.settings.h2c => self.tasks.spawn(server.clear(stream, peer, slot)),
                 None => self.tasks.spawn(server.http1(stream, peer, slot)),
                 Some(tls) => self.tasks.spawn(server.encrypted(tls, stream, peer, slot)),
             };
@@ -196,6 +208,7 @@ struct Server {
     site: Site,
     settings: Settings,
     stop: Stop,
+    streams: http2::Counts,
 }
 
 impl Server {
@@ -207,17 +220,44 @@ impl Server {
         };
         let accepted = tokio::select! {
             accepted = tls.accept(stream, limit) => accepted,
-            () = async { self.stop.asked().await; sleep(GRACE).await } => return,
+            () = self.stopped() => return,
         };
         match accepted {
             Ok(stream) => {
                 tracing::trace!(%peer, version = ?stream.version(), "TLS is established");
-                self.http1(stream, peer, slot).await;
+                match stream.is_http2() {
+                    // On the heap, so that a task with HTTP/1.1 has no room for it.
+                    true => Box::pin(self.http2(stream, peer, slot)).await,
+                    false => self.http1(stream, peer, slot).await,
+                }
             }
             Err(error) => {
                 tracing::debug!(%peer, error = chain(&error), "the TLS handshake failed");
             }
         }
+    }
+
+    /// Serves a connection in clear text whose protocol its client chooses.
+    async fn clear(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+        let begun = tokio::select! {
+            begun = Begun::read(stream, &self.settings) => begun,
+            () = self.stopped() => return,
+        };
+        match begun {
+            Ok(stream) => match stream.is_http2() {
+                true => Box::pin(self.http2(stream, peer, slot)).await,
+                false => self.http1(stream, peer, slot).await,
+            },
+            Err(error) => {
+                tracing::debug!(%peer, error = chain(&error), "connection closed before it began");
+            }
+        }
+    }
+
+    /// Waits until [`GRACE`] after the stop.
+    async fn stopped(&self) {
+        self.stop.asked().await;
+        sleep(GRACE).await;
     }
 
     async fn http1<I: Transport>(self: Arc<Self>, stream: I, peer: SocketAddr, _slot: Slot) {
@@ -229,6 +269,20 @@ impl Server {
             Some(left) => drop(tokio::join!(closed, left)),
             None => closed.await,
         }
+    }
+
+    async fn http2<I: Transport>(self: Arc<Self>, stream: I, peer: SocketAddr, _slot: Slot) {
+        let site = self.site.clone();
+        let (stream, ending, left) = http2::run(
+            stream,
+            Peer(peer),
+            site,
+            &self.settings,
+            &self.stop,
+            &self.streams,
+        )
+        .await;
+        tokio::join!(close(stream, ending, peer), left);
     }
 }
 

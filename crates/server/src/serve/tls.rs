@@ -25,6 +25,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::transport::Transport;
 
+/// The name of HTTP/2 in a handshake (RFC 7301).
+const HTTP2: &[u8] = b"h2";
+
 /// The TLS of a listener. Clones share the certificate.
 #[derive(Clone)]
 pub struct Tls {
@@ -52,7 +55,7 @@ impl Tls {
             .with_protocol_versions(&[&TLS13, &TLS12])?
             .with_no_client_auth()
             .with_cert_resolver(certificate.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
         // With tickets the client keeps the state of a session, so it takes no memory here.
         config.ticketer = Ticketer::new()?;
         config.ignore_client_order = true;
@@ -118,6 +121,11 @@ impl Encrypted {
     /// The negotiated version, for the log.
     pub(super) fn version(&self) -> Option<ProtocolVersion> {
         self.0.get_ref().1.protocol_version()
+    }
+
+    /// Whether the two sides agreed on HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.get_ref().1.alpn_protocol() == Some(HTTP2)
     }
 }
 

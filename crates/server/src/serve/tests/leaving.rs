@@ -14,7 +14,7 @@ use crate::middleware::Passing;
 
 /// What a handler reports.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Begun,
     Done,
     GivenUp,
@@ -38,7 +38,7 @@ impl Drop for Ended {
 
 /// A router with two handlers that report their beginning, wait, and then have their effect. `/unread` reads no body,
 /// `/read` reads it first.
-fn effects() -> (Router, UnboundedReceiver<Step>, Arc<Notify>) {
+pub(super) fn effects() -> (Router, UnboundedReceiver<Step>, Arc<Notify>) {
     let (say, steps) = unbounded_channel();
     let go_on = Arc::new(Notify::new());
     let wait = Arc::clone(&go_on);
@@ -90,6 +90,29 @@ async fn what_a_client_asked_for_happens_although_it_leaves() {
         go_on.notify_one();
         left.await.unwrap();
         assert_eq!(steps.recv().await, Some(Step::Done), "{request}");
+    }
+}
+
+/// hyper takes the end of what a client sends for the end of the client, so it gets no answer.
+#[tokio::test]
+async fn what_a_client_asked_for_happens_although_it_only_stops_sending() {
+    for is_begun in [false, true] {
+        let (router, mut steps, go_on) = effects();
+        let (mut client, connection) = connect(router, 1024);
+        let request = b"POST /unread HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        if is_begun {
+            assert_eq!(steps.recv().await, Some(Step::Begun));
+        }
+        client.shutdown().await.unwrap();
+        assert_eq!(rest(&mut client).await, "");
+        let left = connection.await.unwrap().expect("a request under way");
+        go_on.notify_one();
+        left.await.unwrap();
+        if !is_begun {
+            assert_eq!(steps.recv().await, Some(Step::Begun));
+        }
+        assert_eq!(steps.recv().await, Some(Step::Done));
     }
 }
 

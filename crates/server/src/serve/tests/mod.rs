@@ -1,6 +1,8 @@
 //! Tests of the waits on in-memory streams and paused time. Tests of the stop, of limits and of bad requests on loopback
 //! sockets.
 
+mod encrypted;
+mod http2;
 mod leaving;
 mod memory;
 mod requests;
