@@ -244,29 +244,36 @@ async fn a_reader_at_the_lowest_rate_gets_all_of_it() {
     assert_eq!(length, 1 << 20);
 }
 
-/// Its streams have room for all of the response until it is queued, and then none.
+/// The streams have room for all of their responses until those are queued, and then none. The short response is queued
+/// whole while the long one fills the socket.
 #[tokio::test(start_paused = true)]
 async fn a_window_that_is_taken_back_does_not_keep_a_response() {
     let (mut client, served) = Served::start(router(), Settings::default());
-    let asked = frame(HEADERS, END_STREAM | END_HEADERS, 1, &large());
+    let long = frame(HEADERS, END_STREAM | END_HEADERS, 1, &large());
+    let short = [0x82, 0x86, 0x84, 0x41, 1, b'a'];
+    let short = frame(HEADERS, END_STREAM | END_HEADERS, 3, &short);
     let closed = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    client
-        .write_all(&[opening(), asked].concat())
-        .await
-        .unwrap();
-    // The response is queued while nothing can be written.
+    let window = frame(8, 0, 0, &[0x7f, 0, 0, 0]);
+    let all = [opening(), window, long].concat();
+    client.write_all(&all).await.unwrap();
+    // Nothing more can be written.
+    sleep(SECOND).await;
+    client.write_all(&short).await.unwrap();
     sleep(SECOND).await;
     client.write_all(&closed).await.unwrap();
     sleep(SECOND).await;
     assert!(served.memory.used() > 0);
-    let reset = loop {
+    let mut resets = 0;
+    while resets < 2 {
         match next_frame(&mut client).await {
-            Some((RESET, payload)) => break payload,
+            Some((RESET, payload)) => {
+                assert_eq!(payload, [0, 0, 0, 8]);
+                resets += 1;
+            }
             Some(_) => {}
-            None => panic!("closed"),
+            None => panic!("closed after {resets} resets"),
         }
-    };
-    assert_eq!(reset, [0, 0, 0, 8]);
+    }
     assert_eq!(served.memory.used(), 0);
 }
 
