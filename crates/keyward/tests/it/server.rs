@@ -300,10 +300,18 @@ impl Server {
     /// Asks the guarded path until it refuses the token, and tells how long that took.
     pub(crate) async fn time_until_refused(&self, token: &str) -> Duration {
         let start = Instant::now();
-        while self.status_for(token).await != 401 {
-            assert!(start.elapsed() < PATIENCE, "the token is never refused");
+        loop {
+            let status = self.status_for(token).await;
+            if status == 401 {
+                return start.elapsed();
+            }
+            let waits = start.elapsed() < PATIENCE;
+            assert!(
+                waits,
+                "the token is not refused but {status}: {}",
+                self.log()
+            );
         }
-        start.elapsed()
     }
 
     /// Sends a signal, such as `TERM`, to the process.
